@@ -1,6 +1,7 @@
 """The `Signer` protocol, and the optional abilities that a backend may add."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -33,24 +34,58 @@ class Signer(Protocol):
         """The public half, read once when the signer was opened."""
         ...
 
-    @property
-    def instant(self) -> bool:
-        """True where `sign_now` may be called: one signature takes microseconds and cannot block."""
-        ...
-
-    def sign_now(self, message: bytes) -> bytes:
-        """Sign on the calling thread. Only where `instant` is true; else raises `SignerError`."""
-        ...
-
     async def sign(self, message: bytes) -> bytes:
         """Sign *message*, whole (hashing is the signer's business).
 
         Returns the signature in JOSE form (RFC 7518 §3.4: raw ``r || s`` for ECDSA; RFC 8037 for EdDSA).
-        Waits no longer than the ambient `signers.deadline` or its own bound, whichever is earlier.
-        Raises `SignerError`.
+        Where a signature takes microseconds it is computed on the calling thread, without suspending;
+        elsewhere the loop stays free. The caller's deadline is its cancellation (`asyncio.timeout`); the
+        signer adds a bound of its own, so that no call waits for ever. Raises `SignerError`.
         """
         ...
 
     async def sign_many(self, messages: Sequence[bytes]) -> Sequence[bytes]:
         """Sign each of *messages*, in order. All or nothing: one failure raises `SignerError`."""
         ...
+
+    async def check(self) -> None:
+        """Sign a probe and verify it. Returns nothing; raises the `SignerError` that a caller would meet."""
+        ...
+
+
+class SignerProvider(Protocol):
+    """One opened backend: a folder of key files, a PKCS#11 token, a KMS account.
+
+    Opened and closed by its owner; closing waits for signatures under way, within the owner's deadline.
+    """
+
+    async def signer(self, uri: str, algorithm: Algorithm) -> Signer:
+        """Find the one key that *uri* names and bind it to *algorithm*. Raises `SignerError`."""
+        ...
+
+    def health(self) -> "ProviderHealth":
+        """What is known now, without a call to the device."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release sessions, threads and handles. Idempotent."""
+        ...
+
+
+class KeyCreator(Protocol):
+    """An optional ability: a provider that can generate keys."""
+
+    async def create(self, uri: str, algorithm: Algorithm) -> Signer:
+        """Generate the key that *uri* will name; refuses a name that is taken (`KeyAmbiguousError`)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderHealth:
+    """A backend's state: `available` now; `stuck_threads` that wait in a call past its deadline; `detail` for
+    an operator, free of secrets."""
+
+    available: bool
+    stuck_threads: int = 0
+    queued: int = 0
+    detail: str = ""
