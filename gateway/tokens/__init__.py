@@ -1,0 +1,1 @@
+"""OAuth: clients, grants, minting and revocation. Start at `gateway.tokens.mint.TokenMinter`."""

@@ -1,0 +1,61 @@
+"""A registered OAuth client (RFC 7591 §2, RFC 8705 §2), as the rules see it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from gateway.jose.jwk import JwkSet
+from gateway.pki.certificate_identity import CertificateIdentity
+
+
+class ClientAuthenticationMethod(StrEnum):
+    """How a client proves who it is; exactly one is pinned per client (RFC 7591 §2, RFC 8705 §2)."""
+
+    TLS_CLIENT_AUTH = "tls_client_auth"
+    SELF_SIGNED_TLS_CLIENT_AUTH = "self_signed_tls_client_auth"
+    PRIVATE_KEY_JWT = "private_key_jwt"
+    CLIENT_SECRET_BASIC = "client_secret_basic"
+    CLIENT_SECRET_POST = "client_secret_post"
+
+
+class GrantType(StrEnum):
+    """A grant by the name that RFC 7591 §2 registers."""
+
+    CLIENT_CREDENTIALS = "client_credentials"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One registered client.
+
+    - `identity`: the certificate name to match, for `tls_client_auth` only (RFC 8705 §2.1.2).
+    - `jwks`: certificates (x5c) for `self_signed_tls_client_auth`, keys for `private_key_jwt`.
+    - `secret_hash`: SHA-256 of a generated 256-bit secret; 32 bytes. A fast hash is sound because the
+      secret is never chosen by a human.
+    - `scopes`: what it may be granted; `audiences`: resource identifiers it may ask tokens for, and
+      `default_audience` the one used when it names none.
+    - `resources`: identifiers by which it is known as a resource server; it may introspect tokens whose
+      `aud` holds one of them.
+    - `certificate_bound_access_tokens`: RFC 8705 §3.4; without a certificate the mint is refused.
+    - `access_token_lifetime`: None means the gateway's default.
+    - `revision` counts changes from 1 and is the client's etag.
+    - times are seconds since the epoch.
+    """
+
+    client_id: str
+    display_name: str
+    authentication_method: ClientAuthenticationMethod
+    identity: CertificateIdentity | None
+    jwks: JwkSet | None
+    secret_hash: bytes | None
+    grant_types: frozenset[GrantType]
+    scopes: frozenset[str]
+    audiences: frozenset[str]
+    default_audience: str | None
+    resources: frozenset[str]
+    certificate_bound_access_tokens: bool
+    access_token_lifetime: timedelta | None
+    disabled: bool
+    revision: int
+    create_time: float
+    update_time: float
