@@ -3,7 +3,7 @@
     GatewayError                  reason, field, metadata, retry_after
     ├── RequestError              the request itself is at fault; sending it again cannot help
     ├── AuthenticationError       who the caller or the client is could not be established
-    ├── AuthorizationError          known, but not allowed
+    ├── AuthorizationError        known, but not allowed
     ├── StateError                not found, exists already, changed meanwhile, in the wrong state
     └── AvailabilityError         the request may be fine; a part that it needs is not; retry may help
 

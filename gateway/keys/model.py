@@ -1,0 +1,58 @@
+"""A key as the gateway keeps it: a reference to a signer's key, a purpose, and a place in its life."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from signers import Algorithm
+
+
+class KeyPurpose(StrEnum):
+    """What a key signs. One key has one purpose, so that no signature can stand for another kind."""
+
+    TOKENS = "tokens"
+    INTROSPECTION = "introspection"
+    CERTIFICATES = "certificates"
+    PRESENTATION_REQUESTS = "presentation-requests"
+    LINKED_DOMAINS = "linked-domains"
+    STATUS_LISTS = "status-lists"
+
+
+class KeyState(StrEnum):
+    """A key's life. It only moves forward; DISABLED can be entered from anywhere and left to nowhere.
+
+    PREPARED: published, not yet used. ACTIVE: signs. RETIRING: no longer signs, still published until the
+    last thing it signed has expired. RETIRED: no longer published. DISABLED: withdrawn at once, and what it
+    signed is no longer honored.
+    """
+
+    PREPARED = "prepared"
+    ACTIVE = "active"
+    RETIRING = "retiring"
+    RETIRED = "retired"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """One key. At most one key per (purpose, algorithm) is ACTIVE, by a unique index of the database.
+
+    - `key_id`: RFC 7638 SHA-256 thumbprint, base64url; also the JWS ``kid``.
+    - `uri`: how the signer finds it; may name a PIN source, never holds a PIN.
+    - `public_key_der`: SubjectPublicKeyInfo; pins the key, whatever the URI finds later.
+    - `retire_time`: when a RETIRING key may become RETIRED. Times are seconds since the epoch, None before
+      the event.
+    - `revision` counts changes from 1 and is the key's etag.
+    """
+
+    key_id: str
+    purpose: KeyPurpose
+    algorithm: Algorithm
+    uri: str
+    public_key_der: bytes
+    state: KeyState
+    create_time: float
+    activate_time: float | None
+    retire_time: float | None
+    disable_time: float | None
+    disable_reason: str
+    revision: int
