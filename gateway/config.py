@@ -1,0 +1,310 @@
+"""Configuration: one TOML file plus ``COUNTERSIGN_`` environment variables, read once, frozen, passed down.
+
+``COUNTERSIGN_STORE__URL`` overrides ``[store] url``; a nested field is written with two underscores. Durations
+are seconds, sizes are bytes. Relative paths are taken from the folder of the configuration file.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from gateway.keys.model import KeyPurpose
+from gateway.principal import Role
+from signers import Algorithm
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be used. Every line of the message names a field and how to mend it."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _host_and_port(value: str) -> str:
+    host, separator, port = value.rpartition(":")
+    if not separator or not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest port
+        raise ValueError("write it as host:port, for example 127.0.0.1:50051")
+    return value
+
+
+def _issuer(value: str) -> str:
+    if not value.startswith("https://") or "?" in value or "#" in value or value.endswith("/"):
+        raise ValueError(
+            "an issuer is an https URL without query, fragment or trailing slash (RFC 8414 §2), "
+            "for example https://id.example.org"
+        )
+    return value
+
+
+Address = Annotated[str, AfterValidator(_host_and_port)]
+Issuer = Annotated[str, AfterValidator(_issuer)]
+
+
+class ServerSettings(_Section):
+    """Listeners and their limits.
+
+    - `tls_address`, `mtls_address`: where the gRPC listeners bind, ``host:port``; port 0 takes a free one
+      (with one worker only).
+    - `certificate`, `private_key`: PEM files of both listeners; read again when they change.
+    - `client_ca`: PEM bundle of the roots that issue client certificates.
+    - `workers`: processes that share the ports.
+    - `max_message_bytes`, `max_metadata_bytes`: larger requests are refused.
+    - `max_concurrent_calls`: calls under way per worker; more are refused with OVERLOADED.
+    - `max_concurrent_streams`: calls under way per connection.
+    - `default_deadline`: seconds granted to a call that brings no deadline; `max_deadline`: the most that a
+      call gets, whatever it asks for.
+    - `drain_timeout`: seconds that calls under way get after SIGTERM.
+    - `max_connection_age`: seconds after which a client is asked to reconnect, so that load spreads.
+    - `tls_reload_interval`: seconds between looks at the certificate files.
+    - `reflection`, `channelz`: whether those services are offered (channelz to admins only).
+    """
+
+    tls_address: Address = "127.0.0.1:50051"
+    mtls_address: Address = "127.0.0.1:50052"
+    certificate: Path
+    private_key: Path
+    client_ca: Path
+    workers: int = Field(1, ge=1, le=256)
+    max_message_bytes: int = Field(4 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
+    max_metadata_bytes: int = Field(16 * 1024, ge=8 * 1024, le=1024 * 1024)
+    max_concurrent_calls: int = Field(1_000, ge=1)
+    max_concurrent_streams: int = Field(256, ge=1)
+    default_deadline: float = Field(10.0, gt=0)
+    max_deadline: float = Field(60.0, gt=0)
+    drain_timeout: float = Field(25.0, ge=0)
+    max_connection_age: float = Field(1800.0, ge=1)
+    tls_reload_interval: float = Field(1.0, gt=0)
+    reflection: bool = True
+    channelz: bool = False
+
+    @model_validator(mode="after")
+    def _one_worker_for_port_zero(self) -> Self:
+        if self.workers > 1 and (self.tls_address.endswith(":0") or self.mtls_address.endswith(":0")):
+            raise ValueError("port 0 works with workers = 1 only: several workers must share a known port")
+        return self
+
+
+class StoreSettings(_Section):
+    """`url`: ``sqlite:///var/countersign.db`` or ``postgresql://user@host/database``.
+
+    `password_file`: holds the PostgreSQL password, kept out of the URL. `pool_size`: connections per worker.
+    `timeout`: seconds a statement may take. `statement_cache`: off behind a transaction pooler.
+    """
+
+    url: str = "sqlite:///countersign.db"
+    password_file: Path | None = None
+    pool_size: int = Field(8, ge=1, le=256)
+    timeout: float = Field(5.0, gt=0)
+    statement_cache: bool = True
+
+
+class TokenSettings(_Section):
+    """How access tokens are minted.
+
+    - `issuer`: the ``iss`` of every token, and the audience of client assertions and of tokens for the
+      gateway's own API.
+    - `algorithm`: the default signing algorithm; a key with purpose ``tokens`` must have it.
+    - `lifetime`, `max_lifetime`: seconds; a client may ask for its own up to the maximum.
+    - `clock_skew`: seconds that another party's clock may be ahead.
+    - `assertion_max_lifetime`: the furthest ``exp`` of a client assertion, in seconds from now.
+    - `assertion_audiences`: further ``aud`` values accepted in client assertions beside the issuer
+      (RFC 7523 §3); empty is the strict default.
+    - `assertion_algorithms`: what client assertions may be signed with.
+    - `jwks_max_age`: seconds that a verifier may keep the key set; a new key is published at least this long
+      before it signs.
+    """
+
+    issuer: Issuer
+    algorithm: Algorithm = Algorithm.ES256
+    lifetime: int = Field(600, ge=1, le=86_400)
+    max_lifetime: int = Field(3_600, ge=1, le=86_400)
+    clock_skew: int = Field(10, ge=0, le=60)
+    assertion_max_lifetime: int = Field(300, ge=10, le=3_600)
+    assertion_audiences: tuple[str, ...] = ()
+    assertion_algorithms: tuple[Algorithm, ...] = (
+        Algorithm.ES256,
+        Algorithm.ES384,
+        Algorithm.EDDSA,
+        Algorithm.PS256,
+    )
+    jwks_max_age: int = Field(300, ge=1, le=86_400)
+
+    @model_validator(mode="after")
+    def _lifetimes_agree(self) -> Self:
+        if self.lifetime > self.max_lifetime:
+            raise ValueError("lifetime exceeds max_lifetime; raise the latter or lower the former")
+        return self
+
+
+class KeySettings(_Section):
+    """A key that the gateway must know at start.
+
+    `uri`: ``file:keys/tokens.pem`` or ``pkcs11:token=...;object=...?module-path=...&pin-source=file:...``.
+    `public_key_sha256`: SHA-256 of the SubjectPublicKeyInfo in hex; a mismatch stops the start.
+    `certificate`: PEM file whose public key must be this key's; a mismatch stops the start.
+    """
+
+    purpose: KeyPurpose
+    algorithm: Algorithm
+    uri: str
+    public_key_sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
+    certificate: Path | None = None
+
+
+class Pkcs11Settings(_Section):
+    """`sessions`: signing sessions per token and worker. `queue`: signatures that may wait before callers
+    are told SIGNER_BUSY. `sign_timeout`: seconds after which a signature is given up."""
+
+    sessions: int = Field(4, ge=1, le=1024)
+    queue: int = Field(1_024, ge=1)
+    sign_timeout: float = Field(10.0, gt=0)
+
+
+class CallerSettings(_Section):
+    """Gives roles to whoever presents one certificate name or a token of one client.
+
+    Exactly one of `subject_dn` (RFC 4514), `san_dns`, `san_uri` (a SPIFFE ID is one), `san_ip`, `san_email`
+    and `client_id`. `resources`: identifiers for which a resource-server may introspect.
+    """
+
+    subject_dn: str | None = None
+    san_dns: str | None = None
+    san_uri: str | None = None
+    san_ip: str | None = None
+    san_email: str | None = None
+    client_id: str | None = None
+    roles: tuple[Role, ...]
+    resources: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_name(self) -> Self:
+        names = (self.subject_dn, self.san_dns, self.san_uri, self.san_ip, self.san_email, self.client_id)
+        if sum(name is not None for name in names) != 1:
+            raise ValueError(
+                "name the caller by exactly one of subject_dn, san_dns, san_uri, san_ip, san_email, client_id"
+            )
+        if self.resources and Role.RESOURCE_SERVER not in self.roles:
+            raise ValueError("resources are for callers with the role resource-server; add the role")
+        return self
+
+
+class TerminatorSettings(_Section):
+    """A TLS terminator in front that forwards the client's certificate in a header. Off unless `trusted` names it.
+
+    `trusted`: SPIFFE IDs or RFC 4514 subjects of the terminators' own certificates, as they appear on the
+    mutual-TLS listener. `header`: its name in lower case; `format`: how it carries the certificate.
+    """
+
+    trusted: tuple[str, ...] = ()
+    header: str = "client-cert"
+    format: Literal["rfc9440", "pem", "xfcc"] = "rfc9440"
+
+
+class LogSettings(_Section):
+    """`level`: DEBUG, INFO, WARNING or ERROR. `format`: ``json``, one object a line, or ``text``.
+    `access`: whether each call is logged."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["json", "text"] = "json"
+    access: bool = True
+
+
+class HealthSettings(_Section):
+    """`interval`: seconds between probes of signers and database. `timeout`: seconds a probe may take."""
+
+    interval: float = Field(5.0, gt=0)
+    timeout: float = Field(3.0, gt=0)
+
+
+class Settings(BaseSettings):
+    """The whole configuration. `base_dir` is the folder that relative paths start from."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    base_dir: Path = Path()
+    server: ServerSettings
+    store: StoreSettings = StoreSettings()
+    tokens: TokenSettings
+    keys: tuple[KeySettings, ...] = ()
+    pkcs11: Pkcs11Settings = Pkcs11Settings()
+    callers: tuple[CallerSettings, ...] = ()
+    terminator: TerminatorSettings = TerminatorSettings()
+    log: LogSettings = LogSettings()
+    health: HealthSettings = HealthSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment overrides the file, which arrives as init arguments."""
+        del env_settings, dotenv_settings, file_secret_settings
+        environment = EnvSettingsSource(settings_cls, env_prefix="COUNTERSIGN_", env_nested_delimiter="__")
+        return (environment, init_settings)
+
+    def path(self, path: Path) -> Path:
+        """*path*, from `base_dir` where it is relative."""
+        return path if path.is_absolute() else self.base_dir / path
+
+
+def load(file: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read *file* and the environment. Raises `ConfigurationError`, naming every field at fault."""
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file}: cannot be read: {error.strerror}. Name it with --config."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: is not TOML: {error}.") from error
+    if "base_dir" in document:
+        raise ConfigurationError(f"{file}: base_dir: remove it; it is always the folder of this file.")
+    try:
+        return Settings(**{**document, **(overrides or {})}, base_dir=file.resolve().parent)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(file, error)) from error
+
+
+def _explain(file: Path, error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors(include_url=False, include_input=False):
+        field = ".".join(str(part) for part in fault["loc"]) or "(whole file)"
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            message = "there is no such field; check its spelling against docs/operations.md"
+        elif fault["type"] == "missing":
+            variable = "COUNTERSIGN_" + "__".join(str(part) for part in fault["loc"]).upper()
+            message = f"is required; set it in the file or as {variable}"
+        lines.append(f"{file}: {field}: {message}.")
+    return os.linesep.join(lines)
+
+
+__all__ = [
+    "CallerSettings",
+    "ConfigurationError",
+    "HealthSettings",
+    "KeySettings",
+    "LogSettings",
+    "Pkcs11Settings",
+    "ServerSettings",
+    "Settings",
+    "StoreSettings",
+    "TerminatorSettings",
+    "TokenSettings",
+    "load",
+]
