@@ -1,7 +1,7 @@
-"""Configuration: one TOML file plus ``COUNTERSIGN_`` environment variables, read once, frozen, passed down.
+"""Configuration: one TOML file plus ``COUNTERSIGN_`` environment variables, read once, frozen.
 
-``COUNTERSIGN_STORE__URL`` overrides ``[store] url``; a nested field is written with two underscores. Durations
-are seconds, sizes are bytes. Relative paths are taken from the folder of the configuration file.
+``COUNTERSIGN_STORE__URL`` overrides ``[store] url``; a nested field is written with two underscores.
+Durations are seconds, sizes are bytes. Relative paths are taken from the folder of the configuration file.
 """
 
 import os
@@ -164,7 +164,8 @@ class KeySettings(_Section):
 
 class Pkcs11Settings(_Section):
     """`sessions`: signing sessions per token and worker. `queue`: signatures that may wait before callers
-    are told SIGNER_BUSY. `sign_timeout`: seconds after which a signature is given up."""
+    are told SIGNER_BUSY. `sign_timeout`: seconds after which a signature is given up.
+    """
 
     sessions: int = Field(4, ge=1, le=1024)
     queue: int = Field(1_024, ge=1)
@@ -200,7 +201,7 @@ class CallerSettings(_Section):
 
 
 class TerminatorSettings(_Section):
-    """A TLS terminator in front that forwards the client's certificate in a header. Off unless `trusted` names it.
+    """A TLS terminator in front that forwards the client's certificate in a header. Off unless named.
 
     `trusted`: SPIFFE IDs or RFC 4514 subjects of the terminators' own certificates, as they appear on the
     mutual-TLS listener. `header`: its name in lower case; `format`: how it carries the certificate.
@@ -213,7 +214,8 @@ class TerminatorSettings(_Section):
 
 class LogSettings(_Section):
     """`level`: DEBUG, INFO, WARNING or ERROR. `format`: ``json``, one object a line, or ``text``.
-    `access`: whether each call is logged."""
+    `access`: whether each call is logged.
+    """
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     format: Literal["json", "text"] = "json"

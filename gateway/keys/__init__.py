@@ -1,1 +1,1 @@
-"""The keyring: which key signs for which purpose, now, next and until lately. Start at `gateway.keys.keyring`."""
+"""The keyring: which key signs what, now, next and until lately. Start at `gateway.keys.keyring`."""

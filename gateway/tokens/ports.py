@@ -65,7 +65,7 @@ class ClientRepository(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """A revoked access token. `client_id` is the token's client, None where an administrator revoked a bare id."""
+    """A revoked access token. `client_id` is None where an administrator revoked a bare id."""
 
     token_id: str
     client_id: str | None
