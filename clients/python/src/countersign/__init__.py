@@ -1,0 +1,1 @@
+"""Client of the Countersign identity gateway."""
