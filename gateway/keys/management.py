@@ -1,0 +1,243 @@
+"""Creating, rotating, disabling and checking keys: what KeyService and ``countersign keys`` do."""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from gateway.clock import Clock
+from gateway.errors import AvailabilityError, Reason, RequestError, StateError
+from gateway.idempotency import IdempotencyKey
+from gateway.keys.keyring import Keyring
+from gateway.keys.loading import KeyringLoader, SignerOpener, new_record
+from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
+from gateway.keys.ports import KeyRepository
+from signers import (
+    Algorithm,
+    KeyAmbiguousError,
+    KeyMismatchError,
+    KeyNotFoundError,
+    KeyUnusableError,
+    KeyUriError,
+    SignerError,
+)
+
+_FAULTS: Final[Mapping[type[SignerError], tuple[Reason, str]]] = {
+    KeyUriError: (Reason.INVALID_FIELD, "The key URI cannot be used: {error}"),
+    KeyNotFoundError: (Reason.KEY_NOT_FOUND, "No key answers to this URI."),
+    KeyAmbiguousError: (Reason.KEY_ALREADY_EXISTS, "More than one key answers to this URI, or it is taken."),
+    KeyMismatchError: (Reason.KEY_UNUSABLE, "The key found is not the one that was expected."),
+    KeyUnusableError: (Reason.KEY_UNUSABLE, "The key cannot be used with this algorithm: {error}"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStatus:
+    """A key and whether its signer is open now; `fault` names the class of error where it is not."""
+
+    record: KeyRecord
+    fault: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCheck:
+    """The outcome of signing and verifying a probe, in `seconds`; `fault` is None for success."""
+
+    seconds: float
+    fault: str | None
+
+
+class KeyManager:
+    """Changes to keys, each decided by the database and in force on this worker when the call returns."""
+
+    def __init__(
+        self,
+        *,
+        keyring: Keyring,
+        loader: KeyringLoader,
+        repository: KeyRepository,
+        signers: SignerOpener,
+        clock: Clock,
+        publish_before_use: timedelta,
+        honor_after_use: timedelta,
+    ) -> None:
+        """*publish_before_use*: how long verifiers may keep the key set; a key signs no earlier than that.
+
+        *honor_after_use*: the longest lifetime of what a key signs; it stays published for so long.
+        """
+        self._keyring = keyring
+        self._loader = loader
+        self._repository = repository
+        self._signers = signers
+        self._clock = clock
+        self._publish_before_use = publish_before_use
+        self._honor_after_use = honor_after_use
+
+    async def list(self) -> tuple[KeyStatus, ...]:
+        """Every key, oldest first."""
+        faults = self._keyring.view.faults
+        return tuple(KeyStatus(r, faults.get(r.key_id)) for r in await self._repository.all())
+
+    async def get(self, key_id: str) -> KeyStatus:
+        """One key. Raises `StateError`: KEY_NOT_FOUND."""
+        for status in await self.list():
+            if status.record.key_id == key_id:
+                return status
+        raise StateError(Reason.KEY_NOT_FOUND, "There is no such key.", field="name")
+
+    async def create(
+        self,
+        purpose: KeyPurpose,
+        algorithm: Algorithm,
+        uri: str,
+        *,
+        existing: bool,
+        key: IdempotencyKey | None,
+    ) -> KeyRecord:
+        """Generate a key at *uri* (or take the *existing* one) and publish it, PREPARED.
+
+        The first key of its purpose and algorithm is ACTIVE at once, since nobody can have cached an older
+        set. Raises `StateError` (KEY_ALREADY_EXISTS, KEY_NOT_FOUND, KEY_UNUSABLE, REQUEST_ID_REUSED),
+        `RequestError` INVALID_FIELD for the URI, `AvailabilityError`.
+        """
+        if key is not None and (first := await self._repository.find_replay(key)) is not None:
+            return first
+        try:
+            opening = self._signers.open if existing else self._signers.create
+            signer = await opening(uri, algorithm)
+        except SignerError as error:
+            raise _explained(error) from error
+        taken = any(
+            r.purpose is purpose and r.algorithm is algorithm and r.state is KeyState.ACTIVE
+            for r in await self._repository.all()
+        )
+        state = KeyState.PREPARED if taken else KeyState.ACTIVE
+        record, _ = await self._repository.insert(new_record(signer, purpose, uri, state, self._clock()), key)
+        await self._loader.refresh()
+        return record
+
+    async def rotate(
+        self,
+        purpose: KeyPurpose,
+        algorithm: Algorithm,
+        *,
+        key_id: str | None,
+        expected_revision: int | None,
+        key: IdempotencyKey | None,
+    ) -> KeyRecord:
+        """Let the PREPARED key sign and the ACTIVE one retire. *key_id* may be None where one is prepared.
+
+        Raises `StateError`: KEY_NOT_FOUND, ETAG_MISMATCH, REQUEST_ID_REUSED, KEY_STATE_CONFLICT (several
+        prepared keys and none named; not prepared; or published too recently, with `retry_after`).
+        """
+        if key is not None and (first := await self._repository.find_replay(key)) is not None:
+            return first
+        record = await self._prepared(purpose, algorithm, key_id)
+        now = self._clock()
+        if any(
+            r.purpose is purpose and r.algorithm is algorithm and r.state is KeyState.ACTIVE
+            for r in await self._repository.all()
+        ):
+            self._check_published(record, now)
+        await self._check_signs(record)
+        rotated = await self._repository.activate(
+            purpose,
+            algorithm,
+            record.key_id,
+            expected_revision=expected_revision,
+            now=now,
+            retire_time=now + self._honor_after_use.total_seconds(),
+            key=key,
+        )
+        await self._loader.refresh()
+        return rotated
+
+    async def disable(self, key_id: str, *, reason: str) -> KeyRecord:
+        """Withdraw a key at once, here when this returns and on every replica within its refresh interval.
+
+        It signs no more, leaves the key set, and what it signed is no longer honored. Idempotent.
+        Raises `StateError`: KEY_NOT_FOUND.
+        """
+        record = await self._repository.disable(key_id, reason=reason, now=self._clock())
+        await self._loader.refresh()
+        return record
+
+    async def check(self, key_id: str) -> KeyCheck:
+        """Sign a probe with the key and verify it. Raises `StateError`: KEY_NOT_FOUND, KEY_STATE_CONFLICT."""
+        status = await self.get(key_id)
+        signer = self._keyring.view.signers.get(key_id)
+        if signer is None:
+            if status.fault is not None:
+                return KeyCheck(0.0, status.fault)
+            raise StateError(
+                Reason.KEY_STATE_CONFLICT,
+                "Only a prepared or active key can be checked; this one no longer signs.",
+                metadata={"state": status.record.state.value},
+            )
+        start = time.perf_counter()
+        try:
+            await signer.check()
+        except SignerError as error:
+            return KeyCheck(time.perf_counter() - start, type(error).__name__)
+        return KeyCheck(time.perf_counter() - start, None)
+
+    async def _prepared(self, purpose: KeyPurpose, algorithm: Algorithm, key_id: str | None) -> KeyRecord:
+        records = await self._repository.all()
+        if key_id is not None:
+            named = [r for r in records if r.key_id == key_id]
+            if not named:
+                raise StateError(Reason.KEY_NOT_FOUND, "There is no such key.", field="key")
+            return named[0]
+        candidates = [
+            r
+            for r in records
+            if r.purpose is purpose and r.algorithm is algorithm and r.state is KeyState.PREPARED
+        ]
+        if len(candidates) != 1:
+            raise StateError(
+                Reason.KEY_STATE_CONFLICT,
+                "Create a key for this purpose and algorithm first."
+                if not candidates
+                else "Several keys are prepared; name the one to promote.",
+                metadata={"prepared": str(len(candidates))},
+            )
+        return candidates[0]
+
+    def _check_published(self, record: KeyRecord, now: float) -> None:
+        wait = record.create_time + self._publish_before_use.total_seconds() - now
+        if record.state is KeyState.PREPARED and wait > 0:
+            raise StateError(
+                Reason.KEY_STATE_CONFLICT,
+                "The key was published too recently: verifiers may still hold a key set without it.",
+                retry_after=timedelta(seconds=wait),
+                cause="published_too_recently",
+            )
+
+    async def _check_signs(self, record: KeyRecord) -> None:
+        """Nothing retires before its successor has shown that it signs."""
+        if record.state is not KeyState.PREPARED:
+            return
+        try:
+            signer = await self._signers.open(
+                record.uri,
+                record.algorithm,
+                public_key_sha256=hashlib.sha256(record.public_key_der).hexdigest(),
+            )
+            await signer.check()
+        except SignerError as error:
+            raise _explained(error) from error
+
+
+def _explained(error: SignerError) -> RequestError | StateError | AvailabilityError:
+    for kind, (reason, text) in _FAULTS.items():
+        if isinstance(error, kind):
+            made = RequestError if reason is Reason.INVALID_FIELD else StateError
+            return made(reason, text.format(error=error), field="uri")
+    return AvailabilityError(
+        Reason.SIGNER_UNAVAILABLE,
+        "The signer does not answer now.",
+        retry_after=timedelta(seconds=1),
+        cause=type(error).__name__,
+    )
