@@ -20,8 +20,7 @@ from service_stubs import service_stub
 
 OUTPUT = ROOT.parent / "clients" / "python" / "src"
 PACKAGE = Path("countersign") / "v1"
-INIT = '''"""Messages and stubs of the API, package ``countersign.v1``. Written by protos/generate.py; do not edit."""
-'''
+INIT = '"""Messages and stubs of the API. Written by protos/generate.py; do not edit."""\n'
 
 
 def generate(target: Path) -> None:
@@ -39,14 +38,14 @@ def generate(target: Path) -> None:
 
 def _own_files(scratch: Path) -> list[FileDescriptorProto]:
     image = scratch / "api.binpb"
-    write_descriptor_set(image)
+    write_descriptor_set(image, source_info=False)
     files = FileDescriptorSet.FromString(image.read_bytes()).file
     image.unlink()
     return [file for file in files if file.package.startswith("countersign.")]
 
 
 def stale(fresh: Path, committed: Path) -> list[str]:
-    """Names of the modules of folder *committed* that are missing, extra or different from those of *fresh*."""
+    """Names of the modules that are missing in folder *committed*, extra there, or other than in *fresh*."""
     names = {path.name for folder in (fresh, committed) for path in folder.glob("*.py*")}
     _, different, missing = filecmp.cmpfiles(fresh, committed, sorted(names), shallow=False)
     return sorted(different + missing)

@@ -1,7 +1,7 @@
 """The types of a generated service module (``_pb2_grpc.pyi``), written from its descriptor.
 
-A stub class works on a synchronous and on an asynchronous channel, with other return types: the file therefore
-declares ``XStub`` for the first and, for type checkers only, ``XAsyncStub`` for the second.
+A stub class works on a synchronous and on an asynchronous channel, with other return types: the file
+therefore declares ``XStub`` for the first and, for type checkers only, ``XAsyncStub`` for the second.
 """
 
 from collections.abc import Iterator
@@ -28,9 +28,8 @@ def service_stub(file: FileDescriptorProto) -> str:
     parts = [HEADER.format(name=file.name, module=module)]
     for service in file.service:
         parts += ["\n".join(lines) for lines in _classes(service, module)]
-        parts.append(
-            f"def add_{service.name}Servicer_to_server(servicer: {service.name}Servicer, server: Any) -> None: ..."
-        )
+        servicer = f"{service.name}Servicer"
+        parts.append(f"def add_{servicer}_to_server(servicer: {servicer}, server: Any) -> None: ...")
     return "\n\n".join(parts) + "\n"
 
 

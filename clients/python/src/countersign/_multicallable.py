@@ -3,29 +3,29 @@
 from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-Request = TypeVar("Request", contravariant=True)
-Response = TypeVar("Response", covariant=True)
+Request_contra = TypeVar("Request_contra", contravariant=True)
+Response_co = TypeVar("Response_co", covariant=True)
 
 Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 
 
-class UnaryUnary(Protocol[Request, Response]):
+class UnaryUnary(Protocol[Request_contra, Response_co]):
     """A method on a synchronous channel. *timeout* is in seconds; raises `grpc.RpcError`."""
 
     def __call__(
         self,
-        request: Request,
+        request: Request_contra,
         *,
         timeout: float | None = None,
         metadata: Metadata | None = None,
         wait_for_ready: bool | None = None,
-    ) -> Response:
+    ) -> Response_co:
         """Call the method and return its response."""
         ...
 
 
-class AsyncCall(Awaitable[Response], Protocol[Response]):
-    """A call under way on an asynchronous channel: awaited, it gives the response or raises `grpc.RpcError`."""
+class AsyncCall(Awaitable[Response_co], Protocol[Response_co]):
+    """A call under way: awaited, it gives the response or raises `grpc.RpcError`."""
 
     async def initial_metadata(self) -> Any:
         """The metadata that came before the response."""
@@ -36,16 +36,16 @@ class AsyncCall(Awaitable[Response], Protocol[Response]):
         ...
 
 
-class AsyncUnaryUnary(Protocol[Request, Response]):
+class AsyncUnaryUnary(Protocol[Request_contra, Response_co]):
     """A method on an asynchronous channel. *timeout* is in seconds."""
 
     def __call__(
         self,
-        request: Request,
+        request: Request_contra,
         *,
         timeout: float | None = None,
         metadata: Metadata | None = None,
         wait_for_ready: bool | None = None,
-    ) -> AsyncCall[Response]:
+    ) -> AsyncCall[Response_co]:
         """Start the call."""
         ...

@@ -1,1 +1,1 @@
-"""Messages and stubs of the API, package ``countersign.v1``. Written by protos/generate.py; do not edit."""
+"""Messages and stubs of the API. Written by protos/generate.py; do not edit."""
