@@ -1,0 +1,81 @@
+"""The access token (RFC 9068) as a typed value: what is signed, and what a verified one says."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.jose import base64url
+from gateway.jose.errors import JoseError, JoseFault
+from gateway.jose.jwt import Claims
+
+TYP: Final = "at+jwt"
+"""The JOSE ``typ`` of an access token (RFC 9068 §2.1)."""
+
+_X5T_S256_SIZE: Final = 32
+_MAX_SCOPE: Final = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """The claims of one access token (RFC 9068 §2.2).
+
+    Times are whole seconds since the epoch. `x5t_s256` is the SHA-256 of the DER of the certificate that the
+    token is bound to (RFC 8705 §3.1), 32 bytes, or None for a bearer token.
+    """
+
+    issuer: str
+    subject: str
+    audience: tuple[str, ...]
+    client_id: str
+    issue_time: int
+    expire_time: int
+    token_id: str
+    scope: tuple[str, ...]
+    x5t_s256: bytes | None
+
+    def payload(self) -> bytes:
+        """The claims set as JSON octets, ready for a JWS."""
+        claims: dict[str, Any] = {
+            "iss": self.issuer,
+            "sub": self.subject,
+            "aud": self.audience[0] if len(self.audience) == 1 else self.audience,
+            "client_id": self.client_id,
+            "iat": self.issue_time,
+            "exp": self.expire_time,
+            "jti": self.token_id,
+        }
+        if self.scope:
+            claims["scope"] = " ".join(self.scope)
+        if self.x5t_s256 is not None:
+            claims["cnf"] = {"x5t#S256": base64url.encode(self.x5t_s256)}
+        return json.dumps(claims, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_claims(cls, claims: Claims) -> "AccessToken":
+        """Read a verified claims set. Raises `JoseError` for a claim that is missing or of the wrong kind."""
+        return cls(
+            issuer=claims.string("iss"),
+            subject=claims.string("sub"),
+            audience=claims.audience(),
+            client_id=claims.string("client_id"),
+            issue_time=claims.numeric_date("iat"),
+            expire_time=claims.numeric_date("exp"),
+            token_id=claims.string("jti"),
+            scope=tuple(claims.string("scope", max_length=_MAX_SCOPE).split(" "))
+            if "scope" in claims
+            else (),
+            x5t_s256=_confirmation(claims),
+        )
+
+
+def _confirmation(claims: Claims) -> bytes | None:
+    """A token carries at most one confirmation method; one that we do not know is refused, not ignored."""
+    if "cnf" not in claims:
+        return None
+    confirmation = claims.nested("cnf")
+    if confirmation.names() != {"x5t#S256"}:
+        raise JoseError(JoseFault.CLAIM_INVALID, "cnf is not one known confirmation", member="cnf")
+    decoded = base64url.decode(confirmation.string("x5t#S256"))
+    if len(decoded) != _X5T_S256_SIZE:
+        raise JoseError(JoseFault.CLAIM_INVALID, "x5t#S256 is not a SHA-256 value", member="cnf")
+    return decoded

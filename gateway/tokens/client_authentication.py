@@ -1,0 +1,146 @@
+"""Who is this OAuth client? One method is pinned per client, and only that one proves it (RFC 6749 §2.3).
+
+Every refusal is INVALID_CLIENT with the same text, so that nobody learns from it which clients exist or which
+method they use; the log gets the cause.
+"""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+from gateway.clock import Clock
+from gateway.errors import AuthenticationError, Reason
+from gateway.pki.errors import PkiError
+from gateway.principal import Call
+from gateway.proofs.client_certificate import ClientCertificate
+from gateway.tokens.client import Client, ClientAuthenticationMethod
+from gateway.tokens.client_assertion import ClientAssertionVerifier
+from gateway.tokens.ports import ClientRepository
+
+CLIENT_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+"""What a client id may look like."""
+
+_SECRET_METHODS: Final = frozenset(
+    {ClientAuthenticationMethod.CLIENT_SECRET_BASIC, ClientAuthenticationMethod.CLIENT_SECRET_POST}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKeyJwt:
+    """A signed client assertion, compact JWS (RFC 7523 §2.2)."""
+
+    assertion: str
+
+    def __repr__(self) -> str:
+        return "PrivateKeyJwt(assertion=<redacted>)"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSecret:
+    """A secret that the gateway generated at registration."""
+
+    secret: str
+
+    def __repr__(self) -> str:
+        return "ClientSecret(secret=<redacted>)"
+
+
+ClientCredential: TypeAlias = PrivateKeyJwt | ClientSecret
+
+
+class CertificateTrust(Protocol):
+    """The public-key infrastructure that issues client certificates."""
+
+    def verify(self, certificate: ClientCertificate, now: float) -> None:
+        """Build a chain from *certificate* to a root, now. Raises `PkiError`."""
+        ...
+
+
+class ClientAuthenticator:
+    """Authenticates OAuth clients for every door."""
+
+    def __init__(
+        self,
+        *,
+        clients: ClientRepository,
+        trust: CertificateTrust,
+        assertions: ClientAssertionVerifier,
+        clock: Clock,
+    ) -> None:
+        self._clients = clients
+        self._trust = trust
+        self._assertions = assertions
+        self._clock = clock
+
+    async def authenticate(self, call: Call, client_id: str, credential: ClientCredential | None) -> Client:
+        """The enabled client *client_id*, proven by *credential*, or by the call's certificate without one.
+
+        Raises `AuthenticationError` INVALID_CLIENT, `AvailabilityError`.
+        """
+        if not CLIENT_ID_PATTERN.fullmatch(client_id):
+            raise refused("client_id_malformed")
+        client = await self._clients.get(client_id)
+        if client is None:
+            raise refused("client_unknown")
+        if client.disabled:
+            raise refused("client_disabled")
+        method = client.authentication_method
+        if isinstance(credential, PrivateKeyJwt):
+            _require(method is ClientAuthenticationMethod.PRIVATE_KEY_JWT, "method_not_registered")
+            await self._assertions.verify(client, credential.assertion)
+        elif isinstance(credential, ClientSecret):
+            _require(method in _SECRET_METHODS, "method_not_registered")
+            _match_secret(client, credential)
+        elif method is ClientAuthenticationMethod.TLS_CLIENT_AUTH:
+            self._match_name(client, call.certificate)
+        elif method is ClientAuthenticationMethod.SELF_SIGNED_TLS_CLIENT_AUTH:
+            self._match_registered(client, call.certificate)
+        else:
+            raise refused("credential_missing")
+        return client
+
+    def _match_name(self, client: Client, certificate: ClientCertificate | None) -> None:
+        """RFC 8705 §2.1: a chain to the PKI's own roots, and exactly the registered name in the leaf.
+
+        The chain is built here although TLS did so too: the handshake also lets registered self-signed
+        certificates pass, and one of those that is CA:TRUE could have issued this leaf.
+        """
+        if certificate is None:
+            raise refused("certificate_missing")
+        if client.identity is None:
+            raise refused("identity_missing")
+        try:
+            self._trust.verify(certificate, self._clock())
+            client.identity.match(certificate.certificate)
+        except PkiError as error:
+            raise refused(f"certificate_{error.code}") from error
+
+    def _match_registered(self, client: Client, certificate: ClientCertificate | None) -> None:
+        """RFC 8705 §2.2: the very certificate that was registered; no chain, no name."""
+        if certificate is None:
+            raise refused("certificate_missing")
+        registered = client.jwks.keys if client.jwks is not None else ()
+        if not any(key.x5c and hmac.compare_digest(key.x5c[0], certificate.der) for key in registered):
+            raise refused("certificate_not_registered")
+        try:
+            certificate.require_valid_at(self._clock())
+        except PkiError as error:
+            raise refused(f"certificate_{error.code}") from error
+
+
+def _match_secret(client: Client, credential: ClientSecret) -> None:
+    presented = hashlib.sha256(credential.secret.encode("utf-8", "surrogatepass")).digest()
+    if client.secret_hash is None or not hmac.compare_digest(presented, client.secret_hash):
+        raise refused("secret_mismatch")
+
+
+def _require(condition: bool, cause: str) -> None:  # noqa: FBT001 - reads as an assertion
+    if not condition:
+        raise refused(cause)
+
+
+def refused(cause: str) -> AuthenticationError:
+    """The one answer to a client that is not proven; *cause* is for our log only."""
+    return AuthenticationError(Reason.INVALID_CLIENT, "Client authentication failed.", cause=cause)

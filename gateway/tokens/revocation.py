@@ -1,0 +1,70 @@
+"""Revoking access tokens (RFC 7009): by the token, for its own client; by its id, for an administrator."""
+
+from gateway.clock import Clock
+from gateway.errors import AuthorizationError, Reason, RequestError
+from gateway.principal import Call, Role
+from gateway.tokens.client_authentication import ClientAuthenticator, ClientCredential
+from gateway.tokens.ports import Revocation, RevocationRepository
+from gateway.tokens.verification import AccessTokenVerifier, TokenInvalidError
+
+MAX_TOKEN_ID = 256
+
+
+class TokenRevoker:
+    """Makes tokens inactive before they expire. A revocation is durable before it is acknowledged."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: ClientAuthenticator,
+        verifier: AccessTokenVerifier,
+        revocations: RevocationRepository,
+        max_lifetime: int,
+        clock: Clock,
+    ) -> None:
+        """*max_lifetime*: seconds; a bare id stays revoked for so long, since no token lives longer."""
+        self._authenticator = authenticator
+        self._verifier = verifier
+        self._revocations = revocations
+        self._max_lifetime = max_lifetime
+        self._clock = clock
+
+    async def revoke(
+        self, call: Call, client_id: str, credential: ClientCredential | None, token: str
+    ) -> None:
+        """Revoke *token* for the client that it was issued to; idempotent.
+
+        A token that is unknown, malformed or expired is no error: what the caller wants is already so
+        (RFC 7009 §2.2). Raises `AuthenticationError` INVALID_CLIENT, `AuthorizationError`
+        UNAUTHORIZED_CLIENT for another client's token, `AvailabilityError`.
+        """
+        client = await self._authenticator.authenticate(call, client_id, credential)
+        try:
+            accepted = await self._verifier.verify(token)
+        except TokenInvalidError:
+            return
+        if accepted.client_id != client.client_id:
+            raise AuthorizationError(
+                Reason.UNAUTHORIZED_CLIENT,
+                "The token was issued to another client.",
+                cause="token_of_another_client",
+            )
+        await self._revocations.revoke(
+            Revocation(accepted.token_id, client.client_id, self._clock(), float(accepted.expire_time))
+        )
+
+    async def revoke_id(self, call: Call, token_id: str) -> None:
+        """Revoke whatever token carries ``jti`` *token_id*; the caller must be an administrator.
+
+        Raises `AuthorizationError` PERMISSION_DENIED, `RequestError` INVALID_FIELD, `AvailabilityError`.
+        """
+        if Role.ADMIN not in call.principal.roles:
+            raise AuthorizationError(
+                Reason.PERMISSION_DENIED, "Only an administrator revokes by token id.", field="token_id"
+            )
+        if not 1 <= len(token_id) <= MAX_TOKEN_ID:
+            raise RequestError(
+                Reason.INVALID_FIELD, f"A token id has 1 to {MAX_TOKEN_ID} characters.", field="token_id"
+            )
+        now = self._clock()
+        await self._revocations.revoke(Revocation(token_id, None, now, now + self._max_lifetime))

@@ -1,0 +1,106 @@
+"""Is this an access token of ours, and what does it say? One place, for introspection, revocation and callers."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.clock import Clock
+from gateway.jose.errors import JoseError
+from gateway.jose.jws import CompactJws, parse_compact, verify
+from gateway.jose.jwt import Claims, require_typ
+from gateway.keys.keyring import Keyring, VerificationKey
+from gateway.keys.model import KeyPurpose
+from gateway.tokens.access_token import TYP, AccessToken
+
+MAX_TOKEN_SIZE: Final = 16 * 1024
+_CACHE_ENTRIES: Final = 10_000
+_REFRESH_PAUSE: Final = 0.1
+
+
+class TokenInvalidError(Exception):
+    """Not an access token of ours that is in force. `cause` is a stable word for our log, never for a caller."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    key_id: str
+    token: AccessToken
+
+
+class AccessTokenVerifier:
+    """Verifies access tokens of this issuer (RFC 9068 §4), audience and revocation aside.
+
+    A token whose signature was found good is remembered by its SHA-256, so that the next look costs a hash;
+    its key must still be honored and its time not over, each time.
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        keyring: Keyring,
+        refresh_keys: Callable[[], Awaitable[None]],
+        clock: Clock,
+    ) -> None:
+        """*refresh_keys* brings the keyring up to date: another replica may have made a key a moment ago."""
+        self._issuer = issuer
+        self._keyring = keyring
+        self._refresh_keys = refresh_keys
+        self._refresh_at = 0.0
+        self._clock = clock
+        self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
+
+    async def verify(self, token: str) -> AccessToken:
+        """The claims of *token*, which is signed by us and in force. Raises `TokenInvalidError`."""
+        accepted = await self.read(token)
+        if accepted.expire_time <= self._clock():
+            raise TokenInvalidError("expired")
+        return accepted
+
+    async def read(self, token: str) -> AccessToken:
+        """As `verify`, but an expired token is read too, which revocation needs."""
+        if len(token) > MAX_TOKEN_SIZE:
+            raise TokenInvalidError("token_too_large")
+        try:
+            digest = hashlib.sha256(token.encode("ascii")).digest()
+        except UnicodeEncodeError as error:
+            raise TokenInvalidError("malformed_compact") from error
+        seen = self._seen.get(digest)
+        if seen is not None:
+            if self._keyring.verification_key(KeyPurpose.TOKENS, seen.key_id) is None:
+                raise TokenInvalidError("key_not_honored")
+            self._seen.move_to_end(digest)
+            return seen.token
+        try:
+            jws = parse_compact(token, max_size=MAX_TOKEN_SIZE)
+            require_typ(jws.header, TYP)
+            key = await self._key(jws)
+            verify(jws, key.public_key, key.algorithm)
+            claims = Claims.parse(jws.payload)
+            claims.require_issuer(self._issuer)
+            accepted = AccessToken.from_claims(claims)
+        except JoseError as error:
+            raise TokenInvalidError(str(error.code)) from error
+        self._seen[digest] = _Seen(key.key_id, accepted)
+        if len(self._seen) > _CACHE_ENTRIES:
+            self._seen.popitem(last=False)
+        return accepted
+
+    async def _key(self, jws: CompactJws) -> VerificationKey:
+        kid = jws.header.kid
+        if kid is None:
+            raise TokenInvalidError("kid_missing")
+        key = self._keyring.verification_key(KeyPurpose.TOKENS, kid)
+        if key is None and self._clock() >= self._refresh_at:
+            self._refresh_at = self._clock() + _REFRESH_PAUSE
+            await self._refresh_keys()
+            key = self._keyring.verification_key(KeyPurpose.TOKENS, kid)
+        if key is None:
+            raise TokenInvalidError("key_unknown")
+        return key
