@@ -1,4 +1,4 @@
-"""Is this an access token of ours, and what does it say? One place, for introspection, revocation and callers."""
+"""Is this an access token of ours, and what does it say? One place, whoever asks."""
 
 import hashlib
 from collections import OrderedDict
@@ -20,7 +20,7 @@ _REFRESH_PAUSE: Final = 0.1
 
 
 class TokenInvalidError(Exception):
-    """Not an access token of ours that is in force. `cause` is a stable word for our log, never for a caller."""
+    """Not an access token of ours that is in force. `cause` is a stable word for our log only."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(cause)

@@ -1,0 +1,196 @@
+"""Registering OAuth clients (RFC 7591 §2, RFC 8705 §2): what a client may be, checked in one place."""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+from gateway.clock import Clock
+from gateway.errors import Reason, RequestError, StateError
+from gateway.idempotency import IdempotencyKey
+from gateway.tokens.client import Client, ClientAuthenticationMethod
+from gateway.tokens.client_authentication import CLIENT_ID_PATTERN
+from gateway.tokens.ports import ClientRepository, Page
+
+_MAX_ENTRIES: Final = 100
+_MAX_DISPLAY_NAME: Final = 200
+_MAX_IDENTIFIER: Final = 512
+_SECRET_BYTES: Final = 32
+# RFC 6749 §3.3: visible ASCII without the quote and the backslash.
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,128}")
+_SECRET_METHODS: Final = frozenset(
+    {ClientAuthenticationMethod.CLIENT_SECRET_BASIC, ClientAuthenticationMethod.CLIENT_SECRET_POST}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A client as stored, and its secret where one was generated just now: it is never shown again."""
+
+    client: Client
+    secret: str | None
+
+    def __repr__(self) -> str:
+        return f"Registered(client={self.client.client_id!r}, secret=<redacted>)"
+
+
+class ClientRegistrar:
+    """Creates, changes and deletes clients, for administrators."""
+
+    def __init__(self, *, clients: ClientRepository, max_lifetime: int, issuer: str, clock: Clock) -> None:
+        """*max_lifetime*: seconds, the most that a client's tokens may live."""
+        self._clients = clients
+        self._max_lifetime = max_lifetime
+        self._issuer = issuer
+        self._clock = clock
+
+    async def create(self, draft: Client, key: IdempotencyKey | None) -> Registered:
+        """Register *draft*, whose id may be empty to have one made; its revision and times are set here.
+
+        A client that authenticates with a secret gets a generated one. Raises `RequestError`
+        (INVALID_FIELD, INVALID_CLIENT_METADATA), `StateError` (CLIENT_ALREADY_EXISTS, REQUEST_ID_REUSED).
+        """
+        now = self._clock()
+        client_id = draft.client_id or secrets.token_urlsafe(16)
+        if not CLIENT_ID_PATTERN.fullmatch(client_id):
+            raise RequestError(
+                Reason.INVALID_FIELD, "A client id is 1 to 128 of A-Z a-z 0-9 . _ ~ -", field="client_id"
+            )
+        secret, secret_hash = _generated(draft.authentication_method)
+        client = replace(
+            draft,
+            client_id=client_id,
+            secret_hash=secret_hash,
+            revision=1,
+            create_time=now,
+            update_time=now,
+        )
+        self._check(client)
+        stored, created = await self._clients.create(client, key)
+        return Registered(stored, secret if created else None)
+
+    async def get(self, client_id: str) -> Client:
+        """The client. Raises `StateError` CLIENT_NOT_FOUND."""
+        client = await self._clients.get(client_id)
+        if client is None:
+            raise StateError(Reason.CLIENT_NOT_FOUND, "There is no such client.", field="name")
+        return client
+
+    async def list(self, *, after: str | None, limit: int) -> Page:
+        """A page of clients, by id."""
+        return await self._clients.list(after=after, limit=limit)
+
+    async def update(
+        self, client_id: str, change: Callable[[Client], Client], *, expected_revision: int | None
+    ) -> Client:
+        """Apply *change* to the client as it is, all or nothing, and check the result as for a new one.
+
+        Raises as `create` does, and `StateError` (CLIENT_NOT_FOUND, ETAG_MISMATCH).
+        """
+        present = await self.get(client_id)
+        _match(present, expected_revision)
+        changed = replace(change(present), update_time=self._clock())
+        if changed.authentication_method not in _SECRET_METHODS:
+            changed = replace(changed, secret_hash=None)
+        self._check(changed)
+        # The revision just read is what the database compares, so two racing updates never mix.
+        return await self._clients.replace(changed, expected_revision=present.revision)
+
+    async def rotate_secret(self, client_id: str, *, expected_revision: int | None) -> Registered:
+        """Give the client a new secret; the old one is refused from now on.
+
+        Raises `RequestError` INVALID_CLIENT_METADATA, `StateError` (CLIENT_NOT_FOUND, ETAG_MISMATCH).
+        """
+        present = await self.get(client_id)
+        _match(present, expected_revision)
+        secret, secret_hash = _generated(present.authentication_method)
+        if secret is None:
+            raise _invalid("The client does not authenticate with a secret.", "name")
+        changed = replace(present, secret_hash=secret_hash, update_time=self._clock())
+        return Registered(await self._clients.replace(changed, expected_revision=present.revision), secret)
+
+    async def delete(self, client_id: str, *, expected_revision: int | None) -> None:
+        """Delete the client for good. Raises `StateError` (CLIENT_NOT_FOUND, ETAG_MISMATCH)."""
+        await self._clients.delete(client_id, expected_revision=expected_revision)
+
+    def _check(self, client: Client) -> None:
+        if len(client.display_name) > _MAX_DISPLAY_NAME or not client.display_name.isprintable():
+            raise _invalid(f"At most {_MAX_DISPLAY_NAME} printable characters.", "display_name")
+        _check_scopes(client)
+        _check_identifiers(client.audiences, "audiences")
+        _check_identifiers(client.resources, "resources")
+        if client.default_audience is not None and client.default_audience not in client.audiences:
+            raise _invalid("It must be one of the client's audiences.", "default_audience")
+        if self._issuer in client.resources:
+            # A client known under the issuer's own identifier could introspect tokens meant for the gateway.
+            raise _invalid("The gateway's own issuer identifier cannot be a client's.", "resources")
+        self._check_lifetime(client.access_token_lifetime)
+        _check_authentication(client)
+
+    def _check_lifetime(self, lifetime: timedelta | None) -> None:
+        if lifetime is None:
+            return
+        if lifetime.microseconds or not 1 <= lifetime.total_seconds() <= self._max_lifetime:
+            raise _invalid(f"Whole seconds, from 1 to {self._max_lifetime}.", "access_token_lifetime")
+
+
+def _check_scopes(client: Client) -> None:
+    if len(client.scopes) > _MAX_ENTRIES:
+        raise _invalid(f"At most {_MAX_ENTRIES}.", "scopes")
+    for scope in client.scopes:
+        if not _SCOPE.fullmatch(scope):
+            raise _invalid("A scope is 1 to 128 visible ASCII characters without quotes.", "scopes")
+
+
+def _check_identifiers(identifiers: frozenset[str], field: str) -> None:
+    if len(identifiers) > _MAX_ENTRIES:
+        raise _invalid(f"At most {_MAX_ENTRIES}.", field)
+    for identifier in identifiers:
+        try:
+            parts = urlsplit(identifier)
+        except ValueError as error:
+            raise _invalid("A resource identifier is an absolute URI.", field) from error
+        visible = identifier.isascii() and identifier.isprintable() and " " not in identifier
+        if not visible or not parts.scheme or "#" in identifier or len(identifier) > _MAX_IDENTIFIER:
+            raise _invalid(
+                f"A resource identifier is an absolute ASCII URI without fragment (RFC 8707 §2), at most "
+                f"{_MAX_IDENTIFIER} characters.",
+                field,
+            )
+
+
+def _check_authentication(client: Client) -> None:
+    method = client.authentication_method
+    if method is ClientAuthenticationMethod.TLS_CLIENT_AUTH:
+        if client.identity is None:
+            raise _invalid("Register exactly one certificate name (RFC 8705 §2.1.2).", "tls_client_auth")
+    elif method is ClientAuthenticationMethod.SELF_SIGNED_TLS_CLIENT_AUTH:
+        keys = client.jwks.keys if client.jwks is not None else ()
+        if not keys or not all(key.x5c for key in keys):
+            raise _invalid(
+                "Register at least one certificate; every key of a JWK Set must carry one in x5c.",
+                "self_signed_tls_client_auth",
+            )
+    elif method is ClientAuthenticationMethod.PRIVATE_KEY_JWT:
+        if client.jwks is None or not client.jwks.keys:
+            raise _invalid("Register at least one public key.", "private_key_jwt.jwks")
+
+
+def _generated(method: ClientAuthenticationMethod) -> tuple[str | None, bytes | None]:
+    if method not in _SECRET_METHODS:
+        return None, None
+    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    return secret, hashlib.sha256(secret.encode()).digest()
+
+
+def _match(client: Client, expected_revision: int | None) -> None:
+    if expected_revision is not None and client.revision != expected_revision:
+        raise StateError(Reason.ETAG_MISMATCH, "The client has changed since it was read.", field="etag")
+
+
+def _invalid(message: str, field: str) -> RequestError:
+    return RequestError(Reason.INVALID_CLIENT_METADATA, message, field=f"client.{field}")
