@@ -1,0 +1,22 @@
+"""The request id: one short name that the client, its log and ours use for the same call."""
+
+import os
+import re
+from contextvars import ContextVar
+
+HEADER = "x-request-id"
+
+_WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+current_request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the call under way on this task; empty outside a call."""
+
+
+def generate() -> str:
+    """A new id: 16 hexadecimal digits. Unique enough for a log, no secret."""
+    return os.urandom(8).hex()
+
+
+def is_well_formed(value: object) -> bool:
+    """Whether an id that a client sent may be used: 1 to 64 of ``A-Z a-z 0-9 . _ -``."""
+    return isinstance(value, str) and _WELL_FORMED.fullmatch(value) is not None
