@@ -1,0 +1,28 @@
+"""X.509 names, thumbprints and the check of client certificates. Pure: no I/O, no clock, no network.
+
+`CertificateIdentity` says *who* a certificate must name (RFC 8705 §2.1.2), `ClientTrust` whether a chain of
+it leads to the configured PKI; a client is authenticated by both together, never by one. Every refusal is
+a `PkiError` with a stable `PkiFault`.
+"""
+
+from gateway.pki.certificate_identity import CertificateIdentity, IdentityKind
+from gateway.pki.client_chain import ClientTrust, VerifiedChain
+from gateway.pki.errors import PkiError, PkiFault
+from gateway.pki.names import Attribute, DistinguishedName
+from gateway.pki.subject_alternative_names import CertificateNames, SubjectAlternativeNames, names_of
+from gateway.pki.thumbprints import x5t_s256
+
+__all__ = [
+    "Attribute",
+    "CertificateIdentity",
+    "CertificateNames",
+    "ClientTrust",
+    "DistinguishedName",
+    "IdentityKind",
+    "PkiError",
+    "PkiFault",
+    "SubjectAlternativeNames",
+    "VerifiedChain",
+    "names_of",
+    "x5t_s256",
+]
