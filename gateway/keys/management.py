@@ -49,6 +49,14 @@ class KeyCheck:
     fault: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """The key that signs now, and the one that did before, where there was one."""
+
+    active: KeyRecord
+    retiring: KeyRecord | None
+
+
 class KeyManager:
     """Changes to keys, each decided by the database and in force on this worker when the call returns."""
 
@@ -126,14 +134,14 @@ class KeyManager:
         key_id: str | None,
         expected_revision: int | None,
         key: IdempotencyKey | None,
-    ) -> KeyRecord:
+    ) -> Rotation:
         """Let the PREPARED key sign and the ACTIVE one retire. *key_id* may be None where one is prepared.
 
         Raises `StateError`: KEY_NOT_FOUND, ETAG_MISMATCH, REQUEST_ID_REUSED, KEY_STATE_CONFLICT (several
         prepared keys and none named; not prepared; or published too recently, with `retry_after`).
         """
         if key is not None and (first := await self._repository.find_replay(key)) is not None:
-            return first
+            return await self._rotation(first)
         record = await self._prepared(purpose, algorithm, key_id)
         now = self._clock()
         if any(
@@ -152,7 +160,17 @@ class KeyManager:
             key=key,
         )
         await self._loader.refresh()
-        return rotated
+        return await self._rotation(rotated)
+
+    async def _rotation(self, active: KeyRecord) -> Rotation:
+        retiring = [
+            record
+            for record in await self._repository.all()
+            if record.state is KeyState.RETIRING
+            and record.purpose is active.purpose
+            and record.algorithm is active.algorithm
+        ]
+        return Rotation(active, max(retiring, key=lambda record: record.retire_time or 0, default=None))
 
     async def disable(self, key_id: str, *, reason: str) -> KeyRecord:
         """Withdraw a key at once, here when this returns and on every replica within its refresh interval.

@@ -1,0 +1,87 @@
+"""countersign.v1.IntrospectionService: convert, call, convert back."""
+
+import grpc
+from countersign.v1 import access_token_pb2, introspection_service_pb2, introspection_service_pb2_grpc
+
+from gateway.errors import Reason, RequestError
+from gateway.introspection.introspect import MAX_BATCH, Introspector
+from gateway.rpc.pipeline import current_call
+from gateway.rpc.token_conversion import credential_of
+from gateway.tokens.access_token import AccessToken
+
+_Context = grpc.aio.ServicerContext
+_UNSPECIFIED = introspection_service_pb2.TOKEN_TYPE_HINT_UNSPECIFIED
+
+
+class IntrospectionService(introspection_service_pb2_grpc.IntrospectionServiceServicer):
+    """Tells who may ask whether a token is active, and what it says."""
+
+    def __init__(self, introspector: Introspector) -> None:
+        self._introspector = introspector
+
+    async def IntrospectToken(
+        self, request: introspection_service_pb2.IntrospectTokenRequest, context: _Context
+    ) -> introspection_service_pb2.IntrospectTokenResponse:
+        """RFC 7662. The hint is advisory: a wrong one never changes the answer (RFC 7662 §2.1)."""
+        _check(request, "")
+        accepted = await self._introspector.introspect(
+            current_call(),
+            request.client_id or None,
+            credential_of(request.authentication),
+            request.token,
+        )
+        if accepted is None:
+            return introspection_service_pb2.IntrospectTokenResponse()
+        return introspection_service_pb2.IntrospectTokenResponse(active=True, token=_message(accepted))
+
+    async def BatchIntrospectTokens(
+        self, request: introspection_service_pb2.BatchIntrospectTokensRequest, context: _Context
+    ) -> introspection_service_pb2.BatchIntrospectTokensResponse:
+        """As IntrospectToken, for up to 1,000 tokens in order."""
+        if len(request.items) > MAX_BATCH:
+            raise RequestError(Reason.INVALID_FIELD, f"At most {MAX_BATCH} items.", field="items")
+        for index, item in enumerate(request.items):
+            _check(item, f"items[{index}].")
+        answers = await self._introspector.introspect_many(
+            current_call(),
+            request.client_id or None,
+            credential_of(request.authentication),
+            [item.token for item in request.items],
+        )
+        result = introspection_service_pb2.BatchIntrospectTokensResult
+        return introspection_service_pb2.BatchIntrospectTokensResponse(
+            results=[
+                result() if accepted is None else result(active=True, token=_message(accepted))
+                for accepted in answers
+            ]
+        )
+
+
+def _check(
+    message: introspection_service_pb2.IntrospectTokenRequest
+    | introspection_service_pb2.BatchIntrospectTokensItem,
+    prefix: str,
+) -> None:
+    if not message.token:
+        raise RequestError(Reason.MISSING_FIELD, "Send the token.", field=f"{prefix}token")
+    if message.HasField("token_type_hint") and message.token_type_hint == _UNSPECIFIED:
+        raise RequestError(
+            Reason.INVALID_FIELD, "Leave the hint out, or name a type.", field=f"{prefix}token_type_hint"
+        )
+
+
+def _message(token: AccessToken) -> introspection_service_pb2.IntrospectedToken:
+    message = introspection_service_pb2.IntrospectedToken(
+        scope=token.scope,
+        client_id=token.client_id,
+        token_type=access_token_pb2.TOKEN_TYPE_BEARER,
+        subject=token.subject,
+        audience=token.audience,
+        issuer=token.issuer,
+        token_id=token.token_id,
+    )
+    message.issue_time.seconds = token.issue_time
+    message.expire_time.seconds = token.expire_time
+    if token.x5t_s256 is not None:
+        message.confirmation.x5t_s256 = token.x5t_s256
+    return message

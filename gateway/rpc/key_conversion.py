@@ -1,0 +1,81 @@
+"""Between the wire and the rules, for keys."""
+
+import hashlib
+from typing import Final
+
+from countersign.v1 import key_service_pb2
+
+from gateway.keys.management import KeyStatus
+from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
+from signers import Algorithm
+from signers.uri import redact
+
+PURPOSES: Final[dict[int, KeyPurpose]] = {
+    key_service_pb2.KEY_PURPOSE_TOKENS: KeyPurpose.TOKENS,
+    key_service_pb2.KEY_PURPOSE_INTROSPECTION: KeyPurpose.INTROSPECTION,
+    key_service_pb2.KEY_PURPOSE_CERTIFICATES: KeyPurpose.CERTIFICATES,
+    key_service_pb2.KEY_PURPOSE_PRESENTATION_REQUESTS: KeyPurpose.PRESENTATION_REQUESTS,
+    key_service_pb2.KEY_PURPOSE_LINKED_DOMAINS: KeyPurpose.LINKED_DOMAINS,
+    key_service_pb2.KEY_PURPOSE_STATUS_LISTS: KeyPurpose.STATUS_LISTS,
+}
+ALGORITHMS: Final[dict[int, Algorithm]] = {
+    key_service_pb2.SIGNATURE_ALGORITHM_EDDSA: Algorithm.EDDSA,
+    key_service_pb2.SIGNATURE_ALGORITHM_ES256: Algorithm.ES256,
+    key_service_pb2.SIGNATURE_ALGORITHM_ES384: Algorithm.ES384,
+    key_service_pb2.SIGNATURE_ALGORITHM_ES512: Algorithm.ES512,
+    key_service_pb2.SIGNATURE_ALGORITHM_ES256K: Algorithm.ES256K,
+    key_service_pb2.SIGNATURE_ALGORITHM_RS256: Algorithm.RS256,
+    key_service_pb2.SIGNATURE_ALGORITHM_PS256: Algorithm.PS256,
+}
+STATES: Final[dict[int, KeyState]] = {
+    key_service_pb2.KEY_STATE_PREPARED: KeyState.PREPARED,
+    key_service_pb2.KEY_STATE_ACTIVE: KeyState.ACTIVE,
+    key_service_pb2.KEY_STATE_RETIRING: KeyState.RETIRING,
+    key_service_pb2.KEY_STATE_RETIRED: KeyState.RETIRED,
+    key_service_pb2.KEY_STATE_DISABLED: KeyState.DISABLED,
+}
+OUTCOMES: Final[dict[str | None, key_service_pb2.KeyCheckOutcome]] = {
+    None: key_service_pb2.KEY_CHECK_OUTCOME_VERIFIED,
+    "KeyUriError": key_service_pb2.KEY_CHECK_OUTCOME_UNUSABLE,
+    "KeyNotFoundError": key_service_pb2.KEY_CHECK_OUTCOME_NOT_FOUND,
+    "KeyAmbiguousError": key_service_pb2.KEY_CHECK_OUTCOME_AMBIGUOUS,
+    "KeyUnusableError": key_service_pb2.KEY_CHECK_OUTCOME_UNUSABLE,
+    "KeyMismatchError": key_service_pb2.KEY_CHECK_OUTCOME_MISMATCH,
+    "PinError": key_service_pb2.KEY_CHECK_OUTCOME_PIN_REFUSED,
+    "SignerUnavailableError": key_service_pb2.KEY_CHECK_OUTCOME_UNAVAILABLE,
+    "SignerBusyError": key_service_pb2.KEY_CHECK_OUTCOME_BUSY,
+    "SignerTimeoutError": key_service_pb2.KEY_CHECK_OUTCOME_TIMED_OUT,
+    "SignatureInvalidError": key_service_pb2.KEY_CHECK_OUTCOME_SIGNATURE_INVALID,
+    "SignerError": key_service_pb2.KEY_CHECK_OUTCOME_UNAVAILABLE,
+}
+_PURPOSE_MESSAGES: Final = {purpose: message for message, purpose in PURPOSES.items()}
+_ALGORITHM_MESSAGES: Final = {algorithm: message for message, algorithm in ALGORITHMS.items()}
+_STATE_MESSAGES: Final = {state: message for message, state in STATES.items()}
+
+
+def key_message(status: KeyStatus) -> key_service_pb2.Key:
+    """A key on the wire, with why it could not be opened where it could not."""
+    message = record_message(status.record)
+    message.last_error = status.fault or ""
+    return message
+
+
+def record_message(record: KeyRecord) -> key_service_pb2.Key:
+    """A key on the wire."""
+    message = key_service_pb2.Key(
+        name=f"keys/{record.key_id}",
+        purpose=_PURPOSE_MESSAGES[record.purpose],
+        algorithm=_ALGORITHM_MESSAGES[record.algorithm],
+        state=_STATE_MESSAGES[record.state],
+        uri=redact(record.uri),
+        backend=record.uri.partition(":")[0],
+        public_key_der=record.public_key_der,
+        public_key_sha256=hashlib.sha256(record.public_key_der).digest(),
+        disable_reason=record.disable_reason,
+        etag=str(record.revision),
+    )
+    for name in ("create_time", "activate_time", "retire_time", "disable_time"):
+        seconds = getattr(record, name)
+        if seconds is not None:
+            getattr(message, name).FromMicroseconds(round(seconds * 1_000_000))
+    return message

@@ -1,0 +1,53 @@
+"""Between the wire and the rules, for tokens: parse once, and render what came back."""
+
+from countersign.v1 import access_token_pb2, client_authentication_pb2, token_service_pb2
+
+from gateway.errors import Reason, RequestError
+from gateway.tokens.client_authentication import ClientCredential, ClientSecret, PrivateKeyJwt
+from gateway.tokens.grants import ClientCredentialsGrant, TokenRequest
+from gateway.tokens.mint import MintedToken
+
+_MAX_NAMES = 100
+_CLIENT_CREDENTIALS = ClientCredentialsGrant()
+
+
+def credential_of(
+    message: client_authentication_pb2.ClientAuthentication,
+) -> ClientCredential | None:
+    """The credential that the request carries; None where the connection's certificate is to prove it."""
+    method = message.WhichOneof("method")
+    if method is None:
+        return None
+    if method == "private_key_jwt":
+        return PrivateKeyJwt(message.private_key_jwt.assertion)
+    return ClientSecret(message.client_secret.secret)
+
+
+def token_request_of(
+    message: token_service_pb2.MintTokenRequest | token_service_pb2.BatchMintTokensItem,
+) -> TokenRequest:
+    """One token asked for. Raises `RequestError`: MISSING_FIELD, INVALID_FIELD."""
+    if message.WhichOneof("grant") is None:
+        raise RequestError(Reason.MISSING_FIELD, "Name a grant.", field="grant")
+    if len(message.scope) > _MAX_NAMES:
+        raise RequestError(Reason.INVALID_FIELD, f"At most {_MAX_NAMES}.", field="scope")
+    if len(message.resource) > _MAX_NAMES:
+        raise RequestError(Reason.INVALID_FIELD, f"At most {_MAX_NAMES}.", field="resource")
+    return TokenRequest(_CLIENT_CREDENTIALS, tuple(message.scope), tuple(message.resource))
+
+
+def minted_message(minted: MintedToken) -> access_token_pb2.AccessToken:
+    """A minted token on the wire."""
+    token = minted.token
+    message = access_token_pb2.AccessToken(
+        value=minted.value,
+        type=access_token_pb2.TOKEN_TYPE_BEARER,
+        scope=token.scope,
+        token_id=token.token_id,
+        audience=token.audience,
+    )
+    message.issue_time.seconds = token.issue_time
+    message.expire_time.seconds = token.expire_time
+    if token.x5t_s256 is not None:
+        message.confirmation.x5t_s256 = token.x5t_s256
+    return message

@@ -1,0 +1,126 @@
+"""countersign.v1.TokenService: convert, call, convert back."""
+
+from typing import Final
+
+import grpc
+from countersign.v1 import token_service_pb2, token_service_pb2_grpc
+
+from gateway.errors import GatewayError, Reason, RequestError
+from gateway.keys.keyring import Keyring
+from gateway.rpc.jwks_conversion import jwks_messages
+from gateway.rpc.pipeline import current_call
+from gateway.rpc.status import to_status_proto
+from gateway.rpc.token_conversion import credential_of, minted_message, token_request_of
+from gateway.tokens.grants import TokenRequest
+from gateway.tokens.metadata import ServerMetadata
+from gateway.tokens.mint import MAX_BATCH, MintedToken, TokenMinter
+from gateway.tokens.revocation import TokenRevoker
+
+_Context = grpc.aio.ServicerContext
+_MISSING_TARGET: Final = "Name the token, or its id."
+
+
+class TokenService(token_service_pb2_grpc.TokenServiceServicer):
+    """Mints and revokes access tokens, and tells how to verify them."""
+
+    def __init__(
+        self,
+        *,
+        minter: TokenMinter,
+        revoker: TokenRevoker,
+        keyring: Keyring,
+        metadata: ServerMetadata,
+        jwks_max_age: int,
+    ) -> None:
+        """*jwks_max_age*: seconds that a verifier may keep the key set."""
+        self._minter = minter
+        self._revoker = revoker
+        self._keyring = keyring
+        self._metadata = token_service_pb2.GetServerMetadataResponse(
+            metadata=token_service_pb2.ServerMetadata(
+                issuer=metadata.issuer,
+                grant_types_supported=metadata.grant_types_supported,
+                token_endpoint_auth_methods_supported=metadata.token_endpoint_auth_methods_supported,
+                token_endpoint_auth_signing_alg_values_supported=(
+                    metadata.token_endpoint_auth_signing_alg_values_supported
+                ),
+                tls_client_certificate_bound_access_tokens=(
+                    metadata.tls_client_certificate_bound_access_tokens
+                ),
+            ),
+            metadata_json=metadata.to_json(),
+        )
+        self._jwks_max_age = jwks_max_age
+
+    async def MintToken(
+        self, request: token_service_pb2.MintTokenRequest, context: _Context
+    ) -> token_service_pb2.MintTokenResponse:
+        """One token."""
+        minted = await self._minter.mint(
+            current_call(),
+            request.client_id,
+            credential_of(request.authentication),
+            token_request_of(request),
+        )
+        return token_service_pb2.MintTokenResponse(token=minted_message(minted))
+
+    async def BatchMintTokens(
+        self, request: token_service_pb2.BatchMintTokensRequest, context: _Context
+    ) -> token_service_pb2.BatchMintTokensResponse:
+        """Up to 1,000 tokens under one authentication; each item succeeds or fails by itself."""
+        if len(request.items) > MAX_BATCH:
+            raise RequestError(Reason.INVALID_FIELD, f"At most {MAX_BATCH} items.", field="items")
+        asked = [_item(item) for item in request.items]
+        minted = iter(
+            await self._minter.mint_many(
+                current_call(), request.client_id, credential_of(request.authentication), asked
+            )
+        )
+        return token_service_pb2.BatchMintTokensResponse(results=[_result(item) for item in minted])
+
+    async def RevokeToken(
+        self, request: token_service_pb2.RevokeTokenRequest, context: _Context
+    ) -> token_service_pb2.RevokeTokenResponse:
+        """RFC 7009, or by id for an administrator."""
+        match request.WhichOneof("target"):
+            case "token":
+                await self._revoker.revoke(
+                    current_call(),
+                    request.client_id,
+                    credential_of(request.authentication),
+                    request.token,
+                )
+            case "token_id":
+                await self._revoker.revoke_id(current_call(), request.token_id)
+            case _:
+                raise RequestError(Reason.MISSING_FIELD, _MISSING_TARGET, field="target")
+        return token_service_pb2.RevokeTokenResponse()
+
+    async def GetServerMetadata(
+        self, request: token_service_pb2.GetServerMetadataRequest, context: _Context
+    ) -> token_service_pb2.GetServerMetadataResponse:
+        """RFC 8414."""
+        return self._metadata
+
+    async def GetJwks(
+        self, request: token_service_pb2.GetJwksRequest, context: _Context
+    ) -> token_service_pb2.GetJwksResponse:
+        """RFC 7517 §5."""
+        jwks_json = self._keyring.view.jwks_json
+        response = token_service_pb2.GetJwksResponse(keys=jwks_messages(jwks_json), jwks_json=jwks_json)
+        response.max_age.seconds = self._jwks_max_age
+        return response
+
+
+def _item(message: token_service_pb2.BatchMintTokensItem) -> TokenRequest | GatewayError:
+    """A malformed item fails alone, so it travels as its own error."""
+    try:
+        return token_request_of(message)
+    except GatewayError as error:
+        return error
+
+
+def _result(outcome: MintedToken | GatewayError) -> token_service_pb2.BatchMintTokensResult:
+    if isinstance(outcome, GatewayError):
+        return token_service_pb2.BatchMintTokensResult(error=to_status_proto(outcome))
+    return token_service_pb2.BatchMintTokensResult(token=minted_message(outcome))
