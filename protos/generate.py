@@ -4,7 +4,8 @@
     python protos/generate.py --check    exit 1 where the committed ones are stale; write nothing
 
 Three files come from each source: messages (``_pb2.py``), their types (``_pb2.pyi``) and services
-(``_pb2_grpc.py``); services get types too (``_pb2_grpc.pyi``), which protoc does not write.
+(``_pb2_grpc.py``); services get types too (``_pb2_grpc.pyi``), which protoc does not write. ``reason.py``
+holds the reasons of errors as the strings that ErrorInfo carries.
 """
 
 import argparse
@@ -15,11 +16,21 @@ import tempfile
 from pathlib import Path
 
 from compiler import ROOT, run_protoc, write_descriptor_set
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet
 from service_stubs import service_stub
 
 OUTPUT = ROOT.parent / "clients" / "python" / "src"
 PACKAGE = Path("countersign") / "v1"
+REASON_PREFIX = "ERROR_REASON_"
+REASON_HEADER = '''"""Why a call failed. Written by protos/generate.py; do not edit."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """The `reason` of an ErrorInfo with the domain ``countersign``; errors.proto explains each."""
+
+'''
 INIT = '"""Messages and stubs of the API. Written by protos/generate.py; do not edit."""\n'
 
 
@@ -30,10 +41,18 @@ def generate(target: Path) -> None:
     (package / "__init__.py").write_text(INIT)
     for file in _own_files(target):
         services = target / file.name.replace(".proto", "_pb2_grpc.py")
+        for enum in file.enum_type:
+            if enum.name == "ErrorReason":
+                (package / "reason.py").write_text(_reasons(enum))
         if file.service:
             services.with_suffix(".pyi").write_text(service_stub(file))
         else:
             services.unlink()  # protoc writes an empty module for a file without services.
+
+
+def _reasons(enum: EnumDescriptorProto) -> str:
+    names = [value.name.removeprefix(REASON_PREFIX) for value in enum.value if value.number]
+    return REASON_HEADER + "".join(f'    {name} = "{name}"\n' for name in names)
 
 
 def _own_files(scratch: Path) -> list[FileDescriptorProto]:

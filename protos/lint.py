@@ -53,7 +53,7 @@ def _buf(command: str, *arguments: str | Path) -> str:
         check=False,
         timeout=60,
     )
-    # buf exits with 100 where it finds something, and prints that on standard output; other failures are its own.
+    # buf exits with 100 where it finds something; any other code is a failure of its own.
     if done.returncode not in (0, 100):
         raise subprocess.CalledProcessError(done.returncode, done.args, done.stdout, done.stderr)
     return done.stdout

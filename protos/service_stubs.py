@@ -54,4 +54,5 @@ def _classes(service: ServiceDescriptorProto, module: str) -> Iterator[list[str]
 def _types(method: MethodDescriptorProto, module: str) -> tuple[str, str]:
     if method.client_streaming or method.server_streaming:
         raise StreamingMethodError(method.name)
-    return tuple(f"{module}.{name.rsplit('.', 1)[-1]}" for name in (method.input_type, method.output_type))
+    request, response = (name.rsplit(".", 1)[-1] for name in (method.input_type, method.output_type))
+    return f"{module}.{request}", f"{module}.{response}"

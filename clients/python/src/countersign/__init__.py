@@ -1,1 +1,106 @@
-"""Client of the Countersign identity gateway."""
+"""Client of the Countersign identity gateway: `GatewayClient`, and `SyncGatewayClient` without asyncio.
+
+The messages and stubs of the API are in `countersign.v1`.
+"""
+
+from countersign._base import ClientNotOpenError
+from countersign.client import GatewayClient
+from countersign.clients import (
+    AuthenticationMethod,
+    CertificateName,
+    Client,
+    ClientSecretBasicAuth,
+    ClientSecretPostAuth,
+    ClientWithSecret,
+    GrantType,
+    PrivateKeyJwtAuth,
+    SelfSignedTlsClientAuth,
+    TlsClientAuth,
+)
+from countersign.credentials import AssertionKey, ClientCredential, ClientSecret
+from countersign.errors import (
+    AuthenticationError,
+    ConflictError,
+    CountersignError,
+    DeadlineExceededError,
+    FieldViolation,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnavailableError,
+)
+from countersign.keys import (
+    Key,
+    KeyCheck,
+    KeyCheckOutcome,
+    KeyPurpose,
+    KeyRotation,
+    KeyState,
+    SignatureAlgorithm,
+)
+from countersign.retry import RetryPolicy
+from countersign.sync_client import SyncGatewayClient
+from countersign.tls import TlsConfig
+from countersign.tokens import (
+    AccessToken,
+    EcPublicKey,
+    IntrospectedToken,
+    JsonWebKey,
+    JsonWebKeySet,
+    OkpPublicKey,
+    RsaPublicKey,
+    ServerMetadata,
+    TokenRequest,
+    TokenType,
+    TokenTypeHint,
+)
+from countersign.v1.reason import Reason
+
+__all__ = [
+    "AccessToken",
+    "AssertionKey",
+    "AuthenticationError",
+    "AuthenticationMethod",
+    "CertificateName",
+    "Client",
+    "ClientCredential",
+    "ClientNotOpenError",
+    "ClientSecret",
+    "ClientSecretBasicAuth",
+    "ClientSecretPostAuth",
+    "ClientWithSecret",
+    "ConflictError",
+    "CountersignError",
+    "DeadlineExceededError",
+    "EcPublicKey",
+    "FieldViolation",
+    "GatewayClient",
+    "GrantType",
+    "IntrospectedToken",
+    "InvalidRequestError",
+    "JsonWebKey",
+    "JsonWebKeySet",
+    "Key",
+    "KeyCheck",
+    "KeyCheckOutcome",
+    "KeyPurpose",
+    "KeyRotation",
+    "KeyState",
+    "NotFoundError",
+    "OkpPublicKey",
+    "PermissionDeniedError",
+    "PrivateKeyJwtAuth",
+    "Reason",
+    "RetryPolicy",
+    "RsaPublicKey",
+    "SelfSignedTlsClientAuth",
+    "ServerMetadata",
+    "SignatureAlgorithm",
+    "SyncGatewayClient",
+    "TlsClientAuth",
+    "TlsConfig",
+    "TokenRequest",
+    "TokenType",
+    "TokenTypeHint",
+    "UnavailableError",
+]

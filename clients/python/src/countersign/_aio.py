@@ -1,0 +1,112 @@
+# ruff: noqa: ASYNC109 - a gRPC call takes its deadline as an argument and sends it to the server.
+"""Calls on an asyncio channel."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import grpc
+
+from countersign._base import BaseClient, ClientNotOpenError
+from countersign._operations.operation import Operation, Page
+from countersign._status import error_of_call
+from countersign.v1.client_service_pb2_grpc import ClientServiceStub
+from countersign.v1.introspection_service_pb2_grpc import IntrospectionServiceStub
+from countersign.v1.key_service_pb2_grpc import KeyServiceStub
+from countersign.v1.token_service_pb2_grpc import TokenServiceStub
+
+if TYPE_CHECKING:
+    from countersign.v1.client_service_pb2_grpc import ClientServiceAsyncStub
+    from countersign.v1.introspection_service_pb2_grpc import IntrospectionServiceAsyncStub
+    from countersign.v1.key_service_pb2_grpc import KeyServiceAsyncStub
+    from countersign.v1.token_service_pb2_grpc import TokenServiceAsyncStub
+
+Result = TypeVar("Result")
+
+
+class AsyncCaller(BaseClient):
+    """Opens and closes the channel, and makes every call by the policy of `BaseClient`."""
+
+    _channel: Any = None
+
+    async def __aenter__(self) -> Self:
+        """Open the channel; connecting is left to the first call."""
+        self._channel = grpc.aio.secure_channel(
+            self._address, self._tls.credentials(), options=self._channel_options()
+        )
+        self._stubs = {
+            "tokens": TokenServiceStub(self._channel),
+            "introspection": IntrospectionServiceStub(self._channel),
+            "keys": KeyServiceStub(self._channel),
+            "clients": ClientServiceStub(self._channel),
+        }
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the channel, and with it every call that is still under way."""
+        channel, self._channel = self._channel, None
+        await channel.close()
+
+    @property
+    def tokens(self) -> "TokenServiceAsyncStub":
+        """The bare stub of TokenService."""
+        stub: TokenServiceAsyncStub = self._stub("tokens")
+        return stub
+
+    @property
+    def introspection(self) -> "IntrospectionServiceAsyncStub":
+        """The bare stub of IntrospectionService."""
+        stub: IntrospectionServiceAsyncStub = self._stub("introspection")
+        return stub
+
+    @property
+    def keys(self) -> "KeyServiceAsyncStub":
+        """The bare stub of KeyService."""
+        stub: KeyServiceAsyncStub = self._stub("keys")
+        return stub
+
+    @property
+    def clients(self) -> "ClientServiceAsyncStub":
+        """The bare stub of ClientService."""
+        stub: ClientServiceAsyncStub = self._stub("clients")
+        return stub
+
+    def _stub(self, service: str) -> Any:
+        if self._channel is None:
+            raise ClientNotOpenError("Use the client inside its with block.")
+        return self._stubs[service]
+
+    async def _call(self, operation: Operation[Result], timeout: float | None) -> Result:
+        method = getattr(self._stub(operation.service), operation.method)
+        attempts = self._attempts(operation, timeout)
+        request_id = self._new_request_id()
+        while True:
+            try:
+                response = await method(
+                    operation.request(),
+                    timeout=attempts.remaining(),
+                    metadata=self._metadata(request_id),
+                    wait_for_ready=self._wait_for_ready,
+                )
+            except grpc.aio.AioRpcError as failure:
+                error = error_of_call(failure, request_id)
+                pause = attempts.pause_after(error)
+                if pause is None:
+                    raise error from failure
+            else:
+                return operation.result(response)
+            await asyncio.sleep(pause)
+
+    async def _pages(
+        self, page: Callable[[str], Operation[Page[Result]]], timeout: float | None
+    ) -> AsyncIterator[Result]:
+        token = ""
+        while True:
+            answer = await self._call(page(token), timeout)
+            for item in answer.items:
+                yield item
+            if not (token := answer.next_page_token):
+                return

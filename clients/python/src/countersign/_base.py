@@ -1,0 +1,90 @@
+"""What both clients share: how they are configured, and everything about a call but the waiting."""
+
+import uuid
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from countersign._multicallable import Metadata
+from countersign._operations.operation import Operation
+from countersign._status import REQUEST_ID
+from countersign.retry import Attempts, RetryPolicy
+from countersign.tls import TlsConfig
+
+
+class ClientNotOpenError(RuntimeError):
+    """The client was used before it was opened or after it was closed."""
+
+
+class BaseClient:
+    """The configuration of a client.
+
+    - *target*: ``host:port`` of the TLS listener.
+    - *mtls_target*: ``host:port`` of the mutual-TLS listener; every call goes there where *tls* holds a
+      certificate (RFC 8705 §5).
+    - *tls*: whom the client trusts and who it is.
+    - *timeout*: seconds for a call with all its attempts, unless the call names its own.
+    - *retry*: when a call that is safe to repeat is repeated.
+    - *wait_for_ready*: where True, a call waits for a connection until its deadline instead of failing with
+      `UnavailableError`; the reason why there is none is then not reported.
+    - *caller_token*: returns the access token that identifies the caller where there is no certificate;
+      called for every attempt, so that it can renew the token.
+    - *new_request_id*: returns the id under which the gateway logs a call, sent as ``x-request-id``; a call
+      keeps it for all its attempts.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        mtls_target: str | None = None,
+        tls: TlsConfig,
+        timeout: float = 10.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen.
+        wait_for_ready: bool = False,
+        caller_token: Callable[[], str] | None = None,
+        new_request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        if timeout <= 0:
+            raise ValueError("timeout must be above 0 seconds.")
+        self._address = mtls_target if mtls_target is not None and tls.certificate is not None else target
+        self._tls = tls
+        self._timeout = timeout
+        self._retry = retry
+        self._wait_for_ready = wait_for_ready
+        self._caller_token = caller_token
+        self._new_request_id = new_request_id
+
+    def __repr__(self) -> str:
+        """The address and the paths; no secret."""
+        return f"{type(self).__name__}({self._address!r}, tls={self._tls!r})"
+
+    def _channel_options(self) -> list[tuple[str, str | int]]:
+        options: list[tuple[str, str | int]] = [
+            ("grpc.primary_user_agent", f"countersign-python/{version('countersign')}"),
+            (
+                "grpc.service_config_disable_resolution",
+                1,
+            ),  # DNS must not change how calls are repeated.
+            ("grpc.initial_reconnect_backoff_ms", 200),
+            ("grpc.max_reconnect_backoff_ms", 5000),  # gRPC's own two minutes would outlast a restart by far.
+        ]
+        if self._tls.server_name is not None:
+            options.append(("grpc.ssl_target_name_override", self._tls.server_name))
+        return options
+
+    def _attempts(self, operation: Operation[Any], timeout: float | None) -> Attempts:
+        seconds = self._timeout if timeout is None else timeout
+        if seconds <= 0:
+            raise ValueError("timeout must be above 0 seconds.")
+        return Attempts(self._retry, seconds, repeatable=operation.repeatable)
+
+    def _metadata(self, request_id: str) -> Metadata:
+        if self._caller_token is None:
+            return ((REQUEST_ID, request_id),)
+        return ((REQUEST_ID, request_id), ("authorization", f"Bearer {self._caller_token()}"))
+
+
+def new_mutation_id(given: str | None) -> str:
+    """The `request_id` of a mutation: the caller's, or a fresh one for all attempts of this call."""
+    return str(uuid.uuid4()) if given is None else given

@@ -1,0 +1,104 @@
+"""Calls on a blocking channel."""
+
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+
+from countersign._base import BaseClient, ClientNotOpenError
+from countersign._operations.operation import Operation, Page
+from countersign._status import error_of_call
+from countersign.v1.client_service_pb2_grpc import ClientServiceStub
+from countersign.v1.introspection_service_pb2_grpc import IntrospectionServiceStub
+from countersign.v1.key_service_pb2_grpc import KeyServiceStub
+from countersign.v1.token_service_pb2_grpc import TokenServiceStub
+
+Result = TypeVar("Result")
+
+
+class BlockingCaller(BaseClient):
+    """Opens and closes the channel, and makes every call by the policy of `BaseClient`."""
+
+    _channel: Any = None
+
+    def __enter__(self) -> Self:
+        """Open the channel; connecting is left to the first call."""
+        self._channel = grpc.secure_channel(
+            self._address, self._tls.credentials(), options=self._channel_options()
+        )
+        self._stubs = {
+            "tokens": TokenServiceStub(self._channel),
+            "introspection": IntrospectionServiceStub(self._channel),
+            "keys": KeyServiceStub(self._channel),
+            "clients": ClientServiceStub(self._channel),
+        }
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the channel, and with it every call that is still under way."""
+        channel, self._channel = self._channel, None
+        channel.close()
+
+    @property
+    def tokens(self) -> TokenServiceStub:
+        """The bare stub of TokenService."""
+        stub: TokenServiceStub = self._stub("tokens")
+        return stub
+
+    @property
+    def introspection(self) -> IntrospectionServiceStub:
+        """The bare stub of IntrospectionService."""
+        stub: IntrospectionServiceStub = self._stub("introspection")
+        return stub
+
+    @property
+    def keys(self) -> KeyServiceStub:
+        """The bare stub of KeyService."""
+        stub: KeyServiceStub = self._stub("keys")
+        return stub
+
+    @property
+    def clients(self) -> ClientServiceStub:
+        """The bare stub of ClientService."""
+        stub: ClientServiceStub = self._stub("clients")
+        return stub
+
+    def _stub(self, service: str) -> Any:
+        if self._channel is None:
+            raise ClientNotOpenError("Use the client inside its with block.")
+        return self._stubs[service]
+
+    def _call(self, operation: Operation[Result], timeout: float | None) -> Result:
+        method = getattr(self._stub(operation.service), operation.method)
+        attempts = self._attempts(operation, timeout)
+        request_id = self._new_request_id()
+        while True:
+            try:
+                response = method(
+                    operation.request(),
+                    timeout=attempts.remaining(),
+                    metadata=self._metadata(request_id),
+                    wait_for_ready=self._wait_for_ready,
+                )
+            except grpc.RpcError as failure:
+                error = error_of_call(failure, request_id)
+                pause = attempts.pause_after(error)
+                if pause is None:
+                    raise error from failure
+            else:
+                return operation.result(response)
+            time.sleep(pause)
+
+    def _pages(
+        self, page: Callable[[str], Operation[Page[Result]]], timeout: float | None
+    ) -> Iterator[Result]:
+        token = ""
+        while True:
+            answer = self._call(page(token), timeout)
+            yield from answer.items
+            if not (token := answer.next_page_token):
+                return

@@ -1,0 +1,220 @@
+"""The client for threads."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Unpack
+
+from countersign._base import new_mutation_id
+from countersign._blocking import BlockingCaller
+from countersign._operations import clients as client_calls
+from countersign._operations import introspection as introspection_calls
+from countersign._operations import keys as key_calls
+from countersign._operations import tokens as token_calls
+from countersign.clients import AuthenticationMethod, Client, ClientChanges, ClientFields, ClientWithSecret
+from countersign.credentials import ClientCredential
+from countersign.errors import CountersignError
+from countersign.keys import Key, KeyCheck, KeyPurpose, KeyRotation, KeyState, SignatureAlgorithm
+from countersign.tokens import (
+    AccessToken,
+    IntrospectedToken,
+    JsonWebKeySet,
+    ServerMetadata,
+    TokenRequest,
+    TokenTypeHint,
+)
+
+
+class SyncGatewayClient(BlockingCaller):
+    """The gateway, for threads. Use it as ``with SyncGatewayClient(...) as client``.
+
+    Every method takes a *timeout* in seconds for all its attempts (None: the client's), and raises a
+    `CountersignError`. Methods that are safe to repeat are repeated by the client's `RetryPolicy`; one that
+    is not says so. `tokens`, `introspection`, `keys` and `clients` are the bare stubs, without any of that.
+
+    Any number of threads may share a client. Open it after a fork, never before.
+    """
+
+    def mint_token(
+        self,
+        client_id: str,
+        *,
+        credential: ClientCredential | None = None,
+        scope: Collection[str] = (),
+        resource: Collection[str] = (),
+        timeout: float | None = None,
+    ) -> AccessToken:
+        """Mint one access token by the client credentials grant.
+
+        Without a *credential* the client certificate of the connection authenticates the client. An empty
+        *scope* asks for all that it is registered for, an empty *resource* for its default audience.
+        """
+        return self._call(token_calls.mint_token(client_id, credential, scope, resource), timeout)
+
+    def batch_mint_tokens(
+        self,
+        client_id: str,
+        items: Sequence[TokenRequest],
+        *,
+        credential: ClientCredential | None = None,
+        timeout: float | None = None,
+    ) -> list[AccessToken | CountersignError]:
+        """Mint 1 to 1000 access tokens; one result for each item, in order; a failure is its error."""
+        return self._call(token_calls.batch_mint_tokens(client_id, credential, items), timeout)
+
+    def revoke_token(
+        self,
+        token: str,
+        *,
+        client_id: str,
+        credential: ClientCredential | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Revoke a token of this client (RFC 7009). One that is not valid anyway is success."""
+        self._call(token_calls.revoke_token(token, client_id, credential), timeout)
+
+    def revoke_token_id(self, token_id: str, *, timeout: float | None = None) -> None:
+        """Revoke a token of any client by its `jti`; for administrators."""
+        self._call(token_calls.revoke_token_id(token_id), timeout)
+
+    def get_server_metadata(self, *, timeout: float | None = None) -> ServerMetadata:
+        """Return the authorization server metadata (RFC 8414 §2)."""
+        return self._call(token_calls.get_server_metadata(), timeout)
+
+    def get_jwks(self, *, timeout: float | None = None) -> JsonWebKeySet:
+        """Return the public keys that verify tokens, to be cached for `max_age`."""
+        return self._call(token_calls.get_jwks(), timeout)
+
+    def introspect_token(
+        self,
+        token: str,
+        *,
+        token_type_hint: TokenTypeHint | None = None,
+        client_id: str = "",
+        credential: ClientCredential | None = None,
+        timeout: float | None = None,
+    ) -> IntrospectedToken | None:
+        """Return what an active token says; None where it is not active for this caller (RFC 7662).
+
+        *client_id* names who asks where it is not the caller of the connection.
+        """
+        operation = introspection_calls.introspect_token(token, token_type_hint, client_id, credential)
+        return self._call(operation, timeout)
+
+    def batch_introspect_tokens(
+        self,
+        tokens: Sequence[str],
+        *,
+        token_type_hint: TokenTypeHint | None = None,
+        client_id: str = "",
+        credential: ClientCredential | None = None,
+        timeout: float | None = None,
+    ) -> list[IntrospectedToken | None]:
+        """Introspect 1 to 1000 tokens; one answer for each, in order."""
+        operation = introspection_calls.batch_introspect_tokens(
+            tokens, token_type_hint, client_id, credential
+        )
+        return self._call(operation, timeout)
+
+    def list_keys(
+        self,
+        *,
+        purpose: KeyPurpose | None = None,
+        state: KeyState | None = None,
+        page_size: int = 0,
+        timeout: float | None = None,
+    ) -> Iterator[Key]:
+        """Yield the keys, oldest first, page by page; *timeout* is for one page."""
+        return self._pages(lambda token: key_calls.list_keys(purpose, state, page_size, token), timeout)
+
+    def get_key(self, key_id: str, *, timeout: float | None = None) -> Key:
+        """Return one key by its thumbprint."""
+        return self._call(key_calls.get_key(key_id), timeout)
+
+    def create_key(
+        self,
+        purpose: KeyPurpose,
+        algorithm: SignatureAlgorithm,
+        *,
+        create_uri: str | None = None,
+        existing_uri: str | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Key:
+        """Generate a key at *create_uri*, or register the one at *existing_uri*: published, not used yet.
+
+        *request_id*, a UUID, makes a repeated call the same one; None draws one for this call and its
+        attempts.
+        """
+        mutation = new_mutation_id(request_id)
+        return self._call(
+            key_calls.create_key(purpose, algorithm, create_uri, existing_uri, mutation), timeout
+        )
+
+    def rotate_key(
+        self,
+        purpose: KeyPurpose,
+        algorithm: SignatureAlgorithm,
+        *,
+        key_id: str | None = None,
+        etag: str | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> KeyRotation:
+        """Make the prepared key active; *key_id* chooses among several. *request_id* as in `create_key`."""
+        mutation = new_mutation_id(request_id)
+        return self._call(key_calls.rotate_key(purpose, algorithm, key_id, etag, mutation), timeout)
+
+    def disable_key(self, key_id: str, reason: str, *, timeout: float | None = None) -> Key:
+        """Take a compromised key out at once, for good; *reason* goes to the audit log."""
+        return self._call(key_calls.disable_key(key_id, reason), timeout)
+
+    def check_key(self, key_id: str, *, timeout: float | None = None) -> KeyCheck:
+        """Let the key sign a probe. A key that does not work is an outcome, not an error."""
+        return self._call(key_calls.check_key(key_id), timeout)
+
+    def create_client(
+        self,
+        client_id: str | None = None,
+        *,
+        authentication: AuthenticationMethod,
+        request_id: str | None = None,
+        timeout: float | None = None,
+        **fields: Unpack[ClientFields],
+    ) -> ClientWithSecret:
+        """Register a client; None lets the gateway choose its id. *request_id* as in `create_key`."""
+        values: ClientChanges = {"authentication": authentication, **fields}
+        return self._call(client_calls.create_client(client_id, new_mutation_id(request_id), values), timeout)
+
+    def get_client(self, client_id: str, *, timeout: float | None = None) -> Client:
+        """Return one client."""
+        return self._call(client_calls.get_client(client_id), timeout)
+
+    def list_clients(self, *, page_size: int = 0, timeout: float | None = None) -> Iterator[Client]:
+        """Yield the clients by id, page by page; *timeout* is for one page."""
+        return self._pages(lambda token: client_calls.list_clients(page_size, token), timeout)
+
+    def update_client(
+        self,
+        client_id: str,
+        *,
+        etag: str | None = None,
+        timeout: float | None = None,
+        **changes: Unpack[ClientChanges],
+    ) -> Client:
+        """Change the fields that are given, all or none. Not repeated after a failure."""
+        return self._call(client_calls.update_client(client_id, etag, changes), timeout)
+
+    def delete_client(self, client_id: str, *, etag: str | None = None, timeout: float | None = None) -> None:
+        """Delete a client for good. Not repeated after a failure."""
+        self._call(client_calls.delete_client(client_id, etag), timeout)
+
+    def rotate_client_secret(
+        self,
+        client_id: str,
+        *,
+        etag: str | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> ClientWithSecret:
+        """Generate a new secret and forget the old one. Not repeated after a failure: call it again."""
+        mutation = new_mutation_id(request_id)
+        return self._call(client_calls.rotate_client_secret(client_id, etag, mutation), timeout)
