@@ -1,0 +1,91 @@
+"""What the gateway remembers: SQLite in one file, or PostgreSQL by URL, with the same tables and rules.
+
+`open_store` is the way in; `gateway.store.migrations` brings a database to the revision that it needs.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from gateway.clock import Clock, system_clock
+from gateway.store.clients import SqlClientRepository
+from gateway.store.database import Database
+from gateway.store.failures import (
+    MissingDriverError,
+    SchemaRevisionError,
+    StoreCause,
+    StoreError,
+    StoreUrlError,
+)
+from gateway.store.keys import SqlKeyRepository
+from gateway.store.migrations import check_revision, upgrade
+from gateway.store.options import SqliteUrl, StoreOptions, parse_url
+from gateway.store.postgresql import open_postgresql
+from gateway.store.purge import Purge
+from gateway.store.replays import SqlReplayRepository
+from gateway.store.revocations import SqlRevocationRepository
+from gateway.store.sqlite import open_sqlite
+
+__all__ = [
+    "MissingDriverError",
+    "SchemaRevisionError",
+    "Store",
+    "StoreCause",
+    "StoreError",
+    "StoreOptions",
+    "StoreUrlError",
+    "check_revision",
+    "open_store",
+    "parse_url",
+    "upgrade",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The repositories over one database. `purge.running()` is for the composition root to enter."""
+
+    clients: SqlClientRepository
+    revocations: SqlRevocationRepository
+    replay: SqlReplayRepository
+    keys: SqlKeyRepository
+    database: Database
+    purge: Purge
+
+    async def check_writable(self) -> None:
+        """For readiness: write and commit something. Raises `AvailabilityError` with a `StoreCause`."""
+        await self.database.check_writable()
+
+
+@asynccontextmanager
+async def open_store(
+    url: str, *, options: StoreOptions | None = None, clock: Clock = system_clock, migrate: bool = False
+) -> AsyncIterator[Store]:
+    """The store at *url*: ``sqlite:///relative``, ``sqlite:////absolute``, ``postgresql://user@host/name``.
+
+    With *migrate* the database is made and brought to the needed revision first; without, any other revision
+    is refused. Raises `StoreError` (what to do is in its message) and `AvailabilityError`.
+    """
+    options = options or StoreOptions()
+    if migrate:
+        await upgrade(url, options=options)
+    else:
+        await check_revision(url, options=options)
+    async with AsyncExitStack() as stack:
+        target = parse_url(url)
+        database: Database
+        if isinstance(target, SqliteUrl):
+            database = await stack.enter_async_context(open_sqlite(target.path, options))
+        else:
+            database = await stack.enter_async_context(open_postgresql(target.dsn, options))
+        lifetime = options.idempotency_lifetime
+        yield Store(
+            clients=SqlClientRepository(
+                database, clock, cache_size=options.client_cache_size, idempotency_lifetime=lifetime
+            ),
+            revocations=SqlRevocationRepository(database),
+            replay=SqlReplayRepository(database),
+            keys=SqlKeyRepository(database, clock, idempotency_lifetime=lifetime),
+            database=database,
+            purge=Purge(database, clock, options),
+        )

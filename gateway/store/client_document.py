@@ -1,0 +1,97 @@
+"""A client as the JSON document that its row holds.
+
+Everything but the client id and the revision, which are columns. Times are microseconds since the epoch, the
+secret's hash is base64, a JWK Set is as RFC 7517 writes it with DER certificates in ``x5c``.
+"""
+
+import binascii
+import json
+from base64 import b64decode, b64encode
+from datetime import timedelta
+from typing import Any
+
+from gateway.jose.errors import JoseError
+from gateway.jose.jwk import Jwk, JwkSet
+from gateway.pki.certificate_identity import CertificateIdentity, IdentityKind
+from gateway.pki.errors import PkiError
+from gateway.store.database import to_microseconds, to_seconds
+from gateway.store.failures import StoreCause, unavailable
+from gateway.tokens.client import Client, ClientAuthenticationMethod, GrantType
+from signers.jose_form import public_jwk
+
+_MICROSECOND = timedelta(microseconds=1)
+# The bound was kept when the set was registered; what is stored is read back whatever it is now.
+_ANY_NUMBER = 2**31
+
+
+def to_document(client: Client) -> str:
+    """The document of *client*."""
+    lifetime = client.access_token_lifetime
+    members = {
+        "access_token_lifetime": None if lifetime is None else lifetime // _MICROSECOND,
+        "audiences": sorted(client.audiences),
+        "authentication_method": client.authentication_method.value,
+        "certificate_bound_access_tokens": client.certificate_bound_access_tokens,
+        "create_time": to_microseconds(client.create_time),
+        "default_audience": client.default_audience,
+        "disabled": client.disabled,
+        "display_name": client.display_name,
+        "grant_types": sorted(client.grant_types),
+        "identity": None if client.identity is None else [client.identity.kind, client.identity.value],
+        "jwks": None if client.jwks is None else {"keys": [_jwk_members(key) for key in client.jwks.keys]},
+        "resources": sorted(client.resources),
+        "scopes": sorted(client.scopes),
+        "secret_hash": None if client.secret_hash is None else b64encode(client.secret_hash).decode(),
+        "update_time": to_microseconds(client.update_time),
+    }
+    # With ASCII escapes, text that UTF-8 or PostgreSQL cannot hold (a lone surrogate, NUL) is held all the same.
+    return json.dumps(members, separators=(",", ":"))
+
+
+def from_document(client_id: str, revision: int, document: str) -> Client:
+    """The client that *document* holds. Raises `AvailabilityError` (``store_corrupt``) where it holds none."""
+    try:
+        return _client(client_id, revision, json.loads(document))
+    except (KeyError, TypeError, ValueError, binascii.Error, JoseError, PkiError) as error:
+        raise unavailable(StoreCause.CORRUPT, error) from error
+
+
+def _client(client_id: str, revision: int, members: dict[str, Any]) -> Client:
+    identity, jwks, secret_hash = members["identity"], members["jwks"], members["secret_hash"]
+    lifetime = members["access_token_lifetime"]
+    return Client(
+        client_id=client_id,
+        display_name=members["display_name"],
+        authentication_method=ClientAuthenticationMethod(members["authentication_method"]),
+        identity=None
+        if identity is None
+        else CertificateIdentity.parse(IdentityKind(identity[0]), identity[1]),
+        jwks=None if jwks is None else JwkSet.from_members(jwks, max_keys=_ANY_NUMBER),
+        secret_hash=None if secret_hash is None else b64decode(secret_hash, validate=True),
+        grant_types=frozenset(GrantType(name) for name in members["grant_types"]),
+        scopes=frozenset(members["scopes"]),
+        audiences=frozenset(members["audiences"]),
+        default_audience=members["default_audience"],
+        resources=frozenset(members["resources"]),
+        certificate_bound_access_tokens=members["certificate_bound_access_tokens"],
+        access_token_lifetime=None if lifetime is None else timedelta(microseconds=lifetime),
+        disabled=members["disabled"],
+        revision=revision,
+        create_time=to_seconds(members["create_time"]),
+        update_time=to_seconds(members["update_time"]),
+    )
+
+
+def _jwk_members(key: Jwk) -> dict[str, Any]:
+    members: dict[str, Any] = dict(public_jwk(key.public_key))
+    if key.kid is not None:
+        members["kid"] = key.kid
+    if key.algorithm is not None:
+        members["alg"] = key.algorithm.value
+    if key.use is not None:
+        members["use"] = key.use
+    if key.key_ops is not None:
+        members["key_ops"] = sorted(key.key_ops)
+    if key.x5c:
+        members["x5c"] = [b64encode(certificate).decode() for certificate in key.x5c]
+    return members

@@ -1,0 +1,247 @@
+"""Keys and their states."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from gateway.clock import Clock
+from gateway.errors import Reason, StateError
+from gateway.idempotency import IdempotencyKey
+from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
+from gateway.store import counters, idempotency
+from gateway.store.database import Database, Row, Transaction, to_microseconds, to_seconds
+from gateway.store.failures import StoreCause, unavailable
+from gateway.store.statement import SqlDialect, Statement
+from gateway.store.tables import keys
+from signers import Algorithm
+
+_COLUMNS = tuple(column.name for column in keys.columns)
+_BY_ID = keys.c.key_id == sa.bindparam("key")
+
+
+def _insert(dialect: SqlDialect) -> sa.Executable:
+    insert = dialect.insert(keys).values({name: sa.bindparam(name) for name in _COLUMNS})
+    statement: sa.Executable = insert.on_conflict_do_nothing(index_elements=[keys.c.key_id]).returning(
+        keys.c.key_id
+    )
+    return statement
+
+
+_INSERT = Statement(_insert)
+_ALL = Statement(lambda _: sa.select(keys).order_by(keys.c.create_time, keys.c.key_id), scan=True)
+_FIND = Statement(lambda _: sa.select(keys).where(_BY_ID))
+_FIND_ACTIVE = Statement(
+    lambda _: sa.select(keys).where(
+        keys.c.purpose == sa.bindparam("of_purpose"),
+        keys.c.algorithm == sa.bindparam("of_algorithm"),
+        keys.c.state == KeyState.ACTIVE.value,
+    )
+)
+_FIND_DUE = Statement(
+    lambda _: sa.select(keys).where(
+        keys.c.state == KeyState.RETIRING.value, keys.c.retire_time <= sa.bindparam("now")
+    )
+)
+_MUTABLE = ("state", "activate_time", "retire_time", "disable_time", "disable_reason", "revision")
+_STORE = Statement(
+    lambda _: sa.update(keys).where(_BY_ID).values({name: sa.bindparam(name) for name in _MUTABLE})
+)
+
+
+class SqlKeyRepository:
+    """`gateway.keys.ports.KeyRepository`.
+
+    Keys change rarely, so every change takes the lock of the keys' counter first: what it reads stays true
+    until it commits. The unique index ``keys_one_active`` stands behind that.
+    """
+
+    def __init__(self, database: Database, clock: Clock, *, idempotency_lifetime: float) -> None:
+        self._database = database
+        self._clock = clock
+        self._lifetime = idempotency_lifetime
+
+    async def all(self) -> tuple[KeyRecord, ...]:
+        """Every key, ordered by creation."""
+        return tuple(_record(row) for row in await self._database.fetch_all(_ALL))
+
+    async def change_number(self) -> int:
+        """A number that grows with every change to any key."""
+        return await counters.read(self._database, counters.KEYS)
+
+    async def insert(self, record: KeyRecord, key: IdempotencyKey | None) -> tuple[KeyRecord, bool]:
+        """See `KeyRepository.insert`. Whatever *record* says, it is stored with revision 1."""
+        record = replace(record, revision=1)
+
+        async def work(transaction: Transaction) -> tuple[KeyRecord, bool]:
+            await counters.lock(transaction, counters.KEYS)
+            if key is not None and (first := await self._claim(transaction, key, record)) is not None:
+                return first, False
+            stored = record
+            if record.state is KeyState.ACTIVE and await _active(transaction, record) is not None:
+                stored = replace(record, state=KeyState.PREPARED, activate_time=None)
+            if await transaction.fetch_one(_INSERT, **_values(stored)) is None:
+                raise StateError(Reason.KEY_ALREADY_EXISTS, "This key is registered already.", field="key_id")
+            await counters.advance(transaction, counters.KEYS)
+            return await _require(transaction, stored.key_id), True
+
+        return await self._database.transaction(work)
+
+    async def find_replay(self, key: IdempotencyKey) -> KeyRecord | None:
+        """See `KeyRepository.find_replay`."""
+        replayed = await idempotency.find(self._database, key, now=self._clock())
+        if replayed is None:
+            return None
+        row = await self._database.fetch_one(_FIND, key=replayed.resource_id)
+        return None if row is None else _record(row)
+
+    async def activate(
+        self,
+        purpose: KeyPurpose,
+        algorithm: Algorithm,
+        key_id: str,
+        *,
+        expected_revision: int | None,
+        now: float,
+        retire_time: float,
+        key: IdempotencyKey | None,
+    ) -> KeyRecord:
+        """See `KeyRepository.activate`. A replay returns the key as it is now."""
+
+        async def work(transaction: Transaction) -> KeyRecord:
+            await counters.lock(transaction, counters.KEYS)
+            record = await _require(transaction, key_id)
+            if key is not None and (first := await self._claim(transaction, key, record)) is not None:
+                return first
+            _require_activable(record, purpose, algorithm, expected_revision)
+            active = await _active(transaction, record)
+            if active is not None:
+                await _store(transaction, replace(active, state=KeyState.RETIRING, retire_time=retire_time))
+            await _store(transaction, replace(record, state=KeyState.ACTIVE, activate_time=now))
+            await counters.advance(transaction, counters.KEYS)
+            return await _require(transaction, key_id)
+
+        return await self._database.transaction(work)
+
+    async def disable(self, key_id: str, *, reason: str, now: float) -> KeyRecord:
+        """See `KeyRepository.disable`. Disabling again changes neither time nor reason."""
+
+        async def work(transaction: Transaction) -> KeyRecord:
+            await counters.lock(transaction, counters.KEYS)
+            record = await _require(transaction, key_id)
+            if record.state is KeyState.DISABLED:
+                return record
+            disabled = replace(record, state=KeyState.DISABLED, disable_time=now, disable_reason=reason)
+            await _store(transaction, disabled)
+            await counters.advance(transaction, counters.KEYS)
+            return await _require(transaction, key_id)
+
+        return await self._database.transaction(work)
+
+    async def retire_due(self, *, now: float) -> int:
+        """See `KeyRepository.retire_due`. Writes only where a key is due."""
+        until = to_microseconds(now)
+        if await self._database.fetch_one(_FIND_DUE, now=until) is None:
+            return 0
+
+        async def work(transaction: Transaction) -> int:
+            await counters.lock(transaction, counters.KEYS)
+            due = [_record(row) for row in await transaction.fetch_all(_FIND_DUE, now=until)]
+            for record in due:
+                await _store(transaction, replace(record, state=KeyState.RETIRED))
+            if due:
+                await counters.advance(transaction, counters.KEYS)
+            return len(due)
+
+        return await self._database.transaction(work)
+
+    async def _claim(
+        self, transaction: Transaction, key: IdempotencyKey, record: KeyRecord
+    ) -> KeyRecord | None:
+        """Remember *key* for *record*; or the record of its first use."""
+        resource = idempotency.ReplayedResource(record.key_id, to_microseconds(record.create_time))
+        replayed = await idempotency.claim(
+            transaction, key, resource, now=self._clock(), lifetime=self._lifetime
+        )
+        return None if replayed is None else await _require(transaction, replayed.resource_id)
+
+
+def _require_activable(
+    record: KeyRecord, purpose: KeyPurpose, algorithm: Algorithm, expected_revision: int | None
+) -> None:
+    if expected_revision is not None and record.revision != expected_revision:
+        raise StateError(Reason.ETAG_MISMATCH, "The key was changed meanwhile.", field="etag")
+    if (record.purpose, record.algorithm) != (purpose, algorithm):
+        raise StateError(
+            Reason.KEY_STATE_CONFLICT, "The key has another purpose or algorithm.", field="key_id"
+        )
+    if record.state is not KeyState.PREPARED:
+        raise StateError(
+            Reason.KEY_STATE_CONFLICT,
+            "Only a prepared key can be made active.",
+            field="key_id",
+            metadata={"state": record.state.value},
+        )
+
+
+async def _active(transaction: Transaction, like: KeyRecord) -> KeyRecord | None:
+    row = await transaction.fetch_one(
+        _FIND_ACTIVE, of_purpose=like.purpose.value, of_algorithm=like.algorithm.value
+    )
+    return None if row is None else _record(row)
+
+
+async def _require(transaction: Transaction, key_id: str) -> KeyRecord:
+    row = await transaction.fetch_one(_FIND, key=key_id)
+    if row is None:
+        raise StateError(Reason.KEY_NOT_FOUND, "There is no such key.", field="key_id")
+    return _record(row)
+
+
+async def _store(transaction: Transaction, record: KeyRecord) -> None:
+    """Store the changed *record* under the next revision."""
+    values = _values(replace(record, revision=record.revision + 1))
+    await transaction.execute(_STORE, key=record.key_id, **{name: values[name] for name in _MUTABLE})
+
+
+def _values(record: KeyRecord) -> dict[str, Any]:
+    return {
+        "key_id": record.key_id,
+        "purpose": record.purpose.value,
+        "algorithm": record.algorithm.value,
+        "uri": record.uri,
+        "public_key_der": record.public_key_der,
+        "state": record.state.value,
+        "create_time": to_microseconds(record.create_time),
+        "activate_time": _optional(to_microseconds, record.activate_time),
+        "retire_time": _optional(to_microseconds, record.retire_time),
+        "disable_time": _optional(to_microseconds, record.disable_time),
+        "disable_reason": record.disable_reason,
+        "revision": record.revision,
+    }
+
+
+def _record(row: Row) -> KeyRecord:
+    values: Sequence[Any] = tuple(row)
+    try:
+        return KeyRecord(
+            key_id=values[0],
+            purpose=KeyPurpose(values[1]),
+            algorithm=Algorithm(values[2]),
+            uri=values[3],
+            public_key_der=values[4],
+            state=KeyState(values[5]),
+            create_time=to_seconds(values[6]),
+            activate_time=_optional(to_seconds, values[7]),
+            retire_time=_optional(to_seconds, values[8]),
+            disable_time=_optional(to_seconds, values[9]),
+            disable_reason=values[10],
+            revision=values[11],
+        )
+    except ValueError as error:
+        raise unavailable(StoreCause.CORRUPT, error) from error
+
+
+def _optional(convert: Any, value: Any) -> Any:
+    return None if value is None else convert(value)

@@ -1,0 +1,1 @@
+"""Revisions, one file each, named ``rNNNN_what_it_does``."""

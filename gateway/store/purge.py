@@ -1,0 +1,90 @@
+"""Deleting what has expired, a little at a time, for as long as the gateway runs."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import sqlalchemy as sa
+
+from gateway.clock import Clock
+from gateway.errors import GatewayError
+from gateway.store.database import Database, Transaction, to_microseconds
+from gateway.store.options import StoreOptions
+from gateway.store.statement import Statement
+from gateway.store.tables import idempotency, replays, revocations
+
+logger = logging.getLogger(__name__)
+
+_MAX_BACKOFF = 3600.0  # seconds
+
+
+def _delete_expired(table: sa.Table) -> Statement:
+    key = list(table.primary_key.columns)
+    expired = (
+        sa.select(*key)
+        .where(table.c.expire_time < sa.bindparam("before"))
+        .order_by(table.c.expire_time)
+        .limit(sa.bindparam("size", type_=sa.BigInteger))
+        # Replicas purge at the same time: each takes rows that no other is at.
+        .with_for_update(skip_locked=True)
+    )
+    row = key[0] if len(key) == 1 else sa.tuple_(*key)
+    return Statement(lambda _: sa.delete(table).where(row.in_(expired)))
+
+
+_STATEMENTS = {table.name: _delete_expired(table) for table in (replays, revocations, idempotency)}
+
+
+class Purge:
+    """Deletes rows that expired more than `StoreOptions.purge_grace` ago."""
+
+    def __init__(self, database: Database, clock: Clock, options: StoreOptions) -> None:
+        self._database = database
+        self._clock = clock
+        self._options = options
+
+    async def once(self) -> int:
+        """Delete everything that is due, in bounded transactions; returns how many rows went."""
+        before = to_microseconds(self._clock() - self._options.purge_grace)
+        deleted = 0
+        for name, statement in _STATEMENTS.items():
+            size = self._options.purge_batch_size
+            while (count := await self._delete(statement, before, size)) > 0:
+                deleted += count
+                if count < size:
+                    break
+            logger.debug("Purged %s", name)
+        return deleted
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Purge every `StoreOptions.purge_interval` seconds until the block ends; slower while it fails."""
+        task = asyncio.create_task(self._run(), name="store-purge")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        interval = self._options.purge_interval
+        delay = interval
+        while True:
+            await asyncio.sleep(delay)
+            try:
+                await self.once()
+                delay = interval
+            except GatewayError as error:
+                delay = min(delay * 2, max(interval, _MAX_BACKOFF))
+                logger.warning("Purging expired rows failed (%s); next in %.0f s", error.cause, delay)
+            except Exception:
+                # A fault of ours must not end the purge for good; the log shows it each time.
+                delay = min(delay * 2, max(interval, _MAX_BACKOFF))
+                logger.exception("Purging expired rows failed; next in %.0f s", delay)
+
+    async def _delete(self, statement: Statement, before: int, size: int) -> int:
+        async def work(transaction: Transaction) -> int:
+            return await transaction.execute(statement, before=before, size=size)
+
+        return await self._database.transaction(work)
