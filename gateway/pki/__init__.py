@@ -6,11 +6,12 @@ a `PkiError` with a stable `PkiFault`.
 """
 
 from gateway.pki.certificate_identity import CertificateIdentity, IdentityKind
-from gateway.pki.client_chain import ClientTrust, VerifiedChain
+from gateway.pki.client_chain import ClientTrust, PresentedCertificate
 from gateway.pki.errors import PkiError, PkiFault
 from gateway.pki.names import Attribute, DistinguishedName
 from gateway.pki.subject_alternative_names import CertificateNames, SubjectAlternativeNames, names_of
 from gateway.pki.thumbprints import x5t_s256
+from gateway.pki.validity import require_valid_at
 
 __all__ = [
     "Attribute",
@@ -21,8 +22,9 @@ __all__ = [
     "IdentityKind",
     "PkiError",
     "PkiFault",
+    "PresentedCertificate",
     "SubjectAlternativeNames",
-    "VerifiedChain",
     "names_of",
+    "require_valid_at",
     "x5t_s256",
 ]

@@ -9,8 +9,8 @@ presented never becomes an anchor.
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TypeAlias
+from datetime import UTC, datetime
+from typing import Protocol, TypeAlias
 
 from cryptography import x509
 from cryptography.x509.verification import (
@@ -25,6 +25,11 @@ from cryptography.x509.verification import (
 from gateway.pki.certificate_usage import require_ca, require_client_usage
 from gateway.pki.errors import PkiError, PkiFault
 from gateway.pki.name_constraints import require_permitted_subject
+from gateway.pki.validity import require_valid_at
+
+MAX_INTERMEDIATES = 8  # Certificates that a client may present besides its own.
+MAX_CHAIN_DEPTH = 8  # Intermediates between a leaf and its root.
+CACHE_ENTRIES = 1024
 
 
 def _require_certificate_signing(
@@ -40,28 +45,31 @@ _CA_POLICY = ExtensionPolicy.webpki_defaults_ca().may_be_present(
     x509.KeyUsage, Criticality.AGNOSTIC, _require_certificate_signing
 )
 
-MAX_INTERMEDIATES = 8  # Certificates that a client may present besides its own.
-MAX_CHAIN_DEPTH = 8  # Intermediates between a leaf and its root.
-CACHE_ENTRIES = 1024
+_Presented: TypeAlias = tuple[x509.Certificate, ...]  # The leaf, then its intermediates.
 
-_Presented: TypeAlias = tuple[x509.Certificate, ...]
+
+class PresentedCertificate(Protocol):
+    """What a client presented: its own *certificate*, and the *intermediates* beside it."""
+
+    @property
+    def certificate(self) -> x509.Certificate: ...
+
+    @property
+    def intermediates(self) -> Sequence[x509.Certificate]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedChain:
-    """A chain that verified: *certificates*, leaf to root, all valid in the given span, ends included."""
+class _Span:
+    """When every certificate of a verified chain is valid, in seconds since the epoch, ends included."""
 
-    certificates: tuple[x509.Certificate, ...]
-    not_before: datetime
-    not_after: datetime
+    start: float
+    end: float
 
     @classmethod
-    def of(cls, certificates: Sequence[x509.Certificate]) -> "VerifiedChain":
-        """The chain with the span in which every certificate of it is valid."""
+    def of(cls, chain: Sequence[x509.Certificate]) -> "_Span":
         return cls(
-            tuple(certificates),
-            max(certificate.not_valid_before_utc for certificate in certificates),
-            min(certificate.not_valid_after_utc for certificate in certificates),
+            max(certificate.not_valid_before_utc.timestamp() for certificate in chain),
+            min(certificate.not_valid_after_utc.timestamp() for certificate in chain),
         )
 
 
@@ -99,47 +107,40 @@ class ClientTrust:
             )
         )
         self._cache_entries = cache_entries
-        self._verified: OrderedDict[_Presented, VerifiedChain] = OrderedDict()
+        self._verified: OrderedDict[_Presented, _Span] = OrderedDict()
 
-    def verify(
-        self, leaf: x509.Certificate, presented: Sequence[x509.Certificate], now: datetime
-    ) -> VerifiedChain:
-        """Verify *leaf* with the intermediates *presented* beside it, at *now* (aware, UTC).
+    def verify(self, presented: PresentedCertificate, now: float) -> None:
+        """A chain leads from what was *presented* to a root, at *now* (seconds since the epoch).
 
         Raises `PkiError`: `EXPIRED` and `NOT_YET_VALID` for the leaf's own dates, `UNTRUSTED` where no valid
         chain leads to a root, `WRONG_USAGE` for a leaf that is a CA or not meant for client authentication,
-        `NAME_CONSTRAINT` for a subject outside what its CA may name, `CHAIN_TOO_LONG`, or
+        `NAME_CONSTRAINT` for a subject outside what its CA may name, `CHAIN_TOO_LONG`, `INVALID_NAME` or
         `MALFORMED_CERTIFICATE`.
         """
-        if len(presented) > MAX_INTERMEDIATES:
+        if len(presented.intermediates) > MAX_INTERMEDIATES:
             raise PkiError(PkiFault.CHAIN_TOO_LONG, f"more than {MAX_INTERMEDIATES} intermediates")
-        key = (leaf, *presented)
-        chain = self._verified.get(key)
-        if chain is not None and chain.not_before <= now <= chain.not_after:
+        key = (presented.certificate, *presented.intermediates)
+        span = self._verified.get(key)
+        if span is not None and span.start <= now <= span.end:
             self._verified.move_to_end(key)
-            return chain
-        # Past its span a chain is forgotten and sought anew: another path may be valid still.
+            return
+        # Outside its span a chain is sought anew: another path may be valid still.
         self._verified.pop(key, None)
-        chain = self._verify(leaf, presented, now)
-        self._verified[key] = chain
+        self._verified[key] = _Span.of(self._build_chain(*key, now=now))
         while len(self._verified) > self._cache_entries:
             self._verified.popitem(last=False)
-        return chain
 
-    def _verify(
-        self, leaf: x509.Certificate, presented: Sequence[x509.Certificate], now: datetime
-    ) -> VerifiedChain:
-        if now < leaf.not_valid_before_utc:
-            raise PkiError(PkiFault.NOT_YET_VALID, "the certificate is not valid yet")
-        if now > leaf.not_valid_after_utc:
-            raise PkiError(PkiFault.EXPIRED, "the certificate has expired")
-        verifier = self._policy.time(now).build_client_verifier()
+    def _build_chain(
+        self, leaf: x509.Certificate, *intermediates: x509.Certificate, now: float
+    ) -> Sequence[x509.Certificate]:
+        require_valid_at(leaf, now)
+        verifier = self._policy.time(datetime.fromtimestamp(now, tz=UTC)).build_client_verifier()
         try:
-            certificates = verifier.verify(leaf, [*presented, *self._intermediates]).chain
+            chain = verifier.verify(leaf, [*intermediates, *self._intermediates]).chain
         except VerificationError as error:
             raise PkiError(PkiFault.UNTRUSTED, "no valid chain leads to a configured root") from error
         except ValueError as error:
             raise PkiError(PkiFault.MALFORMED_CERTIFICATE, "a certificate cannot be read") from error
         require_client_usage(leaf)
-        require_permitted_subject(leaf, certificates[1:])
-        return VerifiedChain.of(certificates)
+        require_permitted_subject(leaf, chain[1:])
+        return chain

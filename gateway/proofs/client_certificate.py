@@ -1,5 +1,6 @@
 """The one client certificate of a request: parsed once, whatever it came in."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.errors import Reason, RequestError
-from gateway.pki import x5t_s256
+from gateway.pki import require_valid_at, x5t_s256
 
 MAX_SIZE = 64 * 1024  # octets of PEM or DER, the intermediates included
 MAX_CERTIFICATES = 9  # The leaf and eight intermediates.
@@ -50,6 +51,19 @@ class ClientCertificate:
         """A certificate, and those presented beside it, from DER. Raises `ClientCertificateError`."""
         _check_size(der, *intermediates)
         return _from_der(der, tuple(intermediates))
+
+    @property
+    def x5t_s256_bytes(self) -> bytes:
+        """The thumbprint as its 32 octets."""
+        return hashlib.sha256(self.der).digest()
+
+    def require_valid_at(self, now: float) -> None:
+        """The certificate's own dates hold at *now*, in seconds since the epoch.
+
+        For one that is registered itself (RFC 8705 §2.2) and has no chain. Raises `PkiError` with
+        `NOT_YET_VALID` or `EXPIRED`.
+        """
+        require_valid_at(self.certificate, now)
 
 
 @lru_cache(maxsize=CACHE_ENTRIES)
