@@ -44,12 +44,12 @@ def to_document(client: Client) -> str:
         "secret_hash": None if client.secret_hash is None else b64encode(client.secret_hash).decode(),
         "update_time": to_microseconds(client.update_time),
     }
-    # With ASCII escapes, text that UTF-8 or PostgreSQL cannot hold (a lone surrogate, NUL) is held all the same.
+    # With ASCII escapes, text that PostgreSQL cannot hold (NUL, a lone surrogate) is held all the same.
     return json.dumps(members, separators=(",", ":"))
 
 
 def from_document(client_id: str, revision: int, document: str) -> Client:
-    """The client that *document* holds. Raises `AvailabilityError` (``store_corrupt``) where it holds none."""
+    """The client that *document* holds; `AvailabilityError` (``store_corrupt``) where it holds none."""
     try:
         return _client(client_id, revision, json.loads(document))
     except (KeyError, TypeError, ValueError, binascii.Error, JoseError, PkiError) as error:

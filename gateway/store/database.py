@@ -1,6 +1,6 @@
 """What a repository needs of a database: point reads, single writes, and units of work."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from gateway.store.statement import Statement
@@ -39,7 +39,7 @@ class Transaction(Protocol):
         ...
 
 
-Work: TypeAlias = Callable[[Transaction], Awaitable[T]]
+Work: TypeAlias = Callable[[Transaction], Coroutine[Any, Any, T]]
 
 
 class Database(Protocol):
@@ -57,7 +57,7 @@ class Database(Protocol):
         ...
 
     async def write(self, statement: Statement, **parameters: object) -> Row | None:
-        """One changing statement, atomic by itself and durable on return; its first RETURNING row, or None."""
+        """One change, atomic by itself and durable on return; its first RETURNING row, or None."""
         ...
 
     async def transaction(self, work: Work[T]) -> T:

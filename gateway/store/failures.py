@@ -78,7 +78,7 @@ def overloaded() -> AvailabilityError:
 
 
 def unstorable() -> RequestError:
-    """A value that no database can hold: text with NUL or a lone surrogate, or longer than an index allows."""
+    """A value that no database can hold: text with NUL or a lone surrogate, or too long for an index."""
     return RequestError(Reason.INVALID_REQUEST, "A value of the request cannot be stored.")
 
 
@@ -148,16 +148,13 @@ def from_postgresql(error: BaseException, asyncpg: Any) -> BaseException:
     """What to raise for *error* of the module *asyncpg*; *error* itself where it is a fault of ours."""
     if isinstance(error, TimeoutError):
         return unavailable(StoreCause.BUSY, error)
-    if isinstance(error, asyncpg.DataError):
-        return unstorable()
     if isinstance(error, asyncpg.PostgresError):
         state = str(error.sqlstate or "")
         if state.startswith(_UNSTORABLE_SQLSTATES):
             return unstorable()
-        for prefix, cause in _POSTGRESQL_CAUSES:
-            if state.startswith(prefix):
-                return unavailable(cause, error)
-        return error
+        causes = (cause for prefix, cause in _POSTGRESQL_CAUSES if state.startswith(prefix))
+        found = next(causes, None)
+        return error if found is None else unavailable(found, error)
     # asyncpg reports a connection that closed under it as an InterfaceError or an InternalClientError.
     if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
         return unavailable(StoreCause.GONE, error)

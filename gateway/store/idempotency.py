@@ -43,7 +43,7 @@ _FIND = Statement(
 
 @dataclass(frozen=True, slots=True)
 class ReplayedResource:
-    """What an earlier attempt made or changed. `create_time` (microseconds) tells it from a later namesake."""
+    """What an earlier attempt made or changed; `create_time` (microseconds) tells it from a namesake."""
 
     resource_id: str
     create_time: int

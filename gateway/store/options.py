@@ -14,7 +14,7 @@ class StoreOptions:
 
     - `busy_timeout`: how long SQLite waits for another process's write lock, and a PostgreSQL transaction
       for another's row lock.
-    - `write_timeout`: how long a caller waits for a SQLite write, queueing and the wait for the lock included.
+    - `write_timeout`: how long a caller waits for a SQLite write, from the queue to the commit.
     - `write_queue_size`: SQLite writes that may wait; one more is refused with ``OVERLOADED``.
     - `write_batch_size`: SQLite writes that may share one commit.
     - `pool_min_size`, `pool_max_size`: PostgreSQL connections of this process.
@@ -24,8 +24,8 @@ class StoreOptions:
     - `prepared_statements`: False behind a pooler that gives each transaction another server connection.
     - `client_cache_size`: parsed clients kept.
     - `idempotency_lifetime`: how long a `request_id` is remembered.
-    - `purge_interval`, `purge_batch_size`: how often expired rows are deleted, and how many per transaction.
-    - `purge_grace`: how long a row outlives its expiry, so that a replica whose clock is behind still sees it.
+    - `purge_interval`, `purge_batch_size`: how often expired rows are deleted, how many per transaction.
+    - `purge_grace`: how long a row outlives its expiry, for replicas whose clock is behind.
     """
 
     busy_timeout: float = 2.0

@@ -61,7 +61,7 @@ class PostgresqlDatabase:
         # One round trip. A replica that is frozen inside a transaction must not hold its locks for ever.
         lock, idle = round(options.busy_timeout * 1000), round(options.command_timeout * 1000)
         self._begin = (
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
+            "BEGIN ISOLATION LEVEL READ COMMITTED; "
             f"SET LOCAL lock_timeout = {lock}; SET LOCAL idle_in_transaction_session_timeout = {idle}"
         )
 
@@ -102,7 +102,7 @@ class PostgresqlDatabase:
             logger.warning("The database connections did not close in time", exc_info=True)
             self._pool.terminate()
 
-    async def _read(self, read: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def _read(self, read: Work[T]) -> T:
         if not self._options.prepared_statements:
             # Behind a pooler only a transaction keeps the two steps of a query on one server connection.
             return await self.transaction(read)
@@ -114,7 +114,7 @@ class PostgresqlDatabase:
             try:
                 return await self._connected(run)
             except (ConnectionError, self._asyncpg.PostgresConnectionError, self._asyncpg.AdminShutdownError):
-                # The server went away under this connection and may be back. A read can simply be asked again.
+                # The server went away under this connection and may be back; a read can be asked again.
                 return await self._connected(run)
 
         return await self._retrying(attempt)
@@ -176,7 +176,7 @@ class PostgresqlDatabase:
         try:
             await connection.execute("ROLLBACK", timeout=_ROLLBACK_TIMEOUT)
         except BaseException as error:
-            # Cutting the connection makes the server roll back. What made us roll back is what the caller hears.
+            # Cut off, the server rolls back. What made us roll back is what the caller hears.
             connection.terminate()
             if not isinstance(error, Exception):
                 raise
@@ -188,7 +188,7 @@ async def _check(transaction: Transaction) -> None:
 
 
 async def _keep_session(_: Any) -> None:
-    """asyncpg resets a connection's session when it is released, a round trip; nothing here changes a session."""
+    """Spare the round trip in which asyncpg resets a released session; nothing here changes a session."""
 
 
 @asynccontextmanager

@@ -33,7 +33,7 @@ async def connect(dsn: str, options: StoreOptions) -> Any:
 
 
 async def opening(attempt: Any) -> Any:
-    """Await a connection attempt; a URL that is wrong in itself is a `StoreUrlError` without the URL in it."""
+    """Await a connection attempt; a URL that is wrong in itself is a `StoreUrlError`, without the URL."""
     try:
         return await attempt
     except ssl.SSLError:

@@ -1,7 +1,7 @@
 """The one thread that writes to a SQLite database, several units of work to a commit.
 
-A commit costs a flush to disk; work that waits meanwhile shares the next one. Each unit has a savepoint of its
-own, so that a failed one takes nothing along. Nobody is answered before COMMIT has returned.
+A commit costs a flush to disk; work that waits meanwhile shares the next one. Each unit has a savepoint of
+its own, so that a failed one takes nothing along. Nobody is answered before COMMIT has returned.
 """
 
 import asyncio
@@ -130,7 +130,7 @@ class SqliteWriter:
             async with asyncio.timeout(self._options.write_timeout):
                 await self._stopped.wait()
         except TimeoutError:
-            logger.error("The database writer did not stop within %.0f s", self._options.write_timeout)
+            logger.exception("The database writer did not stop within %.0f s", self._options.write_timeout)
 
     # From here on, the writer's thread.
 
@@ -182,7 +182,7 @@ class SqliteWriter:
         connection.execute("SAVEPOINT work")
         try:
             job.value = job.context.run(_drive, job.work(transaction))
-        except BaseException as error:  # noqa: BLE001  # Raised again where the work was asked for.
+        except BaseException as error:  # Raised again where the work was asked for.
             if not connection.in_transaction:
                 raise  # The database has given up the whole transaction, everybody's part included.
             connection.execute("ROLLBACK TO work")

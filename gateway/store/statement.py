@@ -39,7 +39,8 @@ def _among_array(column: sa.Column[Any], parameter: str) -> sa.ColumnElement[boo
 def _postgresql_compiler() -> SqlAlchemyDialect:
     from sqlalchemy.dialects.postgresql import asyncpg  # noqa: PLC0415  # Only where PostgreSQL is used.
 
-    return asyncpg.dialect()
+    dialect: SqlAlchemyDialect = asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it so.
+    return dialect
 
 
 SQLITE = SqlDialect("sqlite", lambda: sqlite.dialect(paramstyle="qmark"), sqlite.insert, _among_json)
@@ -70,7 +71,7 @@ class CompiledStatement:
             parameters = {**parameters, **{name: json.dumps(parameters[name]) for name in self.lists}}
         values = [parameters[name] for name in self.order]
         for value in values:
-            if value.__class__ is str and "\0" in value:  # type: ignore[operator]  # The class was compared.
+            if value.__class__ is str and "\0" in value:
                 raise unstorable()
         return values
 
@@ -97,7 +98,9 @@ class Statement:
         return self._compile(POSTGRESQL)
 
     def _compile(self, dialect: SqlDialect) -> CompiledStatement:
-        compiled: Any = self._build(dialect).compile(dialect=dialect.compiler())  # type: ignore[attr-defined]  # Every Executable built here is a ClauseElement.
+        # Every Executable that is built here is a ClauseElement too, which can be compiled.
+        statement: Any = self._build(dialect)
+        compiled = statement.compile(dialect=dialect.compiler())
         order = tuple(compiled.positiontup or ())
         lists = tuple(name for name in order if isinstance(compiled.binds[name].type, sa.JSON))
         constants = {name: value for name, value in compiled.params.items() if value is not None}

@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -60,7 +61,7 @@ class PostgresServer:
         asyncio.run(self._wait())
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop: SIGINT cuts the clients off and shuts down cleanly, SIGQUIT leaves recovery to the next start."""
+        """Stop: SIGINT cuts clients off and shuts down cleanly, SIGQUIT leaves recovery to the next start."""
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait(timeout=30)
@@ -85,7 +86,7 @@ class PostgresServer:
             subprocess.run(["chmod", "-R", "a+rX", str(self._folder)], check=True)
         return package / "pginstall" / "bin"
 
-    def _identity(self) -> dict[str, object]:
+    def _identity(self) -> dict[str, Any]:
         if self._account is None:
             return {}
         return {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
