@@ -163,13 +163,20 @@ class KeySettings(_Section):
 
 
 class Pkcs11Settings(_Section):
-    """`sessions`: signing sessions per token and worker. `queue`: signatures that may wait before callers
-    are told SIGNER_BUSY. `sign_timeout`: seconds after which a signature is given up.
+    """How PKCS#11 tokens are used.
+
+    - `module_path`: the PKCS#11 library for key URIs without ``module-path``; absolute.
+    - `sessions`: signing sessions per token and worker; lowered to what the token allows.
+    - `queue`: signatures that may wait before callers are told SIGNER_BUSY.
+    - `sign_timeout`: seconds after which a signature is given up.
+    - `read_write_sessions`: for tokens that open no read-only session (AWS CloudHSM).
     """
 
-    sessions: int = Field(4, ge=1, le=1024)
-    queue: int = Field(1_024, ge=1)
-    sign_timeout: float = Field(10.0, gt=0)
+    module_path: Path | None = None
+    sessions: int = Field(4, ge=1, le=256)
+    queue: int = Field(1_024, ge=1, le=1_000_000)
+    sign_timeout: float = Field(10.0, gt=0, le=300)
+    read_write_sessions: bool = False
 
 
 class CallerSettings(_Section):

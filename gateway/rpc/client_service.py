@@ -1,6 +1,6 @@
 """countersign.v1.ClientService: convert, call, convert back."""
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import grpc
 from countersign.v1 import client_service_pb2, client_service_pb2_grpc
@@ -18,7 +18,7 @@ from gateway.rpc.resources import (
 )
 from gateway.tokens.registration import ClientRegistrar
 
-_Context = grpc.aio.ServicerContext
+_Context: TypeAlias = grpc.aio.ServicerContext
 _COLLECTION: Final = "clients"
 
 

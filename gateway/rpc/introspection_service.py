@@ -1,15 +1,18 @@
 """countersign.v1.IntrospectionService: convert, call, convert back."""
 
+from typing import TypeAlias
+
 import grpc
 from countersign.v1 import access_token_pb2, introspection_service_pb2, introspection_service_pb2_grpc
 
 from gateway.errors import Reason, RequestError
 from gateway.introspection.introspect import MAX_BATCH, Introspector
+from gateway.jose import base64url
 from gateway.rpc.pipeline import current_call
 from gateway.rpc.token_conversion import credential_of
 from gateway.tokens.access_token import AccessToken
 
-_Context = grpc.aio.ServicerContext
+_Context: TypeAlias = grpc.aio.ServicerContext
 _UNSPECIFIED = introspection_service_pb2.TOKEN_TYPE_HINT_UNSPECIFIED
 
 
@@ -83,5 +86,5 @@ def _message(token: AccessToken) -> introspection_service_pb2.IntrospectedToken:
     message.issue_time.seconds = token.issue_time
     message.expire_time.seconds = token.expire_time
     if token.x5t_s256 is not None:
-        message.confirmation.x5t_s256 = token.x5t_s256
+        message.confirmation.x5t_s256 = base64url.decode(token.x5t_s256)
     return message

@@ -10,7 +10,7 @@ from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
 from signers import Algorithm
 from signers.uri import redact
 
-PURPOSES: Final[dict[int, KeyPurpose]] = {
+PURPOSES: Final[dict[key_service_pb2.KeyPurpose, KeyPurpose]] = {
     key_service_pb2.KEY_PURPOSE_TOKENS: KeyPurpose.TOKENS,
     key_service_pb2.KEY_PURPOSE_INTROSPECTION: KeyPurpose.INTROSPECTION,
     key_service_pb2.KEY_PURPOSE_CERTIFICATES: KeyPurpose.CERTIFICATES,
@@ -18,7 +18,7 @@ PURPOSES: Final[dict[int, KeyPurpose]] = {
     key_service_pb2.KEY_PURPOSE_LINKED_DOMAINS: KeyPurpose.LINKED_DOMAINS,
     key_service_pb2.KEY_PURPOSE_STATUS_LISTS: KeyPurpose.STATUS_LISTS,
 }
-ALGORITHMS: Final[dict[int, Algorithm]] = {
+ALGORITHMS: Final[dict[key_service_pb2.SignatureAlgorithm, Algorithm]] = {
     key_service_pb2.SIGNATURE_ALGORITHM_EDDSA: Algorithm.EDDSA,
     key_service_pb2.SIGNATURE_ALGORITHM_ES256: Algorithm.ES256,
     key_service_pb2.SIGNATURE_ALGORITHM_ES384: Algorithm.ES384,
@@ -27,7 +27,7 @@ ALGORITHMS: Final[dict[int, Algorithm]] = {
     key_service_pb2.SIGNATURE_ALGORITHM_RS256: Algorithm.RS256,
     key_service_pb2.SIGNATURE_ALGORITHM_PS256: Algorithm.PS256,
 }
-STATES: Final[dict[int, KeyState]] = {
+STATES: Final[dict[key_service_pb2.KeyState, KeyState]] = {
     key_service_pb2.KEY_STATE_PREPARED: KeyState.PREPARED,
     key_service_pb2.KEY_STATE_ACTIVE: KeyState.ACTIVE,
     key_service_pb2.KEY_STATE_RETIRING: KeyState.RETIRING,

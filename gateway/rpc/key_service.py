@@ -1,6 +1,6 @@
 """countersign.v1.KeyService: convert, call, convert back."""
 
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import grpc
 from countersign.v1 import key_service_pb2, key_service_pb2_grpc
@@ -27,9 +27,10 @@ from gateway.rpc.resources import (
 )
 from signers import Algorithm
 
-_Context = grpc.aio.ServicerContext
+_Context: TypeAlias = grpc.aio.ServicerContext
 _COLLECTION: Final = "keys"
 _MAX_REASON: Final = 200
+_K = TypeVar("_K")
 _T = TypeVar("_T")
 
 
@@ -147,7 +148,7 @@ def _purpose_and_algorithm(
     )
 
 
-def _known(table: dict[int, _T], value: int, field: str) -> _T:
+def _known(table: dict[_K, _T], value: _K, field: str) -> _T:
     try:
         return table[value]
     except KeyError as error:

@@ -3,6 +3,7 @@
 from countersign.v1 import access_token_pb2, client_authentication_pb2, token_service_pb2
 
 from gateway.errors import Reason, RequestError
+from gateway.jose import base64url
 from gateway.tokens.client_authentication import ClientCredential, ClientSecret, PrivateKeyJwt
 from gateway.tokens.grants import ClientCredentialsGrant, TokenRequest
 from gateway.tokens.mint import MintedToken
@@ -49,5 +50,5 @@ def minted_message(minted: MintedToken) -> access_token_pb2.AccessToken:
     message.issue_time.seconds = token.issue_time
     message.expire_time.seconds = token.expire_time
     if token.x5t_s256 is not None:
-        message.confirmation.x5t_s256 = token.x5t_s256
+        message.confirmation.x5t_s256 = base64url.decode(token.x5t_s256)
     return message

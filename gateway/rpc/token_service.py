@@ -1,6 +1,6 @@
 """countersign.v1.TokenService: convert, call, convert back."""
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import grpc
 from countersign.v1 import token_service_pb2, token_service_pb2_grpc
@@ -16,7 +16,7 @@ from gateway.tokens.metadata import ServerMetadata
 from gateway.tokens.mint import MAX_BATCH, MintedToken, TokenMinter
 from gateway.tokens.revocation import TokenRevoker
 
-_Context = grpc.aio.ServicerContext
+_Context: TypeAlias = grpc.aio.ServicerContext
 _MISSING_TARGET: Final = "Name the token, or its id."
 
 

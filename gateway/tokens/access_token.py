@@ -19,8 +19,8 @@ _MAX_SCOPE: Final = 16 * 1024
 class AccessToken:
     """The claims of one access token (RFC 9068 §2.2).
 
-    Times are whole seconds since the epoch. `x5t_s256` is the SHA-256 of the DER of the certificate that the
-    token is bound to (RFC 8705 §3.1), 32 bytes, or None for a bearer token.
+    Times are whole seconds since the epoch. `x5t_s256` is the thumbprint of the certificate that the token is
+    bound to (RFC 8705 §3.1), base64url without padding, or None for a bearer token.
     """
 
     issuer: str
@@ -31,7 +31,7 @@ class AccessToken:
     expire_time: int
     token_id: str
     scope: tuple[str, ...]
-    x5t_s256: bytes | None
+    x5t_s256: str | None
 
     def payload(self) -> bytes:
         """The claims set as JSON octets, ready for a JWS."""
@@ -47,7 +47,7 @@ class AccessToken:
         if self.scope:
             claims["scope"] = " ".join(self.scope)
         if self.x5t_s256 is not None:
-            claims["cnf"] = {"x5t#S256": base64url.encode(self.x5t_s256)}
+            claims["cnf"] = {"x5t#S256": self.x5t_s256}
         return json.dumps(claims, separators=(",", ":")).encode()
 
     @classmethod
@@ -68,14 +68,14 @@ class AccessToken:
         )
 
 
-def _confirmation(claims: Claims) -> bytes | None:
+def _confirmation(claims: Claims) -> str | None:
     """A token carries at most one confirmation method; one that we do not know is refused, not ignored."""
     if "cnf" not in claims:
         return None
     confirmation = claims.nested("cnf")
     if confirmation.names() != {"x5t#S256"}:
         raise JoseError(JoseFault.CLAIM_INVALID, "cnf is not one known confirmation", member="cnf")
-    decoded = base64url.decode(confirmation.string("x5t#S256"))
-    if len(decoded) != _X5T_S256_SIZE:
+    thumbprint = confirmation.string("x5t#S256")
+    if len(base64url.decode(thumbprint)) != _X5T_S256_SIZE:
         raise JoseError(JoseFault.CLAIM_INVALID, "x5t#S256 is not a SHA-256 value", member="cnf")
-    return decoded
+    return thumbprint

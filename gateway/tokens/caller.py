@@ -45,7 +45,7 @@ class CallerTokenAuthenticator:
         if self._issuer not in accepted.audience:
             raise _refused("audience_is_not_the_gateway")
         if accepted.x5t_s256 is not None and (
-            certificate is None or certificate.x5t_s256_bytes != accepted.x5t_s256
+            certificate is None or certificate.x5t_s256 != accepted.x5t_s256
         ):
             raise _refused("certificate_binding_mismatch")
         if await self._revocations.is_revoked(accepted.token_id):

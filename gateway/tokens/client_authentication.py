@@ -7,10 +7,14 @@ method they use; the log gets the cause.
 import hashlib
 import hmac
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Protocol, TypeAlias
 
-from gateway.clock import Clock
+from cryptography import x509
+
+from gateway.clock import Clock, to_datetime
 from gateway.errors import AuthenticationError, Reason
 from gateway.pki.errors import PkiError
 from gateway.principal import Call
@@ -51,10 +55,10 @@ ClientCredential: TypeAlias = PrivateKeyJwt | ClientSecret
 
 
 class CertificateTrust(Protocol):
-    """The public-key infrastructure that issues client certificates."""
+    """What issues client certificates: `gateway.pki.client_chain.ClientTrust`, or what reloads one."""
 
-    def verify(self, certificate: ClientCertificate, now: float) -> None:
-        """Build a chain from *certificate* to a root, now. Raises `PkiError`."""
+    def verify(self, leaf: x509.Certificate, presented: Sequence[x509.Certificate], now: datetime) -> object:
+        """Build a chain from *leaf* over *presented* to a root, at *now*. Raises `PkiError`."""
         ...
 
 
@@ -112,7 +116,8 @@ class ClientAuthenticator:
         if client.identity is None:
             raise refused("identity_missing")
         try:
-            self._trust.verify(certificate, self._clock())
+            now = to_datetime(self._clock())
+            self._trust.verify(certificate.certificate, certificate.intermediates, now)
             client.identity.match(certificate.certificate)
         except PkiError as error:
             raise refused(f"certificate_{error.code}") from error
@@ -124,10 +129,10 @@ class ClientAuthenticator:
         registered = client.jwks.keys if client.jwks is not None else ()
         if not any(key.x5c and hmac.compare_digest(key.x5c[0], certificate.der) for key in registered):
             raise refused("certificate_not_registered")
-        try:
-            certificate.require_valid_at(self._clock())
-        except PkiError as error:
-            raise refused(f"certificate_{error.code}") from error
+        now = to_datetime(self._clock())
+        leaf = certificate.certificate
+        if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
+            raise refused("certificate_expired")
 
 
 def _match_secret(client: Client, credential: ClientSecret) -> None:

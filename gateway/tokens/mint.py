@@ -1,5 +1,6 @@
 """Minting access tokens: the way of one call, from an authenticated client to a signed token."""
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from signers import Algorithm
 
 MAX_BATCH: Final = 1_000
 _TOKEN_ID_BYTES: Final = 16
+_SLICE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,12 @@ class TokenMinter:
         call: Call,
         client_id: str,
         credential: ClientCredential | None,
-        requests: Sequence[TokenRequest],
+        requests: Sequence[TokenRequest | GatewayError],
     ) -> list[MintedToken | GatewayError]:
         """One authentication and up to `MAX_BATCH` tokens; an item that is refused does not touch the others.
+
+        An item that could not be parsed comes as its error and goes back as that. A long batch gives way to
+        other calls every `_SLICE` items.
 
         Raises as `mint` does where the whole batch fails, `RequestError` INVALID_FIELD for its size.
         """
@@ -81,18 +86,29 @@ class TokenMinter:
             raise RequestError(Reason.INVALID_FIELD, f"A batch holds 1 to {MAX_BATCH} items.", field="items")
         client = await self._authenticator.authenticate(call, client_id, credential)
         now = int(self._clock())
-        decided: list[AccessToken | GatewayError] = []
-        for request in requests:
-            try:
-                decided.append(self._token(call, client, request, now))
-            except GatewayError as error:
-                decided.append(error)
-        tokens = [token for token in decided if isinstance(token, AccessToken)]
         key = self._keyring.signing_key(KeyPurpose.TOKENS, self._algorithm)
-        signed = iter(await key.sign_jws_many(TYP, [token.payload() for token in tokens]))
-        return [
-            MintedToken(next(signed), item) if isinstance(item, AccessToken) else item for item in decided
-        ]
+        minted: list[MintedToken | GatewayError] = []
+        for start in range(0, len(requests), _SLICE):
+            decided = [
+                self._decided(call, client, request, now) for request in requests[start : start + _SLICE]
+            ]
+            payloads = [item.payload() for item in decided if isinstance(item, AccessToken)]
+            signed = iter(await key.sign_jws_many(TYP, payloads))
+            minted += [
+                MintedToken(next(signed), item) if isinstance(item, AccessToken) else item for item in decided
+            ]
+            await asyncio.sleep(0)
+        return minted
+
+    def _decided(
+        self, call: Call, client: Client, request: TokenRequest | GatewayError, now: int
+    ) -> AccessToken | GatewayError:
+        if isinstance(request, GatewayError):
+            return request
+        try:
+            return self._token(call, client, request, now)
+        except GatewayError as error:
+            return error
 
     def _token(self, call: Call, client: Client, request: TokenRequest, now: int) -> AccessToken:
         granted = decide(client, request)
@@ -114,5 +130,5 @@ class TokenMinter:
             expire_time=now + seconds,
             token_id=secrets.token_urlsafe(_TOKEN_ID_BYTES),
             scope=granted.scope,
-            x5t_s256=None if call.certificate is None else call.certificate.x5t_s256_bytes,
+            x5t_s256=None if call.certificate is None else call.certificate.x5t_s256,
         )

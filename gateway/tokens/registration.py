@@ -175,9 +175,10 @@ def _check_authentication(client: Client) -> None:
                 "Register at least one certificate; every key of a JWK Set must carry one in x5c.",
                 "self_signed_tls_client_auth",
             )
-    elif method is ClientAuthenticationMethod.PRIVATE_KEY_JWT:
-        if client.jwks is None or not client.jwks.keys:
-            raise _invalid("Register at least one public key.", "private_key_jwt.jwks")
+    elif method is ClientAuthenticationMethod.PRIVATE_KEY_JWT and (
+        client.jwks is None or not client.jwks.keys
+    ):
+        raise _invalid("Register at least one public key.", "private_key_jwt.jwks")
 
 
 def _generated(method: ClientAuthenticationMethod) -> tuple[str | None, bytes | None]:

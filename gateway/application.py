@@ -1,0 +1,209 @@
+"""The use cases, wired: configuration in, the parts that every door calls out.
+
+`open_application` owns what it opens, in this order: signers, database, purge, keyring; it closes in reverse.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from cryptography import x509
+
+from gateway.clock import Clock, system_clock
+from gateway.config import ConfigurationError, KeySettings, Settings
+from gateway.introspection.introspect import Introspector
+from gateway.keys.keyring import Keyring
+from gateway.keys.loading import DeclaredKey, KeyringLoader
+from gateway.keys.management import KeyManager
+from gateway.principal import Role
+from gateway.store import Store, StoreOptions, open_store
+from gateway.tokens.caller import CallerTokenAuthenticator
+from gateway.tokens.client_assertion import AssertionPolicy, ClientAssertionVerifier
+from gateway.tokens.client_authentication import CertificateTrust, ClientAuthenticator
+from gateway.tokens.metadata import ServerMetadata, describe
+from gateway.tokens.mint import TokenMinter
+from gateway.tokens.registration import ClientRegistrar
+from gateway.tokens.revocation import TokenRevoker
+from gateway.tokens.verification import AccessTokenVerifier
+from signers.pkcs11.options import Pkcs11Options
+from signers.registry import SignerRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Everything behind the doors."""
+
+    signers: SignerRegistry
+    store: Store
+    keyring: Keyring
+    keys: KeyManager
+    minter: TokenMinter
+    revoker: TokenRevoker
+    introspector: Introspector
+    registrar: ClientRegistrar
+    callers: CallerTokenAuthenticator
+    metadata: ServerMetadata
+
+
+@asynccontextmanager
+async def open_application(
+    settings: Settings, trust: CertificateTrust, *, migrate: bool = False, clock: Clock = system_clock
+) -> AsyncIterator[Application]:
+    """Open signers, database and keyring, and wire the use cases.
+
+    *trust* verifies client certificates; *migrate* brings the database to the needed revision first.
+    Raises `ConfigurationError`, `SignerError`, `StoreError`, `AvailabilityError`: the start must not go on.
+    """
+    declared = [_declared(settings, key) for key in settings.keys]
+    keyring = Keyring()
+    async with (
+        open_signers(settings) as signers,
+        open_store(
+            store_url(settings), options=store_options(settings), clock=clock, migrate=migrate
+        ) as store,
+        store.purge.running(),
+        KeyringLoader(
+            keyring=keyring, repository=store.keys, signers=signers, declared=declared, clock=clock
+        ) as loader,
+    ):
+        yield _wire(settings, trust, signers, store, keyring, loader, clock)
+
+
+def open_signers(settings: Settings) -> SignerRegistry:
+    """The signer registry that *settings* describe; an async context manager, not entered yet."""
+    pkcs11 = settings.pkcs11
+    module_path = pkcs11.module_path
+    return SignerRegistry(
+        base_dir=settings.base_dir,
+        pkcs11=Pkcs11Options(
+            module_path=None if module_path is None else str(settings.path(module_path)),
+            sessions=pkcs11.sessions,
+            max_queue=pkcs11.queue,
+            timeout=pkcs11.sign_timeout,
+            read_write_sessions=pkcs11.read_write_sessions,
+        ),
+    )
+
+
+def store_url(settings: Settings) -> str:
+    """The database URL; a relative SQLite file is taken from the configuration's folder."""
+    url = settings.store.url
+    relative = url.removeprefix("sqlite:///")
+    if relative != url and not relative.startswith("/"):
+        return f"sqlite:///{settings.base_dir.absolute() / relative}"
+    return url
+
+
+def store_options(settings: Settings) -> StoreOptions:
+    """The store's options."""
+    store = settings.store
+    return StoreOptions(
+        pool_max_size=store.pool_size,
+        command_timeout=store.timeout,
+        write_timeout=store.timeout,
+        prepared_statements=store.statement_cache,
+    )
+
+
+def _wire(
+    settings: Settings,
+    trust: CertificateTrust,
+    signers: SignerRegistry,
+    store: Store,
+    keyring: Keyring,
+    loader: KeyringLoader,
+    clock: Clock,
+) -> Application:
+    tokens = settings.tokens
+    assertions = ClientAssertionVerifier(
+        policy=AssertionPolicy(
+            audiences=(tokens.issuer, *tokens.assertion_audiences),
+            algorithms=frozenset(tokens.assertion_algorithms),
+            max_lifetime=tokens.assertion_max_lifetime,
+            clock_skew=tokens.clock_skew,
+        ),
+        replay=store.replay,
+        clock=clock,
+    )
+    authenticator = ClientAuthenticator(
+        clients=store.clients, trust=trust, assertions=assertions, clock=clock
+    )
+    verifier = AccessTokenVerifier(
+        issuer=tokens.issuer, keyring=keyring, refresh_keys=loader.refresh, clock=clock
+    )
+    roles, resources = _given_to_clients(settings)
+    return Application(
+        signers=signers,
+        store=store,
+        keyring=keyring,
+        keys=KeyManager(
+            keyring=keyring,
+            loader=loader,
+            repository=store.keys,
+            signers=signers,
+            clock=clock,
+            publish_before_use=timedelta(seconds=tokens.jwks_max_age),
+            honor_after_use=timedelta(seconds=tokens.max_lifetime + tokens.clock_skew),
+        ),
+        minter=TokenMinter(
+            issuer=tokens.issuer,
+            algorithm=tokens.algorithm,
+            lifetime=tokens.lifetime,
+            keyring=keyring,
+            authenticator=authenticator,
+            clock=clock,
+        ),
+        revoker=TokenRevoker(
+            authenticator=authenticator,
+            verifier=verifier,
+            revocations=store.revocations,
+            max_lifetime=tokens.max_lifetime,
+            clock=clock,
+        ),
+        introspector=Introspector(
+            authenticator=authenticator,
+            verifier=verifier,
+            clients=store.clients,
+            revocations=store.revocations,
+        ),
+        registrar=ClientRegistrar(
+            clients=store.clients, max_lifetime=tokens.max_lifetime, issuer=tokens.issuer, clock=clock
+        ),
+        callers=CallerTokenAuthenticator(
+            issuer=tokens.issuer,
+            verifier=verifier,
+            clients=store.clients,
+            revocations=store.revocations,
+            roles=roles,
+            resources=resources,
+        ),
+        metadata=describe(tokens.issuer, tokens.assertion_algorithms),
+    )
+
+
+def _given_to_clients(
+    settings: Settings,
+) -> tuple[Mapping[str, frozenset[Role]], Mapping[str, frozenset[str]]]:
+    roles: dict[str, frozenset[Role]] = {}
+    resources: dict[str, frozenset[str]] = {}
+    for caller in settings.callers:
+        if caller.client_id is not None:
+            roles[caller.client_id] = roles.get(caller.client_id, frozenset()) | frozenset(caller.roles)
+            resources[caller.client_id] = resources.get(caller.client_id, frozenset()) | frozenset(
+                caller.resources
+            )
+    return roles, resources
+
+
+def _declared(settings: Settings, key: KeySettings) -> DeclaredKey:
+    certificate = None
+    if key.certificate is not None:
+        path = settings.path(key.certificate)
+        try:
+            certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(
+                f"keys.certificate: {path}: it is not a readable PEM certificate; mend the file or the path."
+            ) from error
+    return DeclaredKey(key.purpose, key.algorithm, key.uri, key.public_key_sha256, certificate)
