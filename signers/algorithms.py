@@ -21,7 +21,7 @@ class Algorithm(StrEnum):
 
     @property
     def spec(self) -> "AlgorithmSpec":
-        """This algorithm's row of the table."""
+        """The row of the table for this algorithm."""
         return _TABLE[self]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -59,8 +60,19 @@ class SignerProvider(Protocol):
     Opened and closed by its owner; closing waits for signatures under way, within the owner's deadline.
     """
 
-    async def signer(self, uri: str, algorithm: Algorithm) -> Signer:
-        """Find the one key that *uri* names and bind it to *algorithm*. Raises `SignerError`."""
+    async def signer(
+        self,
+        uri: str,
+        algorithm: Algorithm,
+        *,
+        public_key_sha256: str | None = None,
+        certificate: x509.Certificate | None = None,
+    ) -> Signer:
+        """Find the one key that *uri* names and bind it to *algorithm*.
+
+        *public_key_sha256* (SHA-256 of the DER SubjectPublicKeyInfo, hex) and *certificate* pin the public
+        half: another one raises `KeyMismatchError`. Raises `SignerError`.
+        """
         ...
 
     def health(self) -> "ProviderHealth":
@@ -83,7 +95,8 @@ class KeyCreator(Protocol):
 @dataclass(frozen=True, slots=True)
 class ProviderHealth:
     """A backend's state: `available` now; `stuck_threads` that wait in a call past its deadline; `detail` for
-    an operator, free of secrets."""
+    an operator, free of secrets.
+    """
 
     available: bool
     stuck_threads: int = 0

@@ -1,0 +1,43 @@
+"""Which modules this process has loaded."""
+
+import os
+import threading
+from collections.abc import Callable
+
+from signers.errors import KeyUnusableError
+from signers.pkcs11.binding import Cryptoki, ModuleLoadError
+from signers.pkcs11.ctypes_binding import CtypesCryptoki
+from signers.pkcs11.module import Module
+
+
+class ModuleTable:
+    """Every module of a process, by the real path of its library.
+
+    PKCS#11 keeps one state per process and library: a second C_Initialize fails, and one C_Finalize ends all
+    users' sessions. So modules must be shared across the whole process, and `PROCESS_MODULES` is the one
+    table in production; tests make their own around a binding that injects faults.
+    """
+
+    def __init__(self, load: Callable[[str], Cryptoki]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._modules: dict[str, Module] = {}
+
+    def get(self, path: str) -> Module:
+        """The module at *path*, loaded at first use and kept: many libraries do not survive being unloaded.
+
+        Raises `KeyUnusableError` where the file is no PKCS#11 module, `SignerUnavailableError` in a fork.
+        """
+        real = os.path.realpath(path)
+        with self._lock:
+            module = self._modules.get(real)
+            if module is None:
+                try:
+                    module = self._modules[real] = Module(real, self._load(real))
+                except ModuleLoadError as error:
+                    raise KeyUnusableError(f"{path} cannot be used as a PKCS#11 module: {error}.") from error
+        module.require_same_process()
+        return module
+
+
+PROCESS_MODULES = ModuleTable(CtypesCryptoki)

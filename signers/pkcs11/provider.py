@@ -1,0 +1,164 @@
+"""A PKCS#11 token as a `signers.base.SignerProvider`, and as a `KeyCreator`."""
+
+import logging
+import secrets
+
+from cryptography import x509
+
+from signers.algorithms import Algorithm
+from signers.base import ProviderHealth
+from signers.errors import KeyUriError, SignerError, SignerUnavailableError
+from signers.pinning import require_pinned
+from signers.pkcs11.generate import generate
+from signers.pkcs11.mechanisms import select
+from signers.pkcs11.module import Module
+from signers.pkcs11.module_table import PROCESS_MODULES, ModuleTable
+from signers.pkcs11.options import Pkcs11Options
+from signers.pkcs11.pool import SessionPool
+from signers.pkcs11.session import Session, SessionLease
+from signers.pkcs11.signer import Pkcs11Signer, find_in_session
+from signers.pkcs11.threads import call_in_thread
+from signers.pkcs11.token import Token
+from signers.uri import Pkcs11Uri, parse_pkcs11_uri
+
+logger = logging.getLogger(__name__)
+
+
+class Pkcs11Provider:
+    """The keys of one token, through one pool of sessions. Made by `open`."""
+
+    def __init__(self, module: Module, token: Token, options: Pkcs11Options) -> None:
+        self._module = module
+        self._token = token
+        self._options = options
+        self._closed = False
+        self._pool = self._make_pool(options.sessions)
+
+    @classmethod
+    async def open(
+        cls, uri: str, options: Pkcs11Options, modules: ModuleTable = PROCESS_MODULES
+    ) -> "Pkcs11Provider":
+        """Load the module and log in to the token that *uri* names. Raises `SignerError`."""
+        parsed = _parse(uri, options)
+        path = module_path(parsed, options)
+
+        def attach() -> tuple[Module, Token]:
+            module = modules.get(path)
+            return module, module.attach(parsed, options.timeout)
+
+        def undo(attached: tuple[Module, Token]) -> None:
+            attached[0].detach(attached[1], options.timeout)
+
+        module, token = await call_in_thread(
+            attach, seconds=options.timeout, key=parsed.token_name, undo=undo
+        )
+        return cls(module, token, options)
+
+    async def signer(
+        self,
+        uri: str,
+        algorithm: Algorithm,
+        *,
+        public_key_sha256: str | None = None,
+        certificate: x509.Certificate | None = None,
+    ) -> Pkcs11Signer:
+        parsed = self._own(uri)
+
+        def find(session: Session) -> Pkcs11Signer:
+            mechanism = select(algorithm, session.cryptoki.mechanisms(session.slot), key=parsed.redacted)
+            key = find_in_session(session, parsed, algorithm, certificate)
+            require_pinned(
+                key.public_key,
+                public_key_sha256=public_key_sha256,
+                certificate=certificate,
+                key=parsed.redacted,
+            )
+            return Pkcs11Signer(self._pool, parsed, algorithm, mechanism, key.public_key, certificate)
+
+        return await self._pool.submit(find, key=parsed.redacted)
+
+    async def create(self, uri: str, algorithm: Algorithm) -> Pkcs11Signer:
+        parsed = self._own(uri)
+        if parsed.object is None:
+            raise KeyUriError("A key to be created needs a label; add 'object=LABEL'.", key=parsed.redacted)
+        key_id = parsed.id or secrets.token_bytes(16)
+
+        def make(_: Session) -> None:
+            # A session that may write, for this alone; the pool's own may be read-only.
+            generate(self._module, self._token, parsed, algorithm, key_id)
+
+        await self._pool.submit(make, key=parsed.redacted)
+        return await self.signer(uri, algorithm)
+
+    def health(self) -> ProviderHealth:
+        module, token = self._module, self._token
+        stuck = self._pool.stuck()
+        hangs = module.is_administration_stuck(self._options.timeout)
+        if self._closed:
+            detail = "closed"
+        elif token.refusal is not None:
+            detail = token.refusal
+        elif not module.is_ready():
+            detail = f"reconnecting: {module.cause}"
+        elif not token.is_connected(module.generation):
+            detail = "the token is absent"
+        elif stuck:
+            detail = f"{stuck} of {self._pool.size} sessions hang in the device"
+        else:
+            detail = f"{self._pool.size} sessions"
+        working = token.is_connected(module.generation) and module.is_ready()
+        return ProviderHealth(
+            available=working and not self._closed and stuck < self._pool.size,
+            stuck_threads=stuck + hangs,
+            queued=self._pool.queued,
+            detail=detail,
+        )
+
+    async def aclose(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._module.require_same_process()
+        except SignerUnavailableError:
+            return  # The forked child owns neither the threads nor the sessions.
+        await self._pool.aclose()
+        timeout = self._options.timeout
+        try:
+            await call_in_thread(
+                lambda: self._module.detach(self._token, timeout), seconds=timeout, key=self._token.name
+            )
+        except SignerError as error:
+            logger.warning("%s: not closed cleanly: %s", self._token.name, error)
+
+    def _own(self, uri: str) -> Pkcs11Uri:
+        parsed = _parse(uri, self._options)
+        if parsed.token_name != self._token.name:
+            raise KeyUriError("The key belongs to another token than this provider.", key=parsed.redacted)
+        if not self._token.has_same_pin(parsed):
+            raise KeyUriError("Two keys of one token differ in pin-source; use one.", key=parsed.redacted)
+        return parsed
+
+    def _make_pool(self, wanted: int) -> SessionPool:
+        allowed = self._token.info.max_sessions
+        # One of the token's sessions holds the login. 0 means that there is no limit.
+        size = wanted if not allowed else max(1, min(wanted, allowed - 1))
+        leases = [
+            SessionLease(self._module, self._token, read_write=self._options.read_write_sessions)
+            for _ in range(size)
+        ]
+        return SessionPool("pkcs11", leases, max_queue=self._options.max_queue, timeout=self._options.timeout)
+
+
+def module_path(uri: Pkcs11Uri, options: Pkcs11Options) -> str:
+    """The library for *uri*: its own module-path, else the configured one. Raises `KeyUriError`."""
+    path = uri.module_path or options.module_path
+    if path is None:
+        raise KeyUriError(
+            "No PKCS#11 module is named; add '?module-path=/path/to/module.so'.", key=uri.redacted
+        )
+    return path
+
+
+def _parse(uri: str, options: Pkcs11Options) -> Pkcs11Uri:
+    return parse_pkcs11_uri(uri, allow_pin_value=options.allow_pin_value)

@@ -1,0 +1,87 @@
+"""Reading what must stay secret: key files, passphrases and PINs, each guarded in the same way."""
+
+import os
+import stat
+from pathlib import Path
+
+from signers.errors import KeyNotFoundError, KeyUnusableError
+from signers.uri import SecretSource
+
+MAX_SECRET_FILE = 64 * 1024
+"""Bytes. An encrypted RSA-8192 key in PEM takes about 7 KiB."""
+
+
+def read_secret_file(path: Path, *, key: str) -> bytes:
+    """The content of *path*, if only its owner can read or write it.
+
+    Checked on the open descriptor, so that nothing can be swapped in between: a regular file of this user or
+    root, mode 0600 or less, at most 64 KiB. A symbolic link is followed if it belongs to this user or root
+    (as mounted secrets do). No folder on the way may be open to writing by everybody. *key* is the redacted
+    name for errors. Raises `KeyNotFoundError` or `KeyUnusableError`.
+    """
+    try:
+        _require_trusted_links(path, key)
+        # O_NONBLOCK keeps a FIFO from blocking the open; it changes nothing for a regular file.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except FileNotFoundError:
+        raise KeyNotFoundError(f"{path} does not exist.", key=key) from None
+    except OSError as error:
+        raise KeyUnusableError(f"{path} cannot be opened: {error.strerror}.", key=key) from error
+    with os.fdopen(descriptor, "rb") as file:
+        _require_private(os.fstat(descriptor), path, key)
+        try:
+            content = file.read(MAX_SECRET_FILE + 1)
+        except OSError as error:
+            raise KeyUnusableError(f"{path} cannot be read: {error.strerror}.", key=key) from error
+    if len(content) > MAX_SECRET_FILE:
+        raise KeyUnusableError(f"{path} is larger than {MAX_SECRET_FILE} bytes.", key=key)
+    return content
+
+
+def read_secret(source: SecretSource, *, key: str) -> bytes:
+    """The secret that *source* names, without one trailing line break.
+
+    Unset and unreadable differ from empty: each has its own message. Raises `KeyUnusableError` or
+    `KeyNotFoundError`; the secret is in neither.
+    """
+    if source.kind == "env":
+        value = os.environ.get(source.name)
+        if value is None:
+            raise KeyNotFoundError(f"The environment variable {source.name} is not set.", key=key)
+        secret = os.fsencode(value)
+    else:
+        secret = read_secret_file(Path(source.name), key=key)
+    secret = secret.removesuffix(b"\n").removesuffix(b"\r")
+    if not secret:
+        raise KeyUnusableError(f"{source} is empty.", key=key)
+    return secret
+
+
+def _require_private(status: os.stat_result, path: Path, key: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise KeyUnusableError(f"{path} is not a regular file.", key=key)
+    if not _trusted_owner(status.st_uid):
+        raise KeyUnusableError(
+            f"{path} belongs to user {status.st_uid}, neither this user nor root.", key=key
+        )
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & 0o077:
+        raise KeyUnusableError(
+            f"{path} has mode {mode:04o}, so others than its owner can use it; run: chmod 600 {path}", key=key
+        )
+
+
+def _require_trusted_links(path: Path, key: str) -> None:
+    # Whoever can replace the file or a link to it chooses the key, so the way to it is checked as well.
+    if path.is_symlink() and not _trusted_owner(path.lstat().st_uid):
+        raise KeyUnusableError(f"{path} is a symbolic link of another user.", key=key)
+    for folder in {path.parent, path.resolve().parent}:
+        mode = folder.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise KeyUnusableError(
+                f"Everybody can write to {folder}, and so replace the file; run: chmod o-w {folder}", key=key
+            )
+
+
+def _trusted_owner(uid: int) -> bool:
+    return uid in (0, os.geteuid())
