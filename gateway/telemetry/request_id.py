@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from contextvars import ContextVar
 
 HEADER = "x-request-id"
@@ -17,6 +18,9 @@ def generate() -> str:
     return os.urandom(8).hex()
 
 
-def is_well_formed(value: object) -> bool:
-    """Whether an id that a client sent may be used: 1 to 64 of ``A-Z a-z 0-9 . _ -``."""
-    return isinstance(value, str) and _WELL_FORMED.fullmatch(value) is not None
+def from_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    """The first well-formed id that the client sent (1 to 64 of ``A-Z a-z 0-9 . _ -``), else a new one."""
+    for key, value in metadata:
+        if key == HEADER and isinstance(value, str) and _WELL_FORMED.fullmatch(value):
+            return value
+    return generate()

@@ -1,0 +1,32 @@
+"""One record for each call."""
+
+from typing import NamedTuple, Protocol
+
+
+class AccessRecord(NamedTuple):
+    """A finished call.
+
+    - *time*: seconds since the epoch when the call ended; *duration_ms* how long it took here.
+    - *deadline_ms*: what the call was granted; None for a stream without a deadline.
+    - *code*: canonical gRPC code name; *reason* and *cause* are empty where the call succeeded.
+    - *caller*: the principal's name, empty for nobody; *peer*: the connection's other end.
+    """
+
+    time: float
+    method: str
+    code: str
+    reason: str
+    cause: str
+    caller: str
+    request_id: str
+    peer: str
+    duration_ms: float
+    deadline_ms: float | None
+
+
+class AccessLog(Protocol):
+    """Takes records without waiting, whatever becomes of them."""
+
+    def record(self, record: AccessRecord) -> None:
+        """Keep *record*. Never blocks, never raises."""
+        ...
