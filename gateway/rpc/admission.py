@@ -40,6 +40,7 @@ class Admission:
         self._streams: set[asyncio.Task[object]] = set()
         self.calls = 0
         self.draining = False
+        self.streams_ended = False
 
     @property
     def streams(self) -> int:
@@ -72,7 +73,7 @@ class Admission:
 
     def drain(self) -> None:
         """Refuse what comes from now on, and end streams: they would never end by themselves."""
-        self.draining = True
+        self.draining = self.streams_ended = True
         for task in tuple(self._streams):
             task.cancel()
 

@@ -114,11 +114,12 @@ class Pipeline(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no
 class _Progress:
     """What is known of one call so far, for its log record."""
 
-    __slots__ = ("caller", "deadline", "metadata", "request_id", "started")
+    __slots__ = ("caller", "deadline", "metadata", "peer", "request_id", "started")
 
     def __init__(self, context: grpc.aio.ServicerContext) -> None:
         self.metadata: Metadata = context.invocation_metadata()
         self.request_id = request_ids.from_metadata(self.metadata)
+        self.peer: str = context.peer()  # Now, because a call that has failed knows it no longer.
         self.started = time.perf_counter()
         self.deadline: float | None = None
         self.caller = ""
@@ -159,7 +160,7 @@ class _Method:
                 cause,
                 progress.caller,
                 progress.request_id,
-                context.peer(),
+                progress.peer,
                 (time.perf_counter() - progress.started) * 1e3,
                 None if deadline is None else deadline * 1e3,
             )
@@ -175,7 +176,7 @@ class _Method:
             logger.error("Internal error in %s", self._method, exc_info=error)
         if row.server_fault:
             self._pipeline.on_server_fault(told.reason)
-        self._log(context, progress, row.code.name, told.reason, _cause(told))
+        self._log(progress, row.code.name, told.reason, _cause(told))
         status = to_status_proto(told)
         await context.abort(
             row.code,
@@ -220,15 +221,15 @@ class _UnaryMethod(_Method):
                 finally:
                     admission.leave()
         except asyncio.CancelledError:
-            self._log(context, progress, "CANCELLED", "", "")
+            self._log(progress, "CANCELLED", "", "")
             raise
         except grpc.aio.AbortError:
-            self._log(context, progress, _code_name(context), "", "")
+            self._log(progress, _code_name(context), "", "")
             raise
         except Exception as error:  # noqa: BLE001 - this is the one place that answers for whatever is raised
             await self._refuse(context, progress, error)
             return None
-        self._log(context, progress, "OK", "", "")
+        self._log(progress, "OK", "", "")
         return response
 
     async def _within_deadline(self, context: grpc.aio.ServicerContext, progress: _Progress) -> bytes:
@@ -268,7 +269,9 @@ async def _read(context: grpc.aio.ServicerContext) -> bytes:
     raw = await context.read()
     if raw is grpc.aio.EOF:
         # Where the message passed the size limit, the core has answered RESOURCE_EXHAUSTED already.
-        raise RequestError(Reason.INVALID_REQUEST, "The call carries no message.", cause="no_message")
+        raise RequestError(
+            Reason.INVALID_REQUEST, "The call carries no message.", cause="message_missing_or_too_large"
+        )
     assert isinstance(raw, bytes)  # noqa: S101 - handlers are registered without a deserializer
     return raw
 
@@ -307,19 +310,19 @@ class _StreamMethod(_Method):
             finally:
                 admission.leave_stream(task)
         except asyncio.CancelledError:
-            if not admission.draining:
-                self._log(context, progress, "CANCELLED", "", "")
+            if not admission.streams_ended:
+                self._log(progress, "CANCELLED", "", "")
                 raise
             task.uncancel()
             await self._refuse(context, progress, shutting_down())
             return None
         except grpc.aio.AbortError:
-            self._log(context, progress, _code_name(context), "", "")
+            self._log(progress, _code_name(context), "", "")
             raise
         except Exception as error:  # noqa: BLE001 - this is the one place that answers for whatever is raised
             await self._refuse(context, progress, error)
             return None
-        self._log(context, progress, "OK", "", "")
+        self._log(progress, "OK", "", "")
         return response
 
     async def _run(self, requests: object, context: grpc.aio.ServicerContext, progress: _Progress) -> Any:

@@ -109,7 +109,6 @@ def to_gateway_error(error: BaseException) -> GatewayError:
             told = AvailabilityError(
                 Reason.SIGNER_UNAVAILABLE,
                 "The signing key cannot be used now; nothing was issued.",
-                cause=type(error).__name__,
             )
         case TimeoutError():
             told = AvailabilityError(Reason.DEADLINE_EXCEEDED, "The deadline passed before the reply.")
@@ -119,7 +118,6 @@ def to_gateway_error(error: BaseException) -> GatewayError:
             told = GatewayError(
                 Reason.INTERNAL,
                 "An internal error; the gateway's log has it under the request id.",
-                cause=type(error).__name__,
             )
     told.__cause__ = error
     return told

@@ -1,0 +1,83 @@
+"""The two ports, TLS and mutual TLS, and the limits that grpc's core enforces below every call.
+
+There is no third kind: nothing here can listen without TLS. grpcio cannot ask for a client certificate
+without requiring one, hence two ports and not one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import grpc
+
+from gateway.config import ServerSettings
+
+Options: TypeAlias = Sequence[tuple[str, int]]
+
+_KEEPALIVE_TIME_MS: Final = 30_000
+_KEEPALIVE_TIMEOUT_MS: Final = 10_000
+_MIN_PING_INTERVAL_MS: Final = 10_000
+_HANDSHAKE_TIMEOUT_MS: Final = 10_000
+_MAX_PING_STRIKES: Final = 2
+_IDENTITY_ONLY: Final = 1
+"""Bit 0 of the compression algorithms: a message travels as it is. Messages here are small and hold secrets;
+compression would tell something about them, and let a small message grow without bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports in use."""
+
+    tls: int
+    mtls: int
+
+
+class ListenError(Exception):
+    """An address cannot be bound. The message names it."""
+
+
+def server_options(settings: ServerSettings) -> Options:
+    """Arguments of grpc's core for *settings*.
+
+    Metadata above the soft limit is refused with growing probability by some peers; here both limits are
+    the same, so that the answer never depends on chance.
+    """
+    return (
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_metadata_size", settings.max_metadata_bytes),
+        ("grpc.absolute_max_metadata_size", settings.max_metadata_bytes),
+        ("grpc.max_concurrent_streams", settings.max_concurrent_streams),
+        ("grpc.keepalive_time_ms", _KEEPALIVE_TIME_MS),
+        ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", _MIN_PING_INTERVAL_MS),
+        ("grpc.http2.max_ping_strikes", _MAX_PING_STRIKES),
+        ("grpc.max_connection_age_ms", int(settings.max_connection_age * 1000)),
+        ("grpc.max_connection_age_grace_ms", int(settings.max_deadline * 1000)),
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_TIMEOUT_MS),
+        ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
+        ("grpc.so_reuseport", int(settings.workers > 1)),
+        ("grpc.enable_channelz", int(settings.channelz)),
+    )
+
+
+def bind(
+    server: grpc.aio.Server,
+    settings: ServerSettings,
+    *,
+    tls: grpc.ServerCredentials,
+    mutual: grpc.ServerCredentials,
+) -> Ports:
+    """Bind both addresses of *settings*. Raises `ListenError`."""
+    return Ports(
+        tls=_bind(server, settings.tls_address, tls), mtls=_bind(server, settings.mtls_address, mutual)
+    )
+
+
+def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials) -> int:
+    try:
+        return int(server.add_secure_port(address, credentials))
+    except RuntimeError as error:
+        raise ListenError(
+            f"{address} cannot be bound: another process may listen there, or the host has no such address."
+        ) from error

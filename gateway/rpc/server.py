@@ -1,0 +1,146 @@
+"""The life of the gRPC server: bind, serve, drain, close."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Final, Self
+
+import grpc
+from grpc_channelz.v1 import channelz, channelz_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+
+from gateway.config import ServerSettings
+from gateway.rpc.health import HealthMonitor, HealthServicer
+from gateway.rpc.listeners import Ports, bind, server_options
+from gateway.rpc.pipeline import Pipeline
+from gateway.rpc.tls import TlsReloader
+
+logger = logging.getLogger(__name__)
+
+STREAM_GRACE: Final = 1.0
+"""Seconds that streams get to end by themselves when the server drains; they have no end of their own."""
+
+
+class GrpcServer:
+    """Both listeners with everything that runs beside them. An async context manager, used once.
+
+    *pipeline* holds the servicers of the gateway's own API; health, reflection and channelz are added here.
+    *resources* are closed in order, after the last call has ended.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: ServerSettings,
+        pipeline: Pipeline,
+        health: HealthMonitor,
+        tls: TlsReloader,
+        resources: Sequence[Callable[[], Awaitable[None]]] = (),
+    ) -> None:
+        self._settings = settings
+        self._pipeline = pipeline
+        self._health = health
+        self._tls = tls
+        self._resources = resources
+        self._server: grpc.aio.Server | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ports: Ports | None = None
+
+    @property
+    def ports(self) -> Ports:
+        """Where it listens. Raises `RuntimeError` before `start`."""
+        if self._ports is None:
+            raise RuntimeError("the server has not started")
+        return self._ports
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.drain()
+
+    async def start(self) -> None:
+        """Bind and serve. Raises `TlsFileError`, `ListenError`."""
+        self._add_services()
+        tls, mutual = await self._tls.open()
+        self._server = grpc.aio.server(handlers=[self._pipeline], options=server_options(self._settings))
+        self._ports = bind(self._server, self._settings, tls=tls, mutual=mutual)
+        await self._health.probe()
+        await self._server.start()
+        self._tasks = [
+            asyncio.create_task(self._health.run(), name="health"),
+            asyncio.create_task(self._tls.run(self._settings.tls_reload_interval), name="tls-reload"),
+        ]
+        logger.info("Serving TLS on port %d and mutual TLS on port %d", self._ports.tls, self._ports.mtls)
+
+    def reload(self) -> None:
+        """Look for changed certificates now."""
+        self._tls.nudge()
+
+    async def serve_until(self, stop: asyncio.Event) -> None:
+        """Serve until *stop* is set, then drain. Raises what ended a task that never should have ended."""
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            await asyncio.wait([stopping, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+        for task in self._tasks:
+            if task.done():
+                task.result()
+                raise RuntimeError(f"the {task.get_name()} task ended")
+        await self.drain()
+
+    async def drain(self) -> None:
+        """Say NOT_SERVING, take nothing new, let calls under way finish within the drain timeout, and close.
+
+        Listening ends at once: with several workers on one port the others take new connections.
+        Idempotent.
+        """
+        if self._server is not None:
+            logger.info("Draining: %d calls under way", self._pipeline.admission.calls)
+            self._health.drain()
+            self._pipeline.admission.draining = True
+            stopped = asyncio.create_task(self._server.stop(self._settings.drain_timeout), name="stop-grpc")
+            try:
+                await asyncio.wait([stopped], timeout=min(STREAM_GRACE, self._settings.drain_timeout))
+                self._pipeline.admission.drain()
+                await stopped
+            finally:
+                self._server = None
+        await self._close()
+
+    def _add_services(self) -> None:
+        names = {method.split("/")[1] for method in self._pipeline.methods}
+        health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(self._health), self._pipeline)
+        if self._settings.channelz:
+            channelz_pb2_grpc.add_ChannelzServicer_to_server(channelz.aio.ChannelzServicer(), self._pipeline)
+        if self._settings.reflection:
+            names |= {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
+                reflection.aio.ReflectionServicer(service_names=sorted(names)), self._pipeline
+            )
+
+    async def _close(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        resources, self._resources = self._resources, ()
+        for close in resources:
+            try:
+                await close()
+            except Exception:
+                # One that cannot be closed must not keep the others open.
+                logger.exception("A resource could not be closed")
