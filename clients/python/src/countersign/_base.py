@@ -62,10 +62,7 @@ class BaseClient:
     def _channel_options(self) -> list[tuple[str, str | int]]:
         options: list[tuple[str, str | int]] = [
             ("grpc.primary_user_agent", f"countersign-python/{version('countersign')}"),
-            (
-                "grpc.service_config_disable_resolution",
-                1,
-            ),  # DNS must not change how calls are repeated.
+            ("grpc.service_config_disable_resolution", 1),  # DNS must not decide about repetition.
             ("grpc.initial_reconnect_backoff_ms", 200),
             ("grpc.max_reconnect_backoff_ms", 5000),  # gRPC's own two minutes would outlast a restart by far.
         ]

@@ -1,0 +1,44 @@
+"""What the package offers: every RPC, the same in both clients."""
+
+import inspect
+
+import countersign
+import pytest
+from countersign import GatewayClient, SyncGatewayClient
+
+from tests.clients.gateway_double import SERVICES
+
+
+def rpcs() -> list[str]:
+    return [name for service in SERVICES for name in vars(service) if name[0].isupper()]
+
+
+def snake_case(name: str) -> str:
+    return "".join(f"_{each.lower()}" if each.isupper() else each for each in name).lstrip("_")
+
+
+@pytest.mark.parametrize("rpc", rpcs())
+def test_every_rpc_has_a_method(rpc):
+    """Each RPC of the API is a method of both clients."""
+    assert callable(getattr(GatewayClient, snake_case(rpc)))
+    assert callable(getattr(SyncGatewayClient, snake_case(rpc)))
+
+
+def public(kind: type) -> dict[str, object]:
+    return {name: each for name, each in vars(kind).items() if not name.startswith("_")}
+
+
+def test_both_clients_are_the_same():
+    """Methods, parameters, defaults and documentation differ only in being awaited."""
+    asynchronous, blocking = public(GatewayClient), public(SyncGatewayClient)
+    assert list(asynchronous) == list(blocking)
+    for name, method in asynchronous.items():
+        twin = blocking[name]
+        assert inspect.getdoc(method) == inspect.getdoc(twin), name
+        assert inspect.signature(method).parameters == inspect.signature(twin).parameters, name
+
+
+def test_everything_offered_exists():
+    """`__all__` names what is there, in order and once."""
+    assert sorted(set(countersign.__all__)) == countersign.__all__
+    assert all(hasattr(countersign, name) for name in countersign.__all__)
