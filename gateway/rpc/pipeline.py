@@ -147,9 +147,7 @@ class _Method:
         pipeline.authorize(self._method, principal)
         _current_call.set(Call(principal, certificate, progress.request_id))
 
-    def _log(
-        self, context: grpc.aio.ServicerContext, progress: _Progress, code: str, reason: str, cause: str
-    ) -> None:
+    def _log(self, progress: _Progress, code: str, reason: str, cause: str) -> None:
         deadline = progress.deadline
         self._pipeline.access_log.record(
             AccessRecord(
