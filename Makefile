@@ -37,7 +37,7 @@ softhsm:
 
 demo: $(INSTALLED)
 	@.ci/need-softhsm --optional
-	@$(PYTHON) -m gateway.cli.demo $(ARGS)
+	@.venv/bin/countersign demo $(ARGS)
 
 serve: $(INSTALLED)
 	@.venv/bin/countersign dev $(ARGS)
@@ -55,7 +55,7 @@ lint: $(INSTALLED)
 	@.venv/bin/ruff format --check --quiet . \
 	  || { .venv/bin/ruff format --check . | sed '$$d'; echo 'Run .venv/bin/ruff format . to mend them.'; exit 1; }
 	@.venv/bin/mypy --no-error-summary
-	@.venv/bin/mypy --no-error-summary bench
+	@.venv/bin/mypy --no-error-summary -p bench -p softhsm
 	@.ci/quietly .venv/bin/lint-imports
 	@$(PYTHON) protos/lint.py
 	@$(PYTHON) protos/generate.py --check

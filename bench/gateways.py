@@ -1,0 +1,154 @@
+"""Starts gateways the way a user does, `countersign serve --config FILE`, and fills them over gRPC."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jwt
+from countersign import (
+    CertificateName,
+    CountersignError,
+    GatewayClient,
+    GrantType,
+    TlsClientAuth,
+    TlsConfig,
+    TokenRequest,
+)
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from grpc_health.v1 import health_pb2
+
+from bench import cases
+from bench.certificates import ADMIN, CLIENT, RESOURCE, Identity, spiffe_id, write_private_key
+from bench.servers import Readiness, Server, free_port
+from signers import Algorithm
+from softhsm.provision import Provisioned, provision
+
+TOKENS = 5 * cases.BATCH
+"""Tokens minted before the run, for the cases that introspect. More than a handful, so that no cache of the
+last one helps."""
+
+READY = Readiness(
+    "/grpc.health.v1.Health/Check",
+    health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING).SerializeToString(),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the gateways of a run share."""
+
+    folder: Path
+    identities: Mapping[str, Identity]
+    workers: int
+    access_log: bool
+
+
+def provision_softhsm(folder: Path) -> Provisioned:
+    """One token with a key of each algorithm, labelled by its JOSE name."""
+    keys = [f"{source.algorithm}:{source.algorithm}" for source in cases.GATEWAYS.values() if source.softhsm]
+    return provision(folder, token="bench", keys=keys)  # noqa: S106 - the name of a token
+
+
+def describe(name: str, site: Site, hsm: Provisioned | None) -> Server:
+    """Write the configuration and key of the gateway *name*. *hsm* is needed where its key lies there."""
+    source = cases.GATEWAYS[name]
+    folder = site.folder / name.replace(" ", "-").lower()
+    folder.mkdir()
+    if source.softhsm:
+        if hsm is None:
+            raise ValueError(f"{name} needs a provisioned SoftHSM.")
+        uri, environment = hsm.uri(source.algorithm), hsm.environment
+    else:
+        uri, environment = _file_key(folder, source.algorithm), {}
+    address = f"localhost:{free_port()}"
+    config = folder / "countersign.toml"
+    config.write_text(_config(site, source.algorithm, uri, address))
+    command = (
+        str(Path(sys.executable).with_name("countersign")),
+        "serve",
+        "--migrate",
+        "--config",
+        str(config),
+    )
+    return Server(name, address, (command,), folder / "log", environment)
+
+
+def _file_key(folder: Path, algorithm: Algorithm) -> str:
+    key = (
+        Ed25519PrivateKey.generate()
+        if algorithm is Algorithm.EDDSA
+        else ec.generate_private_key(ec.SECP256R1())
+    )
+    write_private_key(folder / "tokens.pem", key)
+    return "file:tokens.pem"
+
+
+def _config(site: Site, algorithm: Algorithm, uri: str, address: str) -> str:
+    server = site.identities["server"]
+    quote = json.dumps  # A JSON string is a TOML basic string.
+    return f"""\
+[server]
+tls_address = "127.0.0.1:{free_port()}"
+mtls_address = {quote(address.replace("localhost", "127.0.0.1"))}
+certificate = {quote(str(server.certificate))}
+private_key = {quote(str(server.private_key))}
+client_ca = {quote(str(server.authority))}
+workers = {site.workers}
+
+[store]
+url = "sqlite:///countersign.db"
+
+[tokens]
+issuer = {quote(cases.ISSUER)}
+algorithm = {quote(algorithm)}
+lifetime = 3600
+
+[log]
+access = {"true" if site.access_log else "false"}
+
+[[keys]]
+purpose = "tokens"
+algorithm = {quote(algorithm)}
+uri = {quote(uri)}
+
+[[callers]]
+san_uri = {quote(spiffe_id(ADMIN))}
+roles = ["admin"]
+
+[[callers]]
+san_uri = {quote(spiffe_id(RESOURCE))}
+roles = ["resource-server"]
+resources = [{quote(cases.AUDIENCE)}]
+"""
+
+
+async def fill(server: Server, identities: Mapping[str, Identity]) -> cases.Facts:
+    """Register the client, fetch the key set and mint the tokens that will be introspected."""
+    async with _client(server.address, identities[ADMIN]) as admin:
+        await admin.create_client(
+            cases.CLIENT_ID,
+            authentication=TlsClientAuth(CertificateName.SAN_URI, spiffe_id(CLIENT)),
+            grant_types=[GrantType.CLIENT_CREDENTIALS],
+            scopes=cases.SCOPES,
+            audiences=[cases.AUDIENCE],
+            certificate_bound_access_tokens=True,
+        )
+    async with _client(server.address, identities[CLIENT]) as client:
+        jwks = await client.get_jwks()
+        wanted = TokenRequest(scope=cases.SCOPES, resource=(cases.AUDIENCE,))
+        minted = await client.batch_mint_tokens(cases.CLIENT_ID, [wanted] * TOKENS, timeout=30)
+    tokens = []
+    for token in minted:
+        if isinstance(token, CountersignError):
+            raise token
+        tokens.append(token.value)
+    keys = jwt.PyJWKSet.from_json(jwks.document.decode()).keys
+    return cases.Facts(tokens, {key.key_id: key for key in keys if key.key_id is not None})
+
+
+def _client(address: str, identity: Identity) -> GatewayClient:
+    tls = TlsConfig(ca=identity.authority, certificate=identity.certificate, private_key=identity.private_key)
+    return GatewayClient(address, tls=tls)
