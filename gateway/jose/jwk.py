@@ -1,5 +1,6 @@
 """Public JSON Web Keys and sets of them (RFC 7517), and their thumbprints (RFC 7638)."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,6 +46,21 @@ class Jwk:
     def thumbprint(self) -> str:
         """SHA-256 JWK thumbprint, base64url without padding (RFC 7638)."""
         return thumbprint(self.public_key)
+
+    def members(self) -> dict[str, Any]:
+        """The JWK as JSON members: what `parse_jwk` read, in normal form."""
+        members: dict[str, Any] = dict(public_members(self.public_key))
+        if self.kid is not None:
+            members["kid"] = self.kid
+        if self.algorithm is not None:
+            members["alg"] = self.algorithm.value
+        if self.use is not None:
+            members["use"] = self.use
+        if self.key_ops is not None:
+            members["key_ops"] = sorted(self.key_ops)
+        if self.x5c:
+            members["x5c"] = [b64encode(certificate).decode("ascii") for certificate in self.x5c]
+        return members
 
     def require_algorithm(self, algorithm: Algorithm) -> None:
         """One key, one algorithm: refuse a key that is not for verifying *algorithm* (RFC 8725 §3.1).
@@ -93,6 +109,10 @@ class JwkSet:
                 if not (ignore_unsupported and error.code in _UNSUPPORTED):
                     raise
         return cls(tuple(keys))
+
+    def members(self) -> dict[str, Any]:
+        """The set as JSON members (RFC 7517 §5)."""
+        return {"keys": [key.members() for key in self.keys]}
 
     def select(self, kid: str | None, algorithm: Algorithm) -> Jwk:
         """The one key for *algorithm*, by *kid* where the header names one.

@@ -41,7 +41,7 @@ _ED25519_P = 2**255 - 19
 _ED25519_D = -121665 * pow(121666, -1, _ED25519_P) % _ED25519_P
 # The y coordinates of the eight points whose order divides 8. Under such a key some signatures verify for any
 # message, so that anyone could sign for its holder.
-_ED25519_ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+_ED25519_ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 _ED25519_SMALL_ORDER_Y = frozenset(
     {0, 1, _ED25519_P - 1, _ED25519_ORDER_8_Y, _ED25519_P - _ED25519_ORDER_8_Y},
 )

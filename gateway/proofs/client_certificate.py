@@ -1,6 +1,5 @@
 """The one client certificate of a request: parsed once, whatever it came in."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -51,11 +50,6 @@ class ClientCertificate:
         """A certificate, and those presented beside it, from DER. Raises `ClientCertificateError`."""
         _check_size(der, *intermediates)
         return _from_der(der, tuple(intermediates))
-
-    @property
-    def x5t_s256_bytes(self) -> bytes:
-        """The thumbprint as its 32 octets."""
-        return hashlib.sha256(self.der).digest()
 
     def require_valid_at(self, now: float) -> None:
         """The certificate's own dates hold at *now*, in seconds since the epoch.
