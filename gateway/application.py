@@ -3,20 +3,22 @@
 `open_application` owns what it opens, in this order: signers, database, purge, keyring; it closes in reverse.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 from cryptography import x509
 
+from gateway.callers import CallerDirectory
+from gateway.client_roots import ClientRoots
 from gateway.clock import Clock, system_clock
 from gateway.config import ConfigurationError, KeySettings, Settings
 from gateway.introspection.introspect import Introspector
 from gateway.keys.keyring import Keyring
 from gateway.keys.loading import DeclaredKey, KeyringLoader
 from gateway.keys.management import KeyManager
-from gateway.principal import Role
+from gateway.pki import PkiError
 from gateway.store import Store, StoreOptions, open_store
 from gateway.tokens.caller import CallerTokenAuthenticator
 from gateway.tokens.client_assertion import AssertionPolicy, ClientAssertionVerifier
@@ -68,6 +70,17 @@ async def open_application(
         ) as loader,
     ):
         yield _wire(settings, trust, signers, store, keyring, loader, clock)
+
+
+def load_roots(settings: Settings) -> ClientRoots:
+    """The roots of client certificates. Raises `ConfigurationError`."""
+    path = settings.path(settings.server.client_ca)
+    try:
+        return ClientRoots(path.read_bytes())
+    except (OSError, PkiError) as error:
+        raise ConfigurationError(
+            f"server.client_ca: {path}: {error}; name a PEM bundle of the roots of client certificates."
+        ) from error
 
 
 def open_signers(settings: Settings) -> SignerRegistry:
@@ -132,7 +145,6 @@ def _wire(
     verifier = AccessTokenVerifier(
         issuer=tokens.issuer, keyring=keyring, refresh_keys=loader.refresh, clock=clock
     )
-    roles, resources = _given_to_clients(settings)
     return Application(
         signers=signers,
         store=store,
@@ -175,25 +187,10 @@ def _wire(
             verifier=verifier,
             clients=store.clients,
             revocations=store.revocations,
-            roles=roles,
-            resources=resources,
+            directory=CallerDirectory(settings.callers),
         ),
         metadata=describe(tokens.issuer, tokens.assertion_algorithms),
     )
-
-
-def _given_to_clients(
-    settings: Settings,
-) -> tuple[Mapping[str, frozenset[Role]], Mapping[str, frozenset[str]]]:
-    roles: dict[str, frozenset[Role]] = {}
-    resources: dict[str, frozenset[str]] = {}
-    for caller in settings.callers:
-        if caller.client_id is not None:
-            roles[caller.client_id] = roles.get(caller.client_id, frozenset()) | frozenset(caller.roles)
-            resources[caller.client_id] = resources.get(caller.client_id, frozenset()) | frozenset(
-                caller.resources
-            )
-    return roles, resources
 
 
 def _declared(settings: Settings, key: KeySettings) -> DeclaredKey:

@@ -155,6 +155,13 @@ def parse_pkcs11_uri(uri: str, *, allow_pin_value: bool = False) -> Pkcs11Uri:
     )
 
 
+def redact(uri: str) -> str:
+    """*uri* as it may be shown: without any PIN that it holds. Raises `KeyUriError`."""
+    if scheme_of(uri) == "pkcs11":
+        return parse_pkcs11_uri(uri, allow_pin_value=True).redacted
+    return parse_file_uri(uri).redacted
+
+
 def _split(uri: str, scheme: str) -> tuple[str, str]:
     if scheme_of(uri) != scheme:
         raise KeyUriError(f"This is not a {scheme}: URI.")

@@ -5,6 +5,7 @@ for every token that is unknown, malformed, expired, revoked or of a disabled cl
 inactive, and nothing more (RFC 7662 §2.2, RFC 9701 §5).
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from gateway.tokens.verification import AccessTokenVerifier, TokenInvalidError
 logger = logging.getLogger(__name__)
 
 MAX_BATCH: Final = 1_000
+_SLICE: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,10 @@ class Introspector:
         if not 1 <= len(tokens) <= MAX_BATCH:
             raise RequestError(Reason.INVALID_FIELD, f"A batch holds 1 to {MAX_BATCH} tokens.", field="items")
         asker = await self._asker(call, client_id, credential)
-        accepted = [await self._visible(asker, token) for token in tokens]
+        accepted: list[AccessToken | None] = []
+        for start in range(0, len(tokens), _SLICE):
+            accepted += [await self._visible(asker, token) for token in tokens[start : start + _SLICE]]
+            await asyncio.sleep(0)  # A long batch gives way to other calls.
         revoked = await self._revocations.revoked_among(
             [token.token_id for token in accepted if token is not None]
         )

@@ -206,7 +206,8 @@ def _render_certificates(client: Client, message: _Message) -> None:
 
 
 def _render_jwks(client: Client, message: _Message) -> None:
-    message.private_key_jwt.jwks = "" if client.jwks is None else client.jwks.to_json()
+    if client.jwks is not None:
+        message.private_key_jwt.jwks = json.dumps(client.jwks.members(), separators=(",", ":"))
 
 
 _METHODS: Final[Mapping[str, ClientAuthenticationMethod]] = {m.value: m for m in ClientAuthenticationMethod}

@@ -11,13 +11,12 @@ from datetime import timedelta
 from typing import Any
 
 from gateway.jose.errors import JoseError
-from gateway.jose.jwk import Jwk, JwkSet
+from gateway.jose.jwk import JwkSet
 from gateway.pki.certificate_identity import CertificateIdentity, IdentityKind
 from gateway.pki.errors import PkiError
 from gateway.store.database import to_microseconds, to_seconds
 from gateway.store.failures import StoreCause, unavailable
 from gateway.tokens.client import Client, ClientAuthenticationMethod, GrantType
-from signers.jose_form import public_jwk
 
 _MICROSECOND = timedelta(microseconds=1)
 # The bound was kept when the set was registered; what is stored is read back whatever it is now.
@@ -38,7 +37,7 @@ def to_document(client: Client) -> str:
         "display_name": client.display_name,
         "grant_types": sorted(client.grant_types),
         "identity": None if client.identity is None else [client.identity.kind, client.identity.value],
-        "jwks": None if client.jwks is None else {"keys": [_jwk_members(key) for key in client.jwks.keys]},
+        "jwks": None if client.jwks is None else client.jwks.members(),
         "resources": sorted(client.resources),
         "scopes": sorted(client.scopes),
         "secret_hash": None if client.secret_hash is None else b64encode(client.secret_hash).decode(),
@@ -80,18 +79,3 @@ def _client(client_id: str, revision: int, members: dict[str, Any]) -> Client:
         create_time=to_seconds(members["create_time"]),
         update_time=to_seconds(members["update_time"]),
     )
-
-
-def _jwk_members(key: Jwk) -> dict[str, Any]:
-    members: dict[str, Any] = dict(public_jwk(key.public_key))
-    if key.kid is not None:
-        members["kid"] = key.kid
-    if key.algorithm is not None:
-        members["alg"] = key.algorithm.value
-    if key.use is not None:
-        members["use"] = key.use
-    if key.key_ops is not None:
-        members["key_ops"] = sorted(key.key_ops)
-    if key.x5c:
-        members["x5c"] = [b64encode(certificate).decode() for certificate in key.x5c]
-    return members

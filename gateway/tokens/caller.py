@@ -1,7 +1,6 @@
 """A caller that presents an access token of this gateway, instead of or beside a certificate."""
 
-from collections.abc import Mapping
-
+from gateway.callers import CallerDirectory
 from gateway.errors import AuthenticationError, Reason
 from gateway.principal import Principal, Role
 from gateway.proofs.client_certificate import ClientCertificate
@@ -19,16 +18,14 @@ class CallerTokenAuthenticator:
         verifier: AccessTokenVerifier,
         clients: ClientRepository,
         revocations: RevocationRepository,
-        roles: Mapping[str, frozenset[Role]],
-        resources: Mapping[str, frozenset[str]],
+        directory: CallerDirectory,
     ) -> None:
-        """*roles* and *resources*: what configuration gives to a client id."""
+        """*directory*: what configuration gives to a client id."""
         self._issuer = issuer
         self._verifier = verifier
         self._clients = clients
         self._revocations = revocations
-        self._roles = roles
-        self._resources = resources
+        self._directory = directory
 
     async def authenticate(self, token: str, scheme: str, certificate: ClientCertificate | None) -> Principal:
         """The principal of *token*, presented under HTTP authentication *scheme* (RFC 6750 §2.1).
@@ -53,10 +50,11 @@ class CallerTokenAuthenticator:
         client = await self._clients.get(accepted.client_id)
         if client is None or client.disabled:
             raise _refused("client_unknown_or_disabled")
+        grant = self._directory.of_client(client.client_id)
         return Principal(
             name=f"client:{client.client_id}",
-            roles=self._roles.get(client.client_id, frozenset()) | {Role.CLIENT},
-            resources=self._resources.get(client.client_id, frozenset()) | client.resources,
+            roles=grant.roles | {Role.CLIENT},
+            resources=grant.resources | client.resources,
             client_id=client.client_id,
         )
 

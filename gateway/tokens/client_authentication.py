@@ -7,12 +7,8 @@ method they use; the log gets the cause.
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, Protocol, TypeAlias
-
-from cryptography import x509
 
 from gateway.clock import Clock, to_datetime
 from gateway.errors import AuthenticationError, Reason
@@ -55,10 +51,10 @@ ClientCredential: TypeAlias = PrivateKeyJwt | ClientSecret
 
 
 class CertificateTrust(Protocol):
-    """What issues client certificates: `gateway.pki.client_chain.ClientTrust`, or what reloads one."""
+    """The roots that issue client certificates: `gateway.client_roots.ClientRoots`."""
 
-    def verify(self, leaf: x509.Certificate, presented: Sequence[x509.Certificate], now: datetime) -> object:
-        """Build a chain from *leaf* over *presented* to a root, at *now*. Raises `PkiError`."""
+    def verify(self, presented: ClientCertificate, now: float) -> None:
+        """Build a chain from *presented* to a root that is valid at *now*. Raises `PkiError`."""
         ...
 
 
@@ -116,8 +112,7 @@ class ClientAuthenticator:
         if client.identity is None:
             raise refused("identity_missing")
         try:
-            now = to_datetime(self._clock())
-            self._trust.verify(certificate.certificate, certificate.intermediates, now)
+            self._trust.verify(certificate, self._clock())
             client.identity.match(certificate.certificate)
         except PkiError as error:
             raise refused(f"certificate_{error.code}") from error

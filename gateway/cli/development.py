@@ -1,0 +1,232 @@
+"""What a development gateway needs and production never makes up: a CA, certificates, keys, callers.
+
+Everything lies in one folder; what is there already is kept, so that a second start changes nothing. The CA
+and the certificates are for this machine's loopback and for 30 days.
+"""
+
+import ipaddress
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from signers import Algorithm
+from signers.key_files import generate_private_key, write_private_key
+
+ISSUER: Final = "https://id.countersign.test"
+RESOURCE: Final = "https://orders.countersign.test"
+CLIENT_ID: Final = "orders-backend"
+TRUST_DOMAIN: Final = "spiffe://countersign.test"
+KEY_URI: Final = "file:keys/tokens.pem"
+TLS_ADDRESS: Final = "127.0.0.1:50051"
+MTLS_ADDRESS: Final = "127.0.0.1:50052"
+_VALIDITY: Final = timedelta(days=30)
+_RENEW_BEFORE: Final = timedelta(days=1)
+_CALLERS: Final = ("admin", "orders-backend", "orders-api")
+
+_CONFIGURATION: Final = """\
+# A development gateway. `countersign serve --config {name}` starts it again.
+# Every field is explained in docs/operations.md.
+
+[server]
+tls_address = "{tls_address}"
+mtls_address = "{mtls_address}"
+certificate = "server.pem"
+private_key = "server-key.pem"
+client_ca = "ca.pem"
+
+[store]
+url = "sqlite:///countersign.db"
+
+[tokens]
+issuer = "{issuer}"
+algorithm = "{algorithm}"
+
+[[keys]]
+purpose = "tokens"
+algorithm = "{algorithm}"
+uri = "{key_uri}"
+
+# May do everything.
+[[callers]]
+san_uri = "{trust_domain}/admin"
+roles = ["admin"]
+
+# May introspect tokens that are meant for it.
+[[callers]]
+san_uri = "{trust_domain}/orders-api"
+roles = ["resource-server"]
+resources = ["{resource}"]
+
+[log]
+format = "text"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DevelopmentKey:
+    """The key that signs tokens; `uri` is relative to the folder for ``file:``."""
+
+    uri: str = KEY_URI
+    algorithm: Algorithm = Algorithm.ES256
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the listeners bind, ``host:port``."""
+
+    tls: str = TLS_ADDRESS
+    mtls: str = MTLS_ADDRESS
+
+
+def prepare(folder: Path, key: DevelopmentKey, addresses: Addresses) -> Path:
+    """Make what is missing in *folder* and return the configuration file."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    authority = _Authority.open(folder)
+    authority.issue("server", server=True)
+    for caller in _CALLERS:
+        authority.issue(caller, server=False)
+    if key.uri == KEY_URI:
+        _make_key(folder / "keys" / "tokens.pem", key.algorithm)
+    configuration = folder / "countersign.toml"
+    if not configuration.exists():
+        text = _CONFIGURATION.format(
+            name=configuration.name,
+            tls_address=addresses.tls,
+            mtls_address=addresses.mtls,
+            issuer=ISSUER,
+            algorithm=key.algorithm.value,
+            key_uri=key.uri,
+            trust_domain=TRUST_DOMAIN,
+            resource=RESOURCE,
+        )
+        _write(configuration, text.encode(), private=False)
+    return configuration
+
+
+class _Authority:
+    """The development CA: ``ca.pem`` and ``ca-key.pem`` in the folder."""
+
+    def __init__(self, folder: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        self._folder = folder
+        self._certificate = certificate
+        self._key = key
+
+    @classmethod
+    def open(cls, folder: Path) -> "_Authority":
+        certificate_file, key_file = folder / "ca.pem", folder / "ca-key.pem"
+        if certificate_file.exists() and key_file.exists() and not _ends_soon(certificate_file):
+            key = serialization.load_pem_private_key(key_file.read_bytes(), None)
+            if isinstance(key, ec.EllipticCurvePrivateKey):
+                return cls(folder, x509.load_pem_x509_certificate(certificate_file.read_bytes()), key)
+        made = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Countersign development CA")])
+        certificate = (
+            _builder(name, name, made)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(signs_certificates=True), critical=True)
+            .sign(made, hashes.SHA256())
+        )
+        _write_key(key_file, made)
+        _write(certificate_file, certificate.public_bytes(serialization.Encoding.PEM), private=False)
+        for leaf in ("server", *_CALLERS):
+            (folder / f"{leaf}.pem").unlink(missing_ok=True)
+        return cls(folder, certificate, made)
+
+    def issue(self, name: str, *, server: bool) -> None:
+        """Write ``NAME.pem`` and ``NAME-key.pem``, unless they are there and last."""
+        certificate_file, key_file = self._folder / f"{name}.pem", self._folder / f"{name}-key.pem"
+        if certificate_file.exists() and key_file.exists() and not _ends_soon(certificate_file):
+            return
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name(
+            [
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Countersign development"),
+                x509.NameAttribute(NameOID.COMMON_NAME, "localhost" if server else name),
+            ]
+        )
+        names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(f"{TRUST_DOMAIN}/{name}")]
+        usage = ExtendedKeyUsageOID.CLIENT_AUTH
+        if server:
+            names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+            usage = ExtendedKeyUsageOID.SERVER_AUTH
+        certificate = (
+            _builder(subject, self._certificate.subject, key)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
+            .sign(self._key, hashes.SHA256())
+        )
+        _write_key(key_file, key)
+        _write(certificate_file, certificate.public_bytes(serialization.Encoding.PEM), private=False)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + _VALIDITY)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _ends_soon(certificate_file: Path) -> bool:
+    certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+    return certificate.not_valid_after_utc - _RENEW_BEFORE < datetime.now(UTC)
+
+
+def _make_key(path: Path, algorithm: Algorithm) -> None:
+    if path.exists():
+        return
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    write_private_key(path, generate_private_key(algorithm), None, key=path.name)
+
+
+def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    _write(path, pem, private=True)
+
+
+def _write(path: Path, data: bytes, *, private: bool) -> None:
+    """Replace *path* as a whole; a start that is killed leaves the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o644)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,171 @@
+"""``countersign doctor``: look at everything a start needs, and say in plain words what is wrong.
+
+Every check runs, whatever the others find; the exit status is 0 only where all are well.
+"""
+
+import argparse
+import asyncio
+import ssl
+import stat
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+
+from gateway.application import load_roots, open_signers, store_options, store_url
+from gateway.config import ConfigurationError, KeySettings, Settings, load
+from gateway.errors import GatewayError
+from gateway.store import StoreError, open_store
+from signers import (
+    KeyAmbiguousError,
+    KeyMismatchError,
+    KeyNotFoundError,
+    PinError,
+    SignerError,
+    SignerUnavailableError,
+)
+from signers.registry import SignerRegistry
+
+_WARN_BEFORE: Final = timedelta(days=14)
+_TIMEOUT: Final = 15.0
+_REMEDIES: Final[dict[type[SignerError], str]] = {
+    KeyNotFoundError: "create it with `countersign keys create`, or mend the object or path in the URI",
+    KeyAmbiguousError: "name it by id as well as by object, so that one key is left",
+    KeyMismatchError: "this is another key than the one pinned; restore the right one, or change the pin",
+    PinError: "put the right PIN where pin-source points; it was tried once and is not tried again",
+    SignerUnavailableError: "see that the token or HSM is up and its module path is right",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report. `remedy` is empty where all is well."""
+
+    subject: str
+    detail: str
+    remedy: str = ""
+    fatal: bool = True
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add this subcommand."""
+    parser = commands.add_parser("doctor", help="check configuration, certificates, database and every key")
+    parser.add_argument("--config", type=Path, required=True, help="the TOML file")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check and report; returns 0 where nothing fatal was found."""
+    try:
+        settings = load(arguments.config)
+    except ConfigurationError as error:
+        print(f"FAIL  configuration\n      {error}")
+        return 1
+    findings = [Finding("configuration", f"{arguments.config} reads well")]
+    findings += asyncio.run(_examine(settings))
+    for finding in findings:
+        print(_line(finding))
+    return 1 if any(finding.remedy and finding.fatal for finding in findings) else 0
+
+
+async def _examine(settings: Settings) -> list[Finding]:
+    findings = [_server_certificate(settings), _client_roots(settings), *_database_file(settings)]
+    findings.append(await _guarded("database", partial(_database, settings)))
+    async with open_signers(settings) as signers:
+        findings += [
+            await _guarded(_key_name(key), partial(_key, settings, signers, key)) for key in settings.keys
+        ]
+    if not settings.keys:
+        findings.append(
+            Finding("keys", "none is declared", "add a [[keys]] section with purpose tokens", fatal=False)
+        )
+    return findings
+
+
+async def _guarded(subject: str, check: Callable[[], Awaitable[Finding]]) -> Finding:
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            return await check()
+    except TimeoutError:
+        return Finding(subject, f"no answer within {_TIMEOUT:.0f} s", "see whether what it talks to hangs")
+    except SignerError as error:
+        remedy = next(
+            (text for kind, text in _REMEDIES.items() if isinstance(error, kind)), "mend the key URI"
+        )
+        return Finding(subject, str(error), remedy)
+    except StoreError as error:
+        return Finding(subject, str(error), "follow what the message says")
+    except GatewayError as error:
+        return Finding(
+            subject, f"{error.message} ({error.cause})", "see that it runs, has room and lets this user write"
+        )
+
+
+async def _database(settings: Settings) -> Finding:
+    async with open_store(store_url(settings), options=store_options(settings)) as store:
+        await store.check_writable()
+    return Finding("database", "is at the needed revision and takes writes")
+
+
+async def _key(settings: Settings, signers: SignerRegistry, key: KeySettings) -> Finding:
+    certificate = None
+    if key.certificate is not None:
+        certificate = x509.load_pem_x509_certificate(settings.path(key.certificate).read_bytes())
+    signer = await signers.open(
+        key.uri, key.algorithm, public_key_sha256=key.public_key_sha256, certificate=certificate
+    )
+    await signer.check()
+    return Finding(_key_name(key), f"found, signs, and the signature verifies (kid {signer.key_id})")
+
+
+def _server_certificate(settings: Settings) -> Finding:
+    subject = "server certificate"
+    certificate_file = settings.path(settings.server.certificate)
+    key_file = settings.path(settings.server.private_key)
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate_file, key_file)
+        certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+    except (OSError, ssl.SSLError, ValueError) as error:
+        return Finding(
+            subject, f"{certificate_file} and {key_file}: {error}", "name a PEM certificate and its own key"
+        )
+    left = certificate.not_valid_after_utc - datetime.now(UTC)
+    if left < timedelta():
+        return Finding(subject, "has expired", "renew it; running workers pick the new file up by themselves")
+    if left < _WARN_BEFORE:
+        return Finding(subject, f"expires in {left.days} days", "renew it soon", fatal=False)
+    return Finding(subject, f"matches its key and is valid for {left.days} days")
+
+
+def _client_roots(settings: Settings) -> Finding:
+    try:
+        load_roots(settings)
+    except ConfigurationError as error:
+        return Finding("client roots", str(error), "name a PEM bundle of the roots of client certificates")
+    return Finding("client roots", f"{settings.server.client_ca} reads well")
+
+
+def _database_file(settings: Settings) -> list[Finding]:
+    url = store_url(settings)
+    path = Path(url.removeprefix("sqlite:///"))
+    if not url.startswith("sqlite:///") or not path.exists():
+        return []
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        return [Finding("database file", f"{path} has mode {mode:04o}", f"chmod 600 {path}", fatal=False)]
+    return [Finding("database file", f"{path} is private to its owner")]
+
+
+def _key_name(key: KeySettings) -> str:
+    return f"key for {key.purpose.value} ({key.algorithm.value})"
+
+
+def _line(finding: Finding) -> str:
+    if not finding.remedy:
+        return f"ok    {finding.subject}: {finding.detail}"
+    word = "FAIL" if finding.fatal else "warn"
+    return f"{word}  {finding.subject}: {finding.detail}\n      -> {finding.remedy}"

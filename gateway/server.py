@@ -1,0 +1,141 @@
+"""The composition root of a worker: configuration -> use cases -> servicers -> listeners.
+
+Opened in this order and closed in reverse, so that nothing is closed while a call may still need it:
+application (signers, database, keyring), then the gRPC server with health and certificate reload.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from countersign.v1 import (
+    client_service_pb2_grpc,
+    introspection_service_pb2_grpc,
+    key_service_pb2_grpc,
+    token_service_pb2_grpc,
+)
+
+from gateway.application import Application, load_roots, open_application
+from gateway.authorization import authorize
+from gateway.callers import CallerDirectory, CertificatePrincipals
+from gateway.client_roots import ClientRoots
+from gateway.clock import Clock, system_clock
+from gateway.config import Settings
+from gateway.keys.model import KeyPurpose
+from gateway.rpc.admission import Limits
+from gateway.rpc.caller import CallerResolver
+from gateway.rpc.client_service import ClientService
+from gateway.rpc.health import HealthMonitor
+from gateway.rpc.introspection_service import IntrospectionService
+from gateway.rpc.key_service import KeyService
+from gateway.rpc.listeners import Ports
+from gateway.rpc.pipeline import Pipeline
+from gateway.rpc.server import GrpcServer
+from gateway.rpc.tls import TlsFiles, TlsReloader
+from gateway.rpc.token_service import TokenService
+from gateway.telemetry.access_log import AccessLog
+from signers import SignerUnavailableError
+
+_DATABASE: Final = "database"
+_SIGNERS: Final = "signers"
+_SERVICES: Final = {
+    "countersign.v1.TokenService": frozenset({_DATABASE, _SIGNERS}),
+    "countersign.v1.IntrospectionService": frozenset({_DATABASE}),
+    "countersign.v1.KeyService": frozenset({_DATABASE}),
+    "countersign.v1.ClientService": frozenset({_DATABASE}),
+}
+
+
+@asynccontextmanager
+async def open_server(
+    settings: Settings, access_log: AccessLog, *, clock: Clock = system_clock
+) -> AsyncIterator[GrpcServer]:
+    """A serving worker; leaving the context drains it.
+
+    Raises whatever must stop the start: `ConfigurationError`, `SignerError`, `StoreError`, `TlsFileError`,
+    `ListenError`, `PkiError`, `AvailabilityError`.
+    """
+    roots = load_roots(settings)
+    async with (
+        open_application(settings, roots, clock=clock) as application,
+        _grpc_server(settings, application, roots, access_log, clock) as server,
+    ):
+        yield server
+
+
+async def run_worker(
+    settings: Settings,
+    access_log: AccessLog,
+    *,
+    ready: Callable[[GrpcServer, Ports], None],
+    stop: asyncio.Event,
+) -> None:
+    """Serve until *stop* is set, then drain. *ready* is called once calls are taken."""
+    async with open_server(settings, access_log) as server:
+        ready(server, server.ports)
+        await server.serve_until(stop)
+
+
+def _grpc_server(
+    settings: Settings, application: Application, roots: ClientRoots, access_log: AccessLog, clock: Clock
+) -> GrpcServer:
+    health = HealthMonitor(
+        probes={
+            _DATABASE: application.store.check_writable,
+            _SIGNERS: lambda: _check_signers(settings, application),
+        },
+        services=_SERVICES,
+        interval=settings.health.interval,
+        timeout=settings.health.timeout,
+    )
+    principals = CertificatePrincipals(roots=roots, directory=CallerDirectory(settings.callers), clock=clock)
+    pipeline = Pipeline(
+        limits=Limits.of(settings.server),
+        callers=CallerResolver(
+            principals=principals, tokens=application.callers, terminator=settings.terminator
+        ),
+        authorize=authorize,
+        access_log=access_log,
+        on_server_fault=lambda _: health.nudge(),
+    )
+    _add_services(settings, application, pipeline)
+    files = TlsFiles(
+        certificate=settings.path(settings.server.certificate),
+        private_key=settings.path(settings.server.private_key),
+        client_ca=settings.path(settings.server.client_ca),
+    )
+    tls = TlsReloader(files=files, roots=roots, registered=application.store.clients, clock=clock)
+    return GrpcServer(settings=settings.server, pipeline=pipeline, health=health, tls=tls)
+
+
+def _add_services(settings: Settings, application: Application, pipeline: Pipeline) -> None:
+    token_service_pb2_grpc.add_TokenServiceServicer_to_server(
+        TokenService(
+            minter=application.minter,
+            revoker=application.revoker,
+            keyring=application.keyring,
+            metadata=application.metadata,
+            jwks_max_age=settings.tokens.jwks_max_age,
+        ),
+        pipeline,
+    )
+    introspection_service_pb2_grpc.add_IntrospectionServiceServicer_to_server(
+        IntrospectionService(application.introspector), pipeline
+    )
+    key_service_pb2_grpc.add_KeyServiceServicer_to_server(KeyService(application.keys), pipeline)
+    client_service_pb2_grpc.add_ClientServiceServicer_to_server(
+        ClientService(application.registrar), pipeline
+    )
+
+
+async def _check_signers(settings: Settings, application: Application) -> None:
+    """Sign and verify with every active key. Raises `AvailabilityError`, `SignerError`."""
+    for name, health in application.signers.health().items():
+        if not health.available or health.stuck_threads:
+            raise SignerUnavailableError(
+                f"{name}: {health.detail or 'not available'}; threads stuck in it: {health.stuck_threads}"
+            )
+    application.keyring.signing_key(KeyPurpose.TOKENS, settings.tokens.algorithm)
+    for key in application.keyring.view.signing_keys.values():
+        await key.signer.check()
