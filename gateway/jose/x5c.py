@@ -38,9 +38,14 @@ def _der(entry: object) -> bytes:
     if not isinstance(entry, str) or len(entry) > MAX_CERTIFICATE_SIZE * 4 // 3:
         raise JoseError(JoseFault.INVALID_X5C, "an entry is not a string or is too long", member="x5c")
     try:
-        return binascii.a2b_base64(entry.encode("ascii"), strict_mode=True)
+        text = entry.encode("ascii")
+        der = binascii.a2b_base64(text, strict_mode=True)
     except ValueError as error:
         raise JoseError(JoseFault.INVALID_X5C, "an entry is not base64", member="x5c") from error
+    # The strict decoder still lets some excess padding pass, and unused bits.
+    if binascii.b2a_base64(der, newline=False) != text:
+        raise JoseError(JoseFault.INVALID_X5C, "an entry is not canonical base64", member="x5c")
+    return der
 
 
 def _certificate(der: bytes) -> x509.Certificate:

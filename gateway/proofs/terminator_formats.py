@@ -94,9 +94,13 @@ def _byte_sequence(item: str) -> bytes:
 
 def _base64(text: str) -> bytes:
     try:
-        return binascii.a2b_base64(text, strict_mode=True)
+        octets = binascii.a2b_base64(text, strict_mode=True)
     except ValueError as error:
         raise _malformed("the certificate is not base64") from error
+    # The strict decoder still lets some excess padding pass, and unused bits.
+    if binascii.b2a_base64(octets, newline=False) != text.encode("ascii"):
+        raise _malformed("the certificate is not canonical base64")
+    return octets
 
 
 def _percent_decoded(text: str) -> str:

@@ -214,7 +214,17 @@ class TestX5c:
         members = public_jwk(issued.key.public_key(), "k-1")
         good = base64.b64encode(issued.der).decode()
         trailing = base64.b64encode(issued.der + b"\0").decode()
-        for value in (good, [], [1], ["AAAA"], [good, "AAAA"], [good[:-4] + "-_=="], [trailing], [good] * 11):
+        for value in (
+            good,
+            [],
+            [1],
+            ["AAAA"],
+            [good, "AAAA"],
+            [good[:-4] + "-_=="],
+            [trailing],
+            [good + "===="],
+            [good] * 11,
+        ):
             assert code_of(members | {"x5c": value}) is JoseFault.INVALID_X5C
 
 
