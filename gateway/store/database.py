@@ -15,7 +15,7 @@ def to_microseconds(seconds: float) -> int:
     """Times are kept as whole microseconds since the epoch. Clamped to what 64 bits hold; NaN is refused."""
     if seconds >= MAX_MICROSECONDS / 1e6:
         return MAX_MICROSECONDS
-    return max(round(seconds * 1e6), 0)
+    return 0 if seconds <= 0 else round(seconds * 1e6)
 
 
 def to_seconds(microseconds: int) -> float:

@@ -58,6 +58,15 @@ class PostgresqlDatabase:
         self._pool = pool
         self._options = options
         self._users = 0
+        self._lost = (
+            ConnectionError,
+            self._asyncpg.PostgresConnectionError,
+            self._asyncpg.AdminShutdownError,
+            self._asyncpg.CrashShutdownError,
+            self._asyncpg.CannotConnectNowError,
+            self._asyncpg.InterfaceError,
+            self._asyncpg.InternalClientError,
+        )
         # One round trip. A replica that is frozen inside a transaction must not hold its locks for ever.
         lock, idle = round(options.busy_timeout * 1000), round(options.command_timeout * 1000)
         self._begin = (
@@ -113,7 +122,7 @@ class PostgresqlDatabase:
         async def attempt() -> T:
             try:
                 return await self._connected(run)
-            except (ConnectionError, self._asyncpg.PostgresConnectionError, self._asyncpg.AdminShutdownError):
+            except self._lost:
                 # The server went away under this connection and may be back; a read can be asked again.
                 return await self._connected(run)
 
@@ -148,7 +157,13 @@ class PostgresqlDatabase:
         self._users += 1
         try:
             async with self._pool.acquire(timeout=self._options.command_timeout) as connection:
-                return await work(connection)
+                try:
+                    return await work(connection)
+                except self._lost:
+                    # What happened to this one happened to the idle ones: all are opened anew when used.
+                    connection.terminate()
+                    await self._pool.expire_connections()
+                    raise
         finally:
             self._users -= 1
 

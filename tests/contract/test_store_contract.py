@@ -382,25 +382,24 @@ class TestReplay:
 
     async def test_processes_share_the_decision(self, replicas, url):
         """Another process that uses the same 200 values at the same time wins exactly those not won here."""
-        with subprocess.Popen(
-            store_process(url, "claim", "v", "200"),
+        other = await asyncio.create_subprocess_exec(
+            *store_process(url, "claim", "v", "200"),
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
-        ) as other:
-            assert other.stdin is not None
-            assert other.stdout is not None
-            assert await asyncio.to_thread(other.stdout.readline) == "ready\n"
-            other.stdin.write("go\n")
-            other.stdin.flush()
-            results = await asyncio.gather(
-                *(
-                    store.replay.use_once("race", f"v{number}", expire_time=NOW + 60)
-                    for number, store in enumerate(replicas.each(200))
-                )
+        )
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert await other.stdout.readline() == b"ready\n"
+        other.stdin.write(b"go\n")
+        results = await asyncio.gather(
+            *(
+                store.replay.use_once("race", f"v{number}", expire_time=NOW + 60)
+                for number, store in enumerate(replicas.each(200))
             )
-            theirs = {int(number) for number in (await asyncio.to_thread(other.stdout.readline)).split()}
+        )
+        theirs = {int(number) for number in (await other.stdout.readline()).split()}
+        assert await other.wait() == 0
         ours = {number for number, won in enumerate(results) if won}
         assert ours | theirs == set(range(200))
         assert not ours & theirs

@@ -4,8 +4,8 @@
     python -m tests.support.store_process URL write NAME
 
 ``claim`` waits for a line on standard input, uses PREFIX0 to PREFIX(COUNT-1) once each, all at the same time,
-and prints those it won. ``write`` prints the name of each client or revocation after it was acknowledged, until
-it is killed.
+and prints those it won. ``write`` prints the name of each client or revocation after it was acknowledged,
+until it is killed.
 """
 
 import asyncio
@@ -17,14 +17,20 @@ from gateway.tokens.ports import Revocation
 from tests.support.stores import NOW, client, request_key, soon
 
 
+def say(*words: object) -> None:
+    """A line on standard output, at once."""
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
 async def claim(store: Store, prefix: str, count: int) -> None:
     """Race with another process for the same values."""
-    print("ready", flush=True)
+    say("ready")
     await asyncio.to_thread(sys.stdin.readline)
     won = await asyncio.gather(
         *(store.replay.use_once("race", f"{prefix}{number}", expire_time=soon()) for number in range(count))
     )
-    print(*(number for number in range(count) if won[number]), flush=True)
+    say(*(number for number in range(count) if won[number]))
 
 
 async def write(store: Store, name: str) -> None:
@@ -34,13 +40,13 @@ async def write(store: Store, name: str) -> None:
         for number in range(1_000_000):
             client_id = f"{name}-{task}-{number}"
             await store.clients.create(client(client_id), request_key(client_id))
-            print("client", client_id, flush=True)
+            say("client", client_id)
 
     async def revoking(task: int) -> None:
         for number in range(1_000_000):
             token_id = f"{name}-{task}-{number}"
             await store.revocations.revoke(Revocation(token_id, None, NOW, time.time() + 3600))
-            print("token", token_id, flush=True)
+            say("token", token_id)
 
     async with asyncio.TaskGroup() as tasks:
         for task in range(4):
