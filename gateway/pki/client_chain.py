@@ -74,7 +74,7 @@ class _Span:
 
 
 class ClientTrust:
-    """The roots of `tls_client_auth`. Immutable but for its cache; new roots are a new object.
+    """The roots of `tls_client_auth`. Immutable but for its cache; new roots are a new object. One thread's.
 
     *roots* and *intermediates* are CA certificates; RSA of at least 2048 bits, or P-256, P-384 or P-521,
     because the verifier knows no other CA keys. *cache_entries* bounds how many verified chains are kept.

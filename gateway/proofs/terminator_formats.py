@@ -29,8 +29,8 @@ def read_rfc9440(value: str, chain: str | None) -> ClientCertificate:
 def read_pem(value: str) -> ClientCertificate:
     """One PEM certificate that a terminator squeezed into a header.
 
-    Its lines may be joined, or folded with spaces, tabs, CR or LF, or with a backslash and an n. The whole may
-    be percent-encoded, also as a form does it with ``+`` for space, or be the bare base64 without armor.
+    Its lines may be joined, or folded with spaces, tabs, CR or LF, or with a backslash and an n. The whole
+    may be percent-encoded, also as a form does it with ``+`` for space, or be bare base64 without armor.
     """
     text = value
     if "%" in text:
