@@ -5,12 +5,14 @@ without requiring one, hence two ports and not one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import grpc
 
 from gateway.config import ServerSettings
+from gateway.ports import Ports
+
+__all__ = ["ListenError", "Options", "Ports", "bind", "server_options"]
 
 Options: TypeAlias = Sequence[tuple[str, int]]
 
@@ -22,14 +24,6 @@ _MAX_PING_STRIKES: Final = 2
 _IDENTITY_ONLY: Final = 1
 """Bit 0 of the compression algorithms: a message travels as it is. Messages here are small and hold secrets;
 compression would tell something about them, and let a small message grow without bound."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """The ports in use."""
-
-    tls: int
-    mtls: int
 
 
 class ListenError(Exception):

@@ -12,8 +12,9 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from gateway.config import ServerSettings
+from gateway.ports import Ports
 from gateway.rpc.health import HealthMonitor, HealthServicer
-from gateway.rpc.listeners import Ports, bind, server_options
+from gateway.rpc.listeners import bind, server_options
 from gateway.rpc.pipeline import Pipeline
 from gateway.rpc.tls import TlsReloader
 

@@ -1,0 +1,73 @@
+"""The worker's end of its two pipes to the supervisor.
+
+- *status*, written here: ``ready`` and the ports once, then ``beat`` while the event loop turns;
+- *lifeline*, held open there: its end means that the supervisor is gone, and the worker goes too.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import threading
+from typing import Final
+
+from gateway.ports import Ports
+
+logger = logging.getLogger(__name__)
+
+BEAT_INTERVAL: Final = 1.0
+"""Seconds between two signs of life."""
+ORPHAN_GRACE: Final = 5.0
+"""Seconds beyond the drain timeout after which an orphan that still runs ends itself."""
+EXIT_ORPHANED: Final = 70
+
+
+class SupervisorLink:
+    """Both pipes. *stop* is set when the supervisor is gone; *drain_timeout* is in seconds."""
+
+    def __init__(
+        self, *, status_fd: int, lifeline_fd: int, stop: asyncio.Event, drain_timeout: float
+    ) -> None:
+        self._status_fd = status_fd
+        self._lifeline_fd = lifeline_fd
+        self._stop = stop
+        self._grace = drain_timeout + ORPHAN_GRACE
+        self._loop = asyncio.get_running_loop()
+        os.set_blocking(status_fd, False)
+        # A thread, because the loop itself may be what hangs when the supervisor is killed.
+        threading.Thread(target=self._watch_lifeline, name="lifeline", daemon=True).start()
+
+    def ready(self, ports: Ports) -> None:
+        """The worker serves on *ports*."""
+        self._write(f"ready {json.dumps({'tls': ports.tls, 'mtls': ports.mtls})}\n".encode())
+
+    async def beat(self) -> None:
+        """Give signs of life until cancelled."""
+        while True:
+            self._write(b"beat\n")
+            await asyncio.sleep(BEAT_INTERVAL)
+
+    def _write(self, line: bytes) -> None:
+        try:
+            os.write(self._status_fd, line)
+        except BlockingIOError:
+            logger.warning("The supervisor does not read: a sign of life was left out")
+        except OSError:
+            logger.warning("The supervisor is gone")
+
+    def _watch_lifeline(self) -> None:
+        while True:
+            try:
+                if not os.read(self._lifeline_fd, 1):
+                    break
+            except InterruptedError:
+                continue
+            except OSError:
+                break
+        self._loop.call_soon_threadsafe(self._orphaned)
+        threading.Event().wait(self._grace)
+        os._exit(EXIT_ORPHANED)
+
+    def _orphaned(self) -> None:
+        logger.error("The supervisor is gone; this worker drains and ends")
+        self._stop.set()
