@@ -89,22 +89,21 @@ def _public_from_token(
 ) -> PublicKey | None:
     """The public half by CKO_PUBLIC_KEY, else CKA_PUBLIC_KEY_INFO, else the private key's RSA numbers."""
     key_type = KEY_TYPES[algorithm.spec.key_type]
+    of_type: Template = ((ck.CKA_CLASS, ulong(ck.CKO_PUBLIC_KEY)), (ck.CKA_KEY_TYPE, ulong(key_type)))
+    # CKA_ID joins the halves of a pair on every vendor's token. Where two pairs share one, the label decides.
     key_id = cryptoki.attribute(session, private, ck.CKA_ID)
-    # CKA_ID joins the halves of a pair on every vendor's token; labels need not agree.
-    join: Template = ((ck.CKA_ID, key_id),) if key_id else named(uri)
-    template = (
-        (ck.CKA_CLASS, ulong(ck.CKO_PUBLIC_KEY)),
-        (ck.CKA_KEY_TYPE, ulong(key_type)),
-        *join,
-    )
-    candidates = [
-        _read_public(cryptoki, session, handle, algorithm, uri)
-        for handle in cryptoki.find(session, template, 8)
-    ]
-    if any(not same_key(candidates[0], other) for other in candidates[1:]):
-        raise KeyAmbiguousError("Different public keys on the token answer to this key.", key=uri.redacted)
+    label = cryptoki.attribute(session, private, ck.CKA_LABEL)
+    by_id: Template = ((ck.CKA_ID, key_id),) if key_id else named(uri)
+    candidates: list[PublicKey] = []
+    for join in (by_id, (*by_id, (ck.CKA_LABEL, label or b""))):
+        found = cryptoki.find(session, (*of_type, *join), 8)
+        candidates = [_read_public(cryptoki, session, handle, algorithm, uri) for handle in found]
+        if candidates and all(same_key(candidates[0], other) for other in candidates[1:]):
+            return candidates[0]
+        if not candidates:
+            break
     if candidates:
-        return candidates[0]
+        raise KeyAmbiguousError("Different public keys on the token answer to this key.", key=uri.redacted)
     info = cryptoki.attribute(session, private, ck.CKA_PUBLIC_KEY_INFO)
     if info:
         return _from_spki(info, algorithm, uri)

@@ -91,12 +91,15 @@ class Token:
         self._holder, self._generation = None, -1
 
     def _find(self) -> TokenInfo:
-        found = [info for info in self._cryptoki.tokens() if _answers(info, self._uri)]
+        present = self._cryptoki.tokens()
+        found = [info for info in present if _answers(info, self._uri)]
         if len(found) == 1:
             return found[0]
         if found:
             raise KeyAmbiguousError("More than one token answers to this URI; add serial=.", key=self.name)
-        raise KeyNotFoundError("No token in the module answers to this URI.", key=self.name)
+        # An HSM that cannot be reached looks like this as well, so a later attempt may succeed.
+        labels = ", ".join(repr(info.label) for info in present) or "none"
+        raise SignerUnavailableError(f"No token answers to this URI; present: {labels}.", key=self.name)
 
     def _login(self, session: int, info: TokenInfo) -> None:
         if not info.flags & ck.CKF_LOGIN_REQUIRED:

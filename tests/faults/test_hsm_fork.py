@@ -1,0 +1,58 @@
+"""A forked child must not sign with its parent's sessions."""
+
+import subprocess
+import sys
+
+from softhsm.provision import ROOT
+
+_SCRIPT = """
+import asyncio, os, sys
+from signers import Algorithm, SignerUnavailableError
+from signers.registry import SignerRegistry
+
+uri = sys.argv[1]
+loop = asyncio.new_event_loop()
+registry = SignerRegistry()
+signer = loop.run_until_complete(registry.open(uri, Algorithm.ES256))
+loop.run_until_complete(signer.check())
+
+async def child():
+    refused = []
+    async def expect(call):
+        try:
+            await call
+        except SignerUnavailableError as error:
+            assert "forked" in str(error), error
+            refused.append(error)
+    await expect(signer.sign(b"message"))
+    await expect(signer.sign_many([b"message"]))
+    await expect(SignerRegistry().open(uri, Algorithm.ES256))
+    await registry.aclose()
+    assert len(refused) == 3, refused
+
+pid = os.fork()
+if pid == 0:
+    code = 1
+    try:
+        asyncio.run(child())
+        code = 0
+    finally:
+        os._exit(code)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+loop.run_until_complete(signer.check())
+loop.run_until_complete(registry.aclose())
+print("done")
+"""
+
+
+def test_forked_child_is_refused_and_the_parent_goes_on(softhsm):
+    """In a forked child signing and opening say why they are refused; the parent signs and closes cleanly."""
+    result = subprocess.run(
+        [sys.executable, "-c", _SCRIPT, softhsm.uris[0]],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (result.returncode, result.stdout.strip()) == (0, "done"), result.stderr
