@@ -412,7 +412,7 @@ class TestClients:
         rotated = await client.rotate_client_secret("billing", etag="1")
         assert (created.client_secret, rotated.client_secret) == ("first", "second")
         [request] = double.requests("RotateClientSecret")
-        assert (request.name, request.etag, len(request.request_id)) == ("clients/billing", "1", 36)
+        assert (request.name, request.etag) == ("clients/billing", "1")
 
     async def test_get(self, client, double):
         """A client is named by its id; what is absent is None."""

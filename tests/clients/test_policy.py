@@ -177,7 +177,7 @@ class TestRepetition:
         [
             ("UpdateClient", "update_client", {"client_id": "a", "disabled": True}),
             ("DeleteClient", "delete_client", {"client_id": "a"}),
-            ("RotateClientSecret", "rotate_client_secret", {"client_id": "a"}),
+            ("RotateClientSecret", "rotate_client_secret", {"client_id": "a", "etag": "1"}),
         ],
     )
     async def test_unsafe_calls_are_not_repeated(self, client, double, rpc, method, arguments):
@@ -200,6 +200,12 @@ class TestRepetition:
             first, second = double.requests(rpc)
             assert first.request_id
             assert first.request_id == second.request_id
+
+    async def test_secret_without_etag_is_rotated_again(self, client, double):
+        """A secret that got lost on the way is replaced by the next one."""
+        generated = client_service_pb2.RotateClientSecretResponse(client_secret="second")
+        double.will("RotateClientSecret", UNAVAILABLE, generated)
+        assert (await client.rotate_client_secret("a")).client_secret == "second"
 
     async def test_repetition_can_be_turned_off(self, connect, double):
         """With one attempt the first failure is final."""

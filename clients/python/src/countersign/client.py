@@ -140,7 +140,7 @@ class GatewayClient(AsyncCaller):
         request_id: str | None = None,
         timeout: float | None = None,
     ) -> Key:
-        """Generate a key at *create_uri*, or register the one at *existing_uri*: published, not used yet.
+        """Generate a key at *create_uri*, or register the one at *existing_uri*, and publish it.
 
         *request_id*, a UUID, makes a repeated call the same one; None draws one for this call and its
         attempts.
@@ -213,13 +213,7 @@ class GatewayClient(AsyncCaller):
         await self._call(client_calls.delete_client(client_id, etag), timeout)
 
     async def rotate_client_secret(
-        self,
-        client_id: str,
-        *,
-        etag: str | None = None,
-        request_id: str | None = None,
-        timeout: float | None = None,
+        self, client_id: str, *, etag: str | None = None, timeout: float | None = None
     ) -> ClientWithSecret:
-        """Generate a new secret and forget the old one. Not repeated after a failure: call it again."""
-        mutation = new_mutation_id(request_id)
-        return await self._call(client_calls.rotate_client_secret(client_id, etag, mutation), timeout)
+        """Generate a new secret and forget the old one. With an *etag* it is not repeated after a failure."""
+        return await self._call(client_calls.rotate_client_secret(client_id, etag), timeout)

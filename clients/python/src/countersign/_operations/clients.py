@@ -81,14 +81,14 @@ def delete_client(client_id: str, etag: str | None) -> Operation[None]:
     )
 
 
-def rotate_client_secret(client_id: str, etag: str | None, request_id: str) -> Operation[ClientWithSecret]:
-    # A second attempt would be answered without the secret, which hides that it was lost.
+def rotate_client_secret(client_id: str, etag: str | None) -> Operation[ClientWithSecret]:
+    # A second attempt generates another secret, which is as good; with an etag it would meet another one.
     return Operation(
         "clients",
         "RotateClientSecret",
-        lambda: pb.RotateClientSecretRequest(request_id=request_id, name=_COLLECTION + client_id, etag=etag),
+        lambda: pb.RotateClientSecretRequest(name=_COLLECTION + client_id, etag=etag),
         _with_secret,
-        repeatable=False,
+        repeatable=etag is None,
     )
 
 

@@ -171,14 +171,12 @@ class DeleteClientResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class RotateClientSecretRequest(_message.Message):
-    __slots__ = ("request_id", "name", "etag")
-    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("name", "etag")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
-    request_id: str
     name: str
     etag: str
-    def __init__(self, request_id: _Optional[str] = ..., name: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class RotateClientSecretResponse(_message.Message):
     __slots__ = ("client", "client_secret")

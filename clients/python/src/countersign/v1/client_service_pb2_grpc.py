@@ -110,17 +110,18 @@ class ClientServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteClient(self, request, context):
-        """Deletes a client for good; its id is never given again. It can get no token from then on; tokens issued before
-        are no longer active when introspected. Fails with CLIENT_NOT_FOUND (as it does when repeated) or ETAG_MISMATCH.
+        """Deletes a client for good. It can get no token from then on, and its tokens are no longer active when introspected.
+        Do not register another client under its id before they have expired: they would be active again, as that one's.
+        Fails with CLIENT_NOT_FOUND (as it does when repeated) or ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RotateClientSecret(self, request, context):
-        """Generates a new secret and forgets the old one at once. Repeating it with the same `request_id` returns no secret
-        and generates none: where the first reply was lost, call it with a new `request_id`. Fails with CLIENT_NOT_FOUND,
-        INVALID_CLIENT_METADATA (the client does not authenticate with a secret), ETAG_MISMATCH or REQUEST_ID_REUSED.
+        """Generates a new secret and forgets the old one at once. Each call generates another: where a reply was lost, call
+        it again. Fails with CLIENT_NOT_FOUND, INVALID_CLIENT_METADATA (the client does not authenticate with a secret) or
+        ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -80,7 +80,7 @@ class IntrospectionServiceServicer:
 
     def BatchIntrospectTokens(self, request, context):
         """Introspects many tokens for one caller, who is authenticated once. An item cannot fail on its own: a malformed
-        token is not active. The call fails as a whole where IntrospectToken would fail.
+        token is not active. The call fails as a whole where IntrospectToken would fail for any item.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

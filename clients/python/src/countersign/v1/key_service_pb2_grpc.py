@@ -88,7 +88,7 @@ class KeyServiceServicer:
     """
 
     def ListKeys(self, request, context):
-        """Lists keys by creation time, oldest first, then by name. Safe to repeat. Fails with INVALID_PAGE_TOKEN.
+        """Lists keys by name. Safe to repeat. Fails with INVALID_PAGE_TOKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,10 +102,11 @@ class KeyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateKey(self, request, context):
-        """Generates a key, or registers one that exists, in the state PREPARED: it is published but does not sign. The key
-        has signed and verified a probe before the call succeeds. Repeating it with the same `request_id` returns the first
-        result. Fails with KEY_ALREADY_EXISTS, KEY_NOT_FOUND (nothing at `existing_uri`), KEY_UNUSABLE, REQUEST_ID_REUSED
-        or SIGNER_UNAVAILABLE.
+        """Generates a key, or registers one that exists, in the state PREPARED: it is published but does not sign. Where its
+        purpose and algorithm have no active key it is ACTIVE at once, as no verifier can hold an older key set. Repeating
+        it with the same `request_id` returns the first result. Fails with KEY_ALREADY_EXISTS, KEY_NOT_FOUND (nothing at
+        `existing_uri`), KEY_UNUSABLE, REQUEST_ID_REUSED or SIGNER_UNAVAILABLE; with INVALID_FIELD where the URI cannot be
+        used.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,18 +124,18 @@ class KeyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DisableKey(self, request, context):
-        """Takes a key out at once: it signs no more and is no longer published, so that what it signed can no longer be
-        verified. Meant for a key that is compromised; RotateKey is the way in peace. Idempotent: a disabled key is
-        returned as it is. It cannot be undone. Fails with KEY_NOT_FOUND.
+        """Takes a key out at once, on other replicas within their refresh interval: it signs no more and is no longer
+        published, so that what it signed can no longer be verified. Meant for a key that is compromised; RotateKey is the
+        way in peace. Idempotent: a disabled key is returned as it is. It cannot be undone. Fails with KEY_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CheckKey(self, request, context):
-        """Signs a probe with a key, in any state but DISABLED, and verifies the signature with the public key. A key that
-        does not work is an outcome, not a failure of the call. Safe to repeat. Fails with KEY_NOT_FOUND or
-        KEY_STATE_CONFLICT (the key is disabled).
+        """Signs a probe with a key and verifies the signature with the public key. A key that does not work is an outcome,
+        not a failure of the call. Safe to repeat. Fails with KEY_NOT_FOUND or KEY_STATE_CONFLICT (the key is neither
+        prepared nor active).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -86,7 +86,8 @@ class TokenServiceServicer:
     def BatchMintTokens(self, request, context):
         """Mints many access tokens for one client, which is authenticated once. The call fails as a whole where MintToken
         would fail for reasons common to all items: caller, client authentication, size, deadline, availability of the
-        database. Every other failure belongs to its item, and the other items are minted. Safe to repeat.
+        database or of the signing key. Every other failure belongs to its item, and the other items are minted. Safe to
+        repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,8 +95,9 @@ class TokenServiceServicer:
 
     def RevokeToken(self, request, context):
         """Revokes one token (RFC 7009). Idempotent. A token that is unknown, malformed, expired or already revoked is
-        success, as it is not valid afterwards. Fails with INVALID_CLIENT, and with UNAUTHORIZED_CLIENT where the token was
-        issued to another client. Once the call has succeeded every replica answers that the token is not active.
+        success, as it is not valid afterwards. Fails with INVALID_CLIENT, with UNAUTHORIZED_CLIENT where the token was
+        issued to another client, and with PERMISSION_DENIED where a caller without the role admin names a token by its id.
+        Once the call has succeeded every replica answers that the token is not active.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
