@@ -27,12 +27,13 @@ def read_secret_file(path: Path, *, key: str) -> bytes:
         raise KeyNotFoundError(f"{path} does not exist.", key=key) from None
     except OSError as error:
         raise KeyUnusableError(f"{path} cannot be opened: {error.strerror}.", key=key) from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         _require_private(os.fstat(descriptor), path, key)
-        try:
-            content = file.read(MAX_SECRET_FILE + 1)
-        except OSError as error:
-            raise KeyUnusableError(f"{path} cannot be read: {error.strerror}.", key=key) from error
+        content = _read_up_to(descriptor, MAX_SECRET_FILE + 1)
+    except OSError as error:
+        raise KeyUnusableError(f"{path} cannot be read: {error.strerror}.", key=key) from error
+    finally:
+        os.close(descriptor)
     if len(content) > MAX_SECRET_FILE:
         raise KeyUnusableError(f"{path} is larger than {MAX_SECRET_FILE} bytes.", key=key)
     return content
@@ -55,6 +56,13 @@ def read_secret(source: SecretSource, *, key: str) -> bytes:
     if not secret:
         raise KeyUnusableError(f"{source} is empty.", key=key)
     return secret
+
+
+def _read_up_to(descriptor: int, limit: int) -> bytes:
+    content = b""
+    while len(content) < limit and (part := os.read(descriptor, limit - len(content))):
+        content += part
+    return content
 
 
 def _require_private(status: os.stat_result, path: Path, key: str) -> None:

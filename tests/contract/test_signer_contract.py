@@ -27,7 +27,7 @@ from signers.jose_form import spki_sha256, thumbprint
 from signers.key_files import generate_private_key
 from signers.registry import SignerRegistry
 from signers.verification import verify
-from tests.support.certificates_for_signers import self_signed
+from tests.support.certificates_for_signers import issued
 from tests.support.private_jwk import private_jwk
 from tests.support.softhsm import LABELS, softhsm_all
 
@@ -209,11 +209,15 @@ async def test_pinned_hash(lab):
         await lab.registry.open(uri, Algorithm.ES256, public_key_sha256=pin[:-1])
 
 
-async def test_pinned_certificate(lab, private_keys):
-    """A key whose public half is not the certificate's is refused."""
-    other = self_signed(generate_private_key(Algorithm.ES256))
-    with pytest.raises(KeyMismatchError):
-        await lab.registry.open(lab.uris[Algorithm.ES256], Algorithm.ES256, certificate=other)
+async def test_pinned_certificate(lab):
+    """A key is opened with a certificate over its public half, and refused with any other."""
+    for algorithm in (Algorithm.ES256, Algorithm.EDDSA, Algorithm.RS256):
+        uri = lab.uris[algorithm]
+        signer = await lab.registry.open(uri, algorithm)
+        await lab.registry.open(uri, algorithm, certificate=issued(signer.public_key))
+        other = issued(generate_private_key(algorithm).public_key())
+        with pytest.raises(KeyMismatchError):
+            await lab.registry.open(uri, algorithm, certificate=other)
 
 
 async def test_created_key_signs_and_its_name_is_taken(lab):

@@ -1,0 +1,75 @@
+"""The table of schemes, and providers shared between keys."""
+
+import sys
+
+import pytest
+
+from signers import Algorithm, KeyUriError, SignerUnavailableError
+from signers.pkcs11.options import Pkcs11Options
+from signers.registry import SignerRegistry
+
+
+async def test_unknown_scheme():
+    """A scheme without a backend is refused with those that have one."""
+    async with SignerRegistry() as registry:
+        with pytest.raises(KeyUriError, match=r"'awskms'; known are file, pkcs11\."):
+            await registry.open("awskms:key", Algorithm.ES256)
+
+
+async def test_missing_extra(monkeypatch):
+    """Where a backend's library is not installed, the error says which extra to install."""
+    monkeypatch.setitem(sys.modules, "signers.pkcs11.backend", None)
+    async with SignerRegistry() as registry:
+        with pytest.raises(KeyUriError, match=r"pip install 'countersign-gateway\[pkcs11\]'"):
+            await registry.open("pkcs11:token=t;object=o", Algorithm.ES256)
+
+
+async def test_module_path_is_needed():
+    """Without a module path in the URI or the options, the error says where to put it."""
+    async with SignerRegistry() as registry:
+        with pytest.raises(KeyUriError, match="module-path=/path"):
+            await registry.open("pkcs11:token=t;object=o", Algorithm.ES256)
+
+
+async def test_keys_of_one_token_share_a_provider(softhsm):
+    """Two keys of one token are served by one provider, named without a secret."""
+    async with SignerRegistry(pkcs11=Pkcs11Options(module_path=str(softhsm.module))) as registry:
+        await registry.open(softhsm.uris[0], Algorithm.ES256)
+        bare = f"pkcs11:token=countersign;object=tokens-eddsa?pin-source=file:{softhsm.pin_file}"
+        await registry.open(bare, Algorithm.EDDSA)
+        (name,) = registry.health()
+        assert name.startswith("pkcs11:token=countersign?module-path=/")
+
+
+async def test_one_token_has_one_pin_source(softhsm):
+    """Two keys of one token that name different PIN sources are refused."""
+    async with SignerRegistry() as registry:
+        await registry.open(softhsm.uris[0], Algorithm.ES256)
+        with pytest.raises(KeyUriError, match="differ in pin-source"):
+            await registry.open(softhsm.uris[1].partition("&")[0] + "&pin-source=env:PIN", Algorithm.EDDSA)
+
+
+async def test_closed_token_is_reported(softhsm):
+    """After closing, nothing is open, and a signer kept by a caller says that it is closed."""
+    async with SignerRegistry() as registry:
+        signer = await registry.open(softhsm.uris[0], Algorithm.ES256)
+    assert registry.health() == {}
+    with pytest.raises(SignerUnavailableError, match="closed"):
+        await signer.sign(b"message")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"module_path": "module.so"},
+        {"sessions": 0},
+        {"sessions": 257},
+        {"max_queue": 0},
+        {"timeout": 0},
+        {"timeout": 301},
+    ],
+)
+def test_options_out_of_range(options):
+    """Options out of range are refused."""
+    with pytest.raises(KeyUriError):
+        Pkcs11Options(**options)
