@@ -233,11 +233,13 @@ class Supervisor:
             self._on_ready(ports)
 
 
-def supervise(settings: Settings, config: Path, *, migrate: bool) -> int:
+def supervise(
+    settings: Settings, config: Path, *, migrate: bool, on_ready: Callable[[Ports], None] = lambda _: None
+) -> int:
     """Serve *settings*, which were read from the file *config*, until told to stop; the exit status.
 
-    *migrate* brings the database to the needed revision before the first worker starts. Raises `StoreError`
-    where that fails.
+    *migrate* brings the database to the needed revision before the first worker starts. *on_ready* hears the
+    ports once, when every worker takes calls. Raises `StoreError` where migrating fails.
     """
     with open_log(settings.log):
         if migrate:
@@ -246,9 +248,7 @@ def supervise(settings: Settings, config: Path, *, migrate: bool) -> int:
             (sys.executable, "-m", "gateway.worker", "--config", str(config)),
             workers=settings.server.workers,
             policy=SupervisorPolicy(drain_timeout=settings.server.drain_timeout),
-            on_ready=lambda ports: logger.info(
-                "Ready: TLS on port %d, mutual TLS on port %d", ports.tls, ports.mtls
-            ),
+            on_ready=on_ready,
         )
         return asyncio.run(supervisor.run())
 

@@ -109,8 +109,8 @@ async def _tell(folder: Path, stage: Stage) -> None:
 
 async def _register(admin: GatewayClient) -> None:
     await admin.create_client(
-        TlsClientAuth(CertificateName.SAN_URI, f"{TRUST_DOMAIN}/orders-backend"),
-        client_id=_CLIENT_ID,
+        _CLIENT_ID,
+        authentication=TlsClientAuth(CertificateName.SAN_URI, f"{TRUST_DOMAIN}/orders-backend"),
         display_name="Demo backend",
         grant_types=[GrantType.CLIENT_CREDENTIALS],
         scopes=["orders:read", "orders:write"],

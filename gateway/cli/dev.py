@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from functools import partial
 from pathlib import Path
 
 from gateway.application import load_roots, open_application
@@ -16,6 +17,7 @@ from gateway.cli.development import (
     DevelopmentKey,
     prepare,
 )
+from gateway.cli.serve import announce
 from gateway.config import Settings, load
 from gateway.pki.certificate_identity import CertificateIdentity, IdentityKind
 from gateway.tokens.client import Client, ClientAuthenticationMethod, GrantType
@@ -46,10 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     settings = load(configuration)
     asyncio.run(_register_sample_client(settings))
-    print(f"Configuration, certificates and keys are in {arguments.dir}/.")
+    print(f"Configuration, certificates and keys are in {arguments.dir}/.", flush=True)
     if arguments.prepare_only:
         return 0
-    return supervise(settings, configuration, migrate=False)
+    return supervise(settings, configuration, migrate=False, on_ready=partial(announce, settings))
 
 
 async def _register_sample_client(settings: Settings) -> None:

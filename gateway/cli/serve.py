@@ -1,9 +1,11 @@
 """``countersign serve --config FILE``: production. It makes nothing up; what is missing stops the start."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
-from gateway.config import load
+from gateway.config import Settings, load
+from gateway.ports import Ports
 from gateway.workers import supervise
 
 
@@ -20,4 +22,13 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop; returns the exit status."""
     settings = load(arguments.config)
-    return supervise(settings, arguments.config, migrate=arguments.migrate)
+    return supervise(
+        settings, arguments.config, migrate=arguments.migrate, on_ready=partial(announce, settings)
+    )
+
+
+def announce(settings: Settings, ports: Ports) -> None:
+    """Print the one line that says where calls are taken; programs wait for it."""
+    tls = settings.server.tls_address.rpartition(":")[0]
+    mtls = settings.server.mtls_address.rpartition(":")[0]
+    print(f"Ready: TLS {tls}:{ports.tls}, mutual TLS {mtls}:{ports.mtls}", flush=True)
