@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import jwt
 from countersign.v1 import introspection_service_pb2, token_service_pb2
@@ -12,6 +13,18 @@ from signers import Algorithm
 
 BATCH = 100
 CLIENT_ID = "bench-client"
+KNOWN = 5 * BATCH
+"""Tokens that are introspected again and again, as those of a resource server's regular callers are."""
+
+FRESH = 12_000
+"""Tokens introspected in turn, so many that the gateway, which remembers 10,000 verified ones per worker, has
+forgotten each of them when it comes again."""
+
+TOKENS = KNOWN + 2 * FRESH
+_KNOWN = slice(KNOWN)
+_FRESH = slice(KNOWN, KNOWN + FRESH)
+_FRESH_BATCHES = slice(KNOWN + FRESH, TOKENS)
+
 AUDIENCE = "https://api.bench.example"
 SCOPES = ("orders:read", "orders:write")
 ISSUER = "https://id.bench.example"
@@ -44,8 +57,10 @@ GATEWAYS = {
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What requests are made from and replies are checked with: tokens of the case's own gateway (compact
-    JWS), and by key id the keys that verify them.
+    """What requests are made from and replies are checked with.
+
+    - `tokens`: `TOKENS` of the case's own gateway, compact JWS; none where no case introspects there.
+    - `keys`: by key id, what verifies them.
     """
 
     tokens: Sequence[str]
@@ -100,15 +115,16 @@ def _batch_mint_requests(facts: Facts) -> Sequence[bytes]:
     return [request.SerializeToString()]
 
 
-def _introspect_requests(facts: Facts) -> Sequence[bytes]:
+def _introspect_requests(facts: Facts, tokens: slice) -> Sequence[bytes]:
     return [
         introspection_service_pb2.IntrospectTokenRequest(token=token).SerializeToString()
-        for token in facts.tokens
+        for token in facts.tokens[tokens]
     ]
 
 
-def _batch_introspect_requests(facts: Facts) -> Sequence[bytes]:
-    batches = [facts.tokens[start : start + BATCH] for start in range(0, len(facts.tokens), BATCH)]
+def _batch_introspect_requests(facts: Facts, tokens: slice) -> Sequence[bytes]:
+    chosen = facts.tokens[tokens]
+    batches = [chosen[start : start + BATCH] for start in range(0, len(chosen), BATCH)]
     return [
         introspection_service_pb2.BatchIntrospectTokensRequest(
             items=[introspection_service_pb2.BatchIntrospectTokensItem(token=token) for token in batch]
@@ -185,7 +201,20 @@ def _batch_mint(name: str, server: str) -> Case:
     return Case(name, title, server, CLIENT, method, BATCH, _batch_mint_requests, _check_batch_mint)
 
 
-_INTROSPECTION = "/countersign.v1.IntrospectionService"
+def _introspect(name: str, kind: str, tokens: slice) -> Case:
+    method = "/countersign.v1.IntrospectionService/IntrospectToken"
+    requests = partial(_introspect_requests, tokens=tokens)
+    return Case(
+        name, f"IntrospectToken, {kind}", FILE_EDDSA, RESOURCE, method, 1, requests, _check_introspect
+    )
+
+
+def _batch_introspect(name: str, kind: str, tokens: slice) -> Case:
+    method = "/countersign.v1.IntrospectionService/BatchIntrospectTokens"
+    requests = partial(_batch_introspect_requests, tokens=tokens)
+    title = f"BatchIntrospectTokens of {BATCH}, {kind}"
+    return Case(name, title, FILE_EDDSA, RESOURCE, method, BATCH, requests, _check_batch_introspect)
+
 
 CASES: Sequence[Case] = (
     Case(
@@ -203,26 +232,10 @@ CASES: Sequence[Case] = (
     _mint("mint_softhsm_eddsa", SOFTHSM_EDDSA),
     _batch_mint("batch_mint_100", FILE_EDDSA),
     _batch_mint("batch_mint_100_softhsm_es256", SOFTHSM_ES256),
-    Case(
-        "introspect",
-        f"IntrospectToken, {FILE_EDDSA}",
-        FILE_EDDSA,
-        RESOURCE,
-        f"{_INTROSPECTION}/IntrospectToken",
-        1,
-        _introspect_requests,
-        _check_introspect,
-    ),
-    Case(
-        "batch_introspect_100",
-        f"BatchIntrospectTokens of {BATCH}, {FILE_EDDSA}",
-        FILE_EDDSA,
-        RESOURCE,
-        f"{_INTROSPECTION}/BatchIntrospectTokens",
-        BATCH,
-        _batch_introspect_requests,
-        _check_batch_introspect,
-    ),
+    _introspect("introspect", "known tokens", _KNOWN),
+    _introspect("introspect_fresh", "fresh tokens", _FRESH),
+    _batch_introspect("batch_introspect_100", "known tokens", _KNOWN),
+    _batch_introspect("batch_introspect_100_fresh", "fresh tokens", _FRESH_BATCHES),
 )
 
 
@@ -241,7 +254,14 @@ RATIOS: Sequence[Ratio] = (
     Ratio("mint_softhsm_es256_vs_empty", "mint_softhsm_es256", "empty", 0.5),
     Ratio("mint_softhsm_eddsa_vs_empty", "mint_softhsm_eddsa", "empty", None),
     Ratio("introspect_vs_empty", "introspect", "empty", 0.5),
+    Ratio("introspect_fresh_vs_empty", "introspect_fresh", "empty", 0.5),
     Ratio("batch_mint_100_vs_mint", "batch_mint_100", "mint_file_eddsa", 4.0),
     Ratio("batch_mint_100_vs_mint_softhsm_es256", "batch_mint_100_softhsm_es256", "mint_softhsm_es256", None),
     Ratio("batch_introspect_100_vs_introspect", "batch_introspect_100", "introspect", None),
+    Ratio(
+        "batch_introspect_100_fresh_vs_introspect_fresh",
+        "batch_introspect_100_fresh",
+        "introspect_fresh",
+        None,
+    ),
 )

@@ -26,9 +26,8 @@ from bench.servers import Readiness, Server, free_port
 from signers import Algorithm
 from softhsm.provision import Provisioned, provision
 
-TOKENS = 5 * cases.BATCH
-"""Tokens minted before the run, for the cases that introspect. More than a handful, so that no cache of the
-last one helps."""
+MINT_BATCH = 1_000
+"""The most items that BatchMintTokens takes."""
 
 READY = Readiness(
     "/grpc.health.v1.Health/Check",
@@ -125,8 +124,8 @@ resources = [{quote(cases.AUDIENCE)}]
 """
 
 
-async def fill(server: Server, identities: Mapping[str, Identity]) -> cases.Facts:
-    """Register the client, fetch the key set and mint the tokens that will be introspected."""
+async def fill(server: Server, identities: Mapping[str, Identity], *, tokens: int) -> cases.Facts:
+    """Register the client, fetch the key set and mint as many *tokens* as will be introspected."""
     async with _client(server.address, identities[ADMIN]) as admin:
         await admin.create_client(
             cases.CLIENT_ID,
@@ -138,15 +137,21 @@ async def fill(server: Server, identities: Mapping[str, Identity]) -> cases.Fact
         )
     async with _client(server.address, identities[CLIENT]) as client:
         jwks = await client.get_jwks()
-        wanted = TokenRequest(scope=cases.SCOPES, resource=(cases.AUDIENCE,))
-        minted = await client.batch_mint_tokens(cases.CLIENT_ID, [wanted] * TOKENS, timeout=30)
+        minted: list[str] = []
+        while len(minted) < tokens:
+            minted += await _mint(client, min(MINT_BATCH, tokens - len(minted)))
+    keys = jwt.PyJWKSet.from_json(jwks.document.decode()).keys
+    return cases.Facts(minted, {key.key_id: key for key in keys if key.key_id is not None})
+
+
+async def _mint(client: GatewayClient, count: int) -> list[str]:
+    wanted = TokenRequest(scope=cases.SCOPES, resource=(cases.AUDIENCE,))
     tokens = []
-    for token in minted:
+    for token in await client.batch_mint_tokens(cases.CLIENT_ID, [wanted] * count, timeout=30):
         if isinstance(token, CountersignError):
             raise token
         tokens.append(token.value)
-    keys = jwt.PyJWKSet.from_json(jwks.document.decode()).keys
-    return cases.Facts(tokens, {key.key_id: key for key in keys if key.key_id is not None})
+    return tokens
 
 
 def _client(address: str, identity: Identity) -> GatewayClient:

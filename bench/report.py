@@ -177,9 +177,9 @@ def _setting_line(machine: Mapping[str, Any], settings: Mapping[str, Any]) -> st
 
 def _case_lines(cases: Mapping[str, Any]) -> list[str]:
     measures = f"{'calls/s':>9}{'tokens/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'CPU us/call':>13}"
-    lines = [f"{'':44}{measures}{'server CPUs':>13}{'load CPUs':>11}"]
+    lines = [f"{'':48}{measures}{'server CPUs':>13}{'load CPUs':>11}"]
     lines += [
-        f"{case['title']:44}{case['calls_per_second']:>9,.0f}{case['tokens_per_second']:>10,.0f}"
+        f"{case['title']:48}{case['calls_per_second']:>9,.0f}{case['tokens_per_second']:>10,.0f}"
         f"{case['p50_ms']:>9.2f}{case['p99_ms']:>9.2f}{case['server_cpu_us_per_call']:>13,.0f}"
         f"{case['server_cpus_busy']:>13.2f}{case['generator_cpus_busy']:>11.2f}"
         for case in cases.values()
@@ -188,9 +188,9 @@ def _case_lines(cases: Mapping[str, Any]) -> list[str]:
 
 
 def _server_lines(servers: Mapping[str, Any]) -> list[str]:
-    lines = [f"{'':44}{'ready s':>9}{'at rest MiB':>13}{'peak MiB':>10}   (largest process)"]
+    lines = [f"{'':48}{'ready s':>9}{'at rest MiB':>13}{'peak MiB':>10}   (largest process)"]
     lines += [
-        f"{name:44}{figures['ready_seconds']:>9.2f}{figures['rest_rss_mib'][0]:>13.0f}"
+        f"{name:48}{figures['ready_seconds']:>9.2f}{figures['rest_rss_mib'][0]:>13.0f}"
         f"{figures['peak_rss_mib'][0]:>10.0f}"
         for name, figures in servers.items()
     ]
@@ -198,9 +198,9 @@ def _server_lines(servers: Mapping[str, Any]) -> list[str]:
 
 
 def _ratio_lines(ratios_found: Mapping[str, float], targets: Mapping[str, float]) -> list[str]:
-    lines = [f"{'ratio of tokens/s':44}{'measured':>9}{'aim':>8}"]
+    lines = [f"{'ratio of tokens/s':48}{'measured':>9}{'aim':>8}"]
     for name, value in ratios_found.items():
         target = targets.get(name)
         aim = "" if target is None else f"{target:>8.2f}  {'reached' if value >= target else 'missed'}"
-        lines.append(f"{name:44}{value:>9.2f}{aim}")
+        lines.append(f"{name:48}{value:>9.2f}{aim}")
     return lines

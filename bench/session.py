@@ -33,7 +33,7 @@ async def measure(plan: Plan) -> dict[str, Any]:
         servers = await _start(plan.cases, site, stack)
         await asyncio.sleep(REST)
         rest = {name: server.rest_bytes() for name, server in servers.items()}
-        facts = {name: await _facts(name, server, identities) for name, server in servers.items()}
+        facts = await _fill(plan.cases, servers, identities)
         generators = await stack.enter_async_context(Generators(plan.load))
         for case in plan.cases:
             await generators.prepare(
@@ -88,10 +88,17 @@ def _empty_server(site: gateways.Site) -> Server:
     return Server(cases.EMPTY_SERVER, f"localhost:{port}", [command] * site.workers, log)
 
 
-async def _facts(name: str, server: Server, identities: Mapping[str, Identity]) -> cases.Facts:
-    if name == cases.EMPTY_SERVER:
-        return cases.NO_FACTS
-    return await gateways.fill(server, identities)
+async def _fill(
+    chosen: Sequence[cases.Case], servers: Mapping[str, Server], identities: Mapping[str, Identity]
+) -> dict[str, cases.Facts]:
+    introspecting = {case.server for case in chosen if case.caller == RESOURCE}
+    facts = {cases.EMPTY_SERVER: cases.NO_FACTS}
+    for name, server in servers.items():
+        if name != cases.EMPTY_SERVER:
+            _progress(f"filling: {name}")
+            tokens = cases.TOKENS if name in introspecting else 0
+            facts[name] = await gateways.fill(server, identities, tokens=tokens)
+    return facts
 
 
 async def _rounds(
