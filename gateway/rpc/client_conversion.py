@@ -9,14 +9,16 @@ from typing import Any, Final
 
 from countersign.v1 import client_service_pb2
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from gateway.errors import Reason, RequestError
 from gateway.jose.errors import JoseError
 from gateway.jose.jwk import JwkSet, public_jwk
 from gateway.pki.certificate_identity import CertificateIdentity, IdentityKind
 from gateway.pki.errors import PkiError
+from gateway.pki.thumbprints import x5t_s256
 from gateway.tokens.client import Client, ClientAuthenticationMethod, GrantType
-from signers import PublicKey
+from signers import KeyUnusableError, PublicKey
 
 _Message = client_service_pb2.Client
 _MAX_KEYS: Final = 10
@@ -141,20 +143,23 @@ def _certificates(message: client_service_pb2.SelfSignedTlsClientAuth) -> JwkSet
         return _jwks(message.jwks, f"client.{field}.jwks")
     if len(message.certificates) > _MAX_KEYS:
         raise _invalid(f"At most {_MAX_KEYS} certificates.", field)
-    return JwkSet.parse(
-        json.dumps({"keys": [_certificate_jwk(der) for der in message.certificates]}).encode()
-    )
+    members = {"keys": [_certificate_jwk(der) for der in message.certificates]}
+    return _jwks(json.dumps(members), f"client.{field}.certificates")
 
 
 def _certificate_jwk(der: bytes) -> dict[str, Any]:
+    field = "self_signed_tls_client_auth.certificates"
     try:
         key = x509.load_der_x509_certificate(der).public_key()
-    except ValueError as error:
-        raise _invalid("It is not a DER certificate.", "self_signed_tls_client_auth.certificates") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _invalid("It is not a DER certificate with a key that is known.", field) from error
     if not isinstance(key, PublicKey):
-        raise _invalid("Its key is of an unknown kind.", "self_signed_tls_client_auth.certificates")
-    thumbprint_kid = str(len(der))
-    return {**public_jwk(key, kid=thumbprint_kid), "x5c": [binascii.b2a_base64(der, newline=False).decode()]}
+        raise _invalid("Its key is of an unknown kind.", field)
+    try:
+        members = public_jwk(key, kid=x5t_s256(der))
+    except KeyUnusableError as error:
+        raise _invalid("Its key is of an unknown kind.", field) from error
+    return {**members, "x5c": [binascii.b2a_base64(der, newline=False).decode()]}
 
 
 def _jwks(text: str, field: str) -> JwkSet:
