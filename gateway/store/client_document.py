@@ -55,6 +55,19 @@ def from_document(client_id: str, revision: int, document: str) -> Client:
         raise unavailable(StoreCause.CORRUPT, error) from error
 
 
+def own_certificates(document: str) -> list[bytes]:
+    """DER of each key's own certificate, the first of its ``x5c``; a fraction of what parsing all costs.
+
+    Raises `AvailabilityError` (``store_corrupt``).
+    """
+    try:
+        jwks = json.loads(document)["jwks"]
+        keys = [] if jwks is None else jwks["keys"]
+        return [b64decode(key["x5c"][0], validate=True) for key in keys if key.get("x5c")]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise unavailable(StoreCause.CORRUPT, error) from error
+
+
 def _client(client_id: str, revision: int, members: dict[str, Any]) -> Client:
     identity, jwks, secret_hash = members["identity"], members["jwks"], members["secret_hash"]
     lifetime = members["access_token_lifetime"]

@@ -1,6 +1,8 @@
 """Registered OAuth clients."""
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -9,7 +11,7 @@ from gateway.clock import Clock
 from gateway.errors import Reason, StateError
 from gateway.idempotency import IdempotencyKey
 from gateway.store import counters, idempotency
-from gateway.store.client_document import from_document, to_document
+from gateway.store.client_document import from_document, own_certificates, to_document
 from gateway.store.database import Database, Row, Transaction, to_microseconds
 from gateway.store.statement import SqlDialect, Statement
 from gateway.store.tables import clients
@@ -148,9 +150,8 @@ class SqlClientRepository:
     async def self_signed_certificates(self) -> tuple[bytes, ...]:
         """DER of every certificate registered for self-signed TLS authentication by an enabled client."""
         rows = await self._database.fetch_all(_SELF_SIGNED)
-        sets = [client.jwks for client in map(self._parse, rows) if client.jwks is not None]
-        # The first of each chain is the client's own; a dict keeps the order and drops repetitions.
-        return tuple(dict.fromkeys(key.x5c[0] for jwks in sets for key in jwks.keys if key.x5c))
+        # Thousands of documents take a while to read; the event loop goes on meanwhile.
+        return await asyncio.to_thread(_certificates, rows)
 
     async def change_number(self) -> int:
         """A number that grows with every change to any client."""
@@ -168,6 +169,11 @@ class SqlClientRepository:
         if len(self._parsed) > self._cache_size:
             self._parsed.popitem(last=False)
         return client
+
+
+def _certificates(rows: Sequence[Row]) -> tuple[bytes, ...]:
+    # A dict keeps the order and drops repetitions.
+    return tuple(dict.fromkeys(each for row in rows for each in own_certificates(row[2])))
 
 
 def _client(row: Row) -> Client:

@@ -9,6 +9,7 @@ While serving, the store raises `gateway.errors.AvailabilityError` with ``STORE_
 `StoreCause` as its cause. SQL, paths and values never reach a message; the driver's error goes to the log.
 """
 
+import errno
 import logging
 import sqlite3
 from datetime import timedelta
@@ -101,10 +102,21 @@ _SQLITE_CAUSES: dict[int, StoreCause] = {
 }
 
 
+_ERRNO_CAUSES: dict[int, StoreCause] = {
+    errno.EACCES: StoreCause.READ_ONLY,
+    errno.EPERM: StoreCause.READ_ONLY,
+    errno.EROFS: StoreCause.READ_ONLY,
+    errno.ENOSPC: StoreCause.FULL,
+    errno.EDQUOT: StoreCause.FULL,
+}
+
+
 def sqlite_cause(error: BaseException) -> StoreCause | None:
     """The cause behind an error of `sqlite3` or of the operating system; None where it is a fault of ours."""
+    if isinstance(error, TimeoutError):
+        return StoreCause.BUSY
     if isinstance(error, OSError):
-        return StoreCause.GONE
+        return _ERRNO_CAUSES.get(error.errno or 0, StoreCause.GONE)
     if not isinstance(error, sqlite3.DatabaseError):
         return None
     code: int | None = getattr(error, "sqlite_errorcode", None)

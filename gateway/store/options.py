@@ -12,10 +12,11 @@ from gateway.store.failures import StoreUrlError
 class StoreOptions:
     """All durations are seconds.
 
-    - `busy_timeout`: how long SQLite waits for another process's write lock, and a PostgreSQL transaction
-      for another's row lock.
+    - `busy_timeout`: how long a SQLite write waits for another process's turn and lock, and a PostgreSQL
+      transaction for another's row lock.
     - `write_timeout`: how long a caller waits for a SQLite write, from the queue to the commit.
     - `write_queue_size`: SQLite writes that may wait; one more is refused with ``OVERLOADED``.
+    - `scan_queue_size`: SQLite reads of many rows that may wait or run; one more is refused likewise.
     - `write_batch_size`: SQLite writes that may share one commit.
     - `pool_min_size`, `pool_max_size`: PostgreSQL connections of this process.
     - `pool_queue_size`: calls that may wait for a PostgreSQL connection.
@@ -31,6 +32,7 @@ class StoreOptions:
     busy_timeout: float = 2.0
     write_timeout: float = 5.0
     write_queue_size: int = 4096
+    scan_queue_size: int = 64
     write_batch_size: int = 256
     pool_min_size: int = 1
     pool_max_size: int = 8

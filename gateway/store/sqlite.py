@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from gateway.store.counters import WRITE_CHECKS, advance
 from gateway.store.database import Row, Transaction, Work
-from gateway.store.failures import StoreCause, from_sqlite, sqlite_cause
+from gateway.store.failures import StoreCause, from_sqlite, overloaded, sqlite_cause
 from gateway.store.options import StoreOptions
 from gateway.store.sqlite_file import SqliteFile
 from gateway.store.sqlite_writer import SqliteWriter
@@ -33,6 +33,7 @@ class SqliteDatabase:
         self._options = options
         self._reader: sqlite3.Connection | None = None
         self._scan_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-reader")
+        self._scans = 0
         self._writer = SqliteWriter(file, options, on_gone=self._forget_reader)
 
     async def fetch_one(self, statement: Statement, **parameters: object) -> Row | None:
@@ -102,8 +103,14 @@ class SqliteDatabase:
             reader.close()
 
     async def _scan(self, compiled: CompiledStatement, values: Sequence[object]) -> Sequence[Row]:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._scan_thread, self._scan_now, compiled, values)
+        if self._scans >= self._options.scan_queue_size:
+            raise overloaded()
+        self._scans += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._scan_thread, self._scan_now, compiled, values)
+        finally:
+            self._scans -= 1
 
     def _scan_now(self, compiled: CompiledStatement, values: Sequence[object]) -> Sequence[Row]:
         try:

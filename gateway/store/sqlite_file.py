@@ -2,8 +2,23 @@
 
 import os
 import sqlite3
+import stat
 from pathlib import Path
 from urllib.parse import quote
+
+from gateway.store.failures import MissingDriverError
+
+OLDEST_SQLITE = (3, 35, 0)
+"""The first version with RETURNING."""
+
+
+def require_sqlite() -> None:
+    """Raise `MissingDriverError` where Python was built with a SQLite that is too old."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        needed = ".".join(map(str, OLDEST_SQLITE))
+        raise MissingDriverError(
+            f"SQLite {needed} or later is needed; this Python has {sqlite3.sqlite_version}."
+        )
 
 
 class SqliteFile:
@@ -38,6 +53,13 @@ class SqliteFile:
             connection.close()
             raise
         return connection
+
+    def is_exposed(self) -> bool:
+        """Whether anybody but the owner may read or write the file; false where it does not exist."""
+        try:
+            return bool(stat.S_IMODE(self.path.stat().st_mode) & 0o077)
+        except FileNotFoundError:
+            return False
 
     def identity(self) -> tuple[int, int]:
         """Device and inode of what is at the path now. Raises `FileNotFoundError`."""

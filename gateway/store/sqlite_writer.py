@@ -18,6 +18,7 @@ from gateway.store.database import Row, Work
 from gateway.store.failures import StoreCause, from_sqlite, overloaded, sqlite_cause, unavailable
 from gateway.store.options import StoreOptions
 from gateway.store.sqlite_file import SqliteFile
+from gateway.store.sqlite_lock import SqliteLock
 from gateway.store.statement import Statement
 
 T = TypeVar("T")
@@ -85,12 +86,14 @@ class SqliteWriter:
 
     def __init__(self, file: SqliteFile, options: StoreOptions, *, on_gone: Callable[[], None]) -> None:
         self._file = file
+        self._lock = SqliteLock(file.path)
         self._options = options
         self._on_gone = on_gone
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._unsettled = 0  # Changed on the event loop only.
         self._closed = False
+        self._ended = False  # Changed on the writer's thread only.
         self._stopped = asyncio.Event()
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
@@ -135,36 +138,44 @@ class SqliteWriter:
     # From here on, the writer's thread.
 
     def _serve(self) -> None:
-        stop = False
-        while not stop:
-            batch, stop = self._take()
+        while not self._ended:
+            batch: list[_Job] = []
+            self._take(batch, wait=True)
             gone = False
             try:
-                self._commit([job for job in batch if not job.abandoned])
+                self._commit(batch)
             except BaseException as error:  # noqa: BLE001  # Whoever waits must hear of it, and the thread lives on.
                 gone = self._fail(batch, error)
             self._tell(self._settle, batch, gone)
         self._disconnect()
         self._tell(self._stopped.set)
 
-    def _take(self) -> tuple[list[_Job], bool]:
-        """Wait for work, then take everything that waits; True where the end was among it."""
-        batch: list[_Job] = []
-        job = self._queue.get()
-        while job is not None:
-            batch.append(job)
-            if len(batch) == self._options.write_batch_size:
-                return batch, False
+    def _take(self, batch: list[_Job], *, wait: bool) -> None:
+        """Add to *batch* everything that waits, as far as it fits; with *wait*, wait for the first."""
+        while not self._ended and len(batch) < self._options.write_batch_size:
             try:
-                job = self._queue.get_nowait()
+                job = self._queue.get(block=wait and not batch)
             except queue.Empty:
-                return batch, False
-        return batch, True
+                return
+            if job is None:
+                self._ended = True
+            else:
+                batch.append(job)
 
     def _commit(self, batch: list[_Job]) -> None:
         if not batch:
             return
         connection = self._connect()
+        self._lock.acquire(timeout=self._options.busy_timeout)
+        try:
+            # Whatever came while this process waited for its turn shares the commit.
+            self._take(batch, wait=False)
+            # The checkpoint that COMMIT may begin ends with it, within the turn.
+            self._commit_in_turn(connection, [job for job in batch if not job.abandoned])
+        finally:
+            self._lock.release()
+
+    def _commit_in_turn(self, connection: sqlite3.Connection, batch: list[_Job]) -> None:
         connection.execute("BEGIN IMMEDIATE")
         try:
             transaction = SqliteTransaction(connection)
@@ -219,6 +230,7 @@ class SqliteWriter:
                 connection.close()
             except sqlite3.Error:
                 logger.warning("Closing the database failed", exc_info=True)
+        self._lock.close()
 
     def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
         try:

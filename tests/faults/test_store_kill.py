@@ -51,7 +51,7 @@ async def counts(url: str) -> dict[str, int]:
 
 
 async def write_and_kill(url: str, name: str) -> set[tuple[str, str]]:
-    """Let a process write until it has acknowledged enough, kill it; returns all that it acknowledged."""
+    """Let a process write until it acknowledged enough, and kill it; returns all that it acknowledged."""
     process = await asyncio.create_subprocess_exec(
         *store_process(url, "write", name), cwd=REPOSITORY, stdout=subprocess.PIPE
     )
@@ -66,7 +66,7 @@ async def write_and_kill(url: str, name: str) -> set[tuple[str, str]]:
 
 
 async def test_what_was_acknowledged_survives_a_kill(url):
-    """Clients with their request ids and counters, and revocations with their numbers, whole or not at all."""
+    """Clients with request ids and counters, and revocations with their numbers: whole or not at all."""
     await upgrade(url)
     acknowledged: set[tuple[str, str]] = set()
     for round_ in range(ROUNDS):

@@ -1,5 +1,6 @@
 """Driver errors become stable causes; what is our own fault does not hide behind them."""
 
+import errno
 import sqlite3
 
 import asyncpg
@@ -40,6 +41,23 @@ def test_sqlite_codes_have_causes(code, cause, caplog):
     assert raised.cause == cause
     assert "secret" not in raised.message
     assert "secret" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (OSError(errno.EROFS, "secret"), "store_read_only"),
+        (PermissionError(errno.EACCES, "secret"), "store_read_only"),
+        (OSError(errno.ENOSPC, "secret"), "store_full"),
+        (FileNotFoundError(errno.ENOENT, "secret"), "store_gone"),
+        (TimeoutError("secret"), "store_busy"),
+    ],
+)
+def test_errors_of_the_file_system_have_causes(error, cause):
+    """The lock's file and the database's own can fail where SQLite is not asked."""
+    raised = from_sqlite(error)
+    assert isinstance(raised, AvailabilityError)
+    assert raised.cause == cause
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from pathlib import Path
 from gateway.store.failures import from_sqlite
 from gateway.store.migrations.revisions import upgrade_script
 from gateway.store.options import StoreOptions
-from gateway.store.sqlite_file import SqliteFile
+from gateway.store.sqlite_file import SqliteFile, require_sqlite
+from gateway.store.sqlite_lock import SqliteLock
 
 _HAS_VERSION = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
 _VERSION = "SELECT version_num FROM alembic_version"
@@ -26,10 +27,13 @@ async def revision(path: Path, options: StoreOptions) -> str | None:
 
 
 def _upgrade(path: Path, options: StoreOptions) -> str | None:
+    require_sqlite()
     try:
         _create(path)
         connection = SqliteFile(path).open(busy_timeout=options.busy_timeout)
+        lock = SqliteLock(path)
         try:
+            lock.acquire(timeout=options.busy_timeout)
             # Persistent in the file: readers never wait for a writer.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("BEGIN IMMEDIATE")
@@ -41,11 +45,13 @@ def _upgrade(path: Path, options: StoreOptions) -> str | None:
         finally:
             # Closing undoes a transaction that was not committed.
             connection.close()
+            lock.close()
     except (sqlite3.Error, OSError) as error:
         raise from_sqlite(error) from error
 
 
 def _read_revision(path: Path, options: StoreOptions) -> str | None:
+    require_sqlite()
     if not path.exists():
         return None
     try:
