@@ -20,7 +20,7 @@ from signers import errors as signer_errors
 
 DOMAIN = "countersign"
 DETAILS_KEY = "grpc-status-details-bin"
-MAX_TEXT = 512
+MAX_TEXT = 256
 """Characters of a message or a metadata value. Status travels in trailers, which peers bound near 8 KiB."""
 MAX_METADATA = 8
 """Entries of ErrorInfo.metadata beside the request id."""
