@@ -1,8 +1,8 @@
-"""The `file:` scheme for the registry (`signers.registry.Backend`)."""
+"""The `file:` scheme for the registry (`signers.backend.Backend`)."""
 
+from signers.backend import BackendSettings
 from signers.base import SignerProvider
 from signers.file import FileProvider
-from signers.registry import BackendSettings
 from signers.uri import parse_file_uri
 
 

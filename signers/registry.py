@@ -4,40 +4,21 @@ import asyncio
 import importlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, cast
+from typing import Self, cast
 
 from cryptography import x509
 
 from signers.algorithms import Algorithm
+from signers.backend import Backend, BackendSettings
 from signers.base import KeyCreator, ProviderHealth, Signer, SignerProvider
 from signers.errors import KeyUriError, SignerUnavailableError
 from signers.pkcs11.options import Pkcs11Options
 from signers.uri import scheme_of
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class BackendSettings:
-    """What the backends are told besides a URI. *base_dir* resolves relative `file:` URIs."""
-
-    base_dir: Path | None = None
-    pkcs11: Pkcs11Options = field(default_factory=Pkcs11Options)
-
-
-class Backend(Protocol):
-    """A module that serves one scheme, imported when the scheme is first used."""
-
-    def provider_name(self, uri: str, settings: BackendSettings) -> str:
-        """Names the provider that *uri* needs; equal for keys that share one. Raises `KeyUriError`."""
-        ...
-
-    async def open_provider(self, uri: str, settings: BackendSettings) -> SignerProvider:
-        """Open that provider. Raises `SignerError`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
-"""The `pkcs11:` scheme for the registry (`signers.registry.Backend`): one provider per token."""
+"""The `pkcs11:` scheme for the registry (`signers.backend.Backend`): one provider per token."""
 
 from pathlib import Path
 
+from signers.backend import BackendSettings
 from signers.base import SignerProvider
 from signers.pkcs11.provider import Pkcs11Provider, module_path
-from signers.registry import BackendSettings
 from signers.uri import parse_pkcs11_uri
 
 

@@ -39,7 +39,11 @@ class State(Enum):
 
 
 class Module:
-    """One loaded module. Every method is thread-safe, and may block as the device does except `enter`."""
+    """One loaded module.
+
+    Every method is thread-safe. `attach` and `detach` may block as the device does; the others do not.
+    `key_management` is held by whoever generates keys.
+    """
 
     def __init__(self, path: str, cryptoki: Cryptoki) -> None:
         self.path = path

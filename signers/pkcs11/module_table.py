@@ -29,6 +29,9 @@ class ModuleTable:
         Raises `KeyUnusableError` where the file is no PKCS#11 module, `SignerUnavailableError` in a fork.
         """
         real = os.path.realpath(path)
+        if real in self._modules:
+            # Asked before the lock is taken, which a fork may have copied in its locked state.
+            self._modules[real].require_same_process()
         with self._lock:
             module = self._modules.get(real)
             if module is None:
@@ -36,7 +39,6 @@ class ModuleTable:
                     module = self._modules[real] = Module(real, self._load(real))
                 except ModuleLoadError as error:
                     raise KeyUnusableError(f"{path} cannot be used as a PKCS#11 module: {error}.") from error
-        module.require_same_process()
         return module
 
 

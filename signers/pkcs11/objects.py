@@ -76,7 +76,9 @@ def _find_private(cryptoki: Cryptoki, session: int, uri: Pkcs11Uri, algorithm: A
             "More than one private key on the token answers to this URI; add id= to name one.",
             key=uri.redacted,
         )
-    if cryptoki.find(session, anything, 1):
+    others = cryptoki.find(session, anything, 1)
+    # One of the right type was made between the two searches; the next call will find it.
+    if others and cryptoki.attribute(session, others[0], ck.CKA_KEY_TYPE) != typed[-1][1]:
         raise KeyUnusableError(
             f"The key exists, but not of type {algorithm.spec.key_type} as {algorithm} needs.",
             key=uri.redacted,

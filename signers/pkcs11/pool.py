@@ -201,6 +201,7 @@ class _Worker(threading.Thread):
                 self._hand_over(done)
                 done = []
             job = self._next(done)
+        self._hand_over(done)
         self._lease.close()
         self._on_loop(self._set_ended)
 

@@ -61,7 +61,7 @@ class SessionLease:
             except CryptokiError as error:
                 if concerns_the_key(error) or error.code == ck.CKR_SESSION_COUNT:
                     raise signer_error(error, key=key) from error
-                logger.warning("%s: %s; trying a new session", key, error)
+                logger.info("%s: %s; trying a new session", key, error)
             self._discard()
             return self._run_again(call, generation, key)
         finally:

@@ -13,6 +13,7 @@ from signers import (
     PinError,
     SignatureInvalidError,
     SignerBusyError,
+    SignerError,
     SignerTimeoutError,
     SignerUnavailableError,
 )
@@ -273,7 +274,8 @@ async def test_replaced_key_under_load(softhsm, faulty):
             while not replaced.is_set():
                 try:
                     await _sign_and_verify(signer)
-                except (KeyNotFoundError, KeyMismatchError) as error:
+                except SignerError as error:
+                    # Missing, replaced, or seen while only one half of the new pair was there.
                     outcomes.append(error)
 
         load = [asyncio.ensure_future(caller()) for _ in range(4)]
@@ -377,3 +379,84 @@ async def test_providers_share_one_module(softhsm, faulty):
     assert faulty.cryptoki.calls["initialize"] == 1
     assert faulty.cryptoki.calls["login"] == 1
     assert faulty.cryptoki.calls["finalize"] == 1
+
+
+async def test_one_absent_token_does_not_keep_another_down(softhsm, faulty):
+    """After recovery the tokens that are there sign, and one that is absent is taken up when it comes."""
+    second = await asyncio.to_thread(provision, softhsm.softhsm2_conf.parent, token="second")
+    async with opened(softhsm.uris[0], faulty) as one, opened(second.uris[0], faulty) as two:
+        signers = [
+            await one.signer(softhsm.uris[0], Algorithm.ES256),
+            await two.signer(second.uris[0], Algorithm.ES256),
+        ]
+        faulty.cryptoki.alter["tokens"] = lambda found: [info for info in found if info.label != "second"]
+        faulty.cryptoki.faults["sign"] = [ck.CKR_TOKEN_NOT_PRESENT] * 2
+        with pytest.raises(SignerUnavailableError):
+            await signers[1].sign(b"message")
+        await eventually(lambda: one.health().available)
+        await _sign_and_verify(signers[0])
+        assert two.health().detail == "the token is absent"
+        with pytest.raises(SignerUnavailableError):
+            await signers[1].sign(b"message")
+        faulty.cryptoki.alter.clear()
+        await eventually(lambda: two.health().available)
+        await _sign_and_verify(signers[1])
+        assert faulty.cryptoki.calls["initialize"] == 2
+
+
+async def test_recoveries_are_spaced(softhsm, faulty):
+    """A fault that recovery does not mend is not answered with one re-initialization after another."""
+    async with opened(softhsm.uris[0], faulty, sessions=1) as provider:
+        signer = await provider.signer(softhsm.uris[0], Algorithm.ES256)
+        for _ in range(5):
+            faulty.cryptoki.faults["sign"] = [ck.CKR_GENERAL_ERROR] * 2
+            with pytest.raises(SignerUnavailableError):
+                await signer.sign(b"message")
+            await eventually(lambda: provider.health().available)
+        assert faulty.cryptoki.calls["initialize"] <= 3
+
+
+async def test_closing_waits_for_signatures_under_way(softhsm, faulty):
+    """What was admitted before closing is signed; what hangs in the device is given up, and closing ends."""
+    async with opened(softhsm.uris[0], faulty, sessions=1) as provider:
+        signer = await provider.signer(softhsm.uris[0], Algorithm.ES256)
+        gate = faulty.cryptoki.gates["sign"] = threading.Event()
+        jobs = [asyncio.ensure_future(signer.sign(b"m")) for _ in range(3)]
+        await eventually(lambda: faulty.cryptoki.calls["sign"] == 1)
+        closing = asyncio.ensure_future(provider.aclose())
+        await asyncio.sleep(0)
+        gate.set()
+        for signature in await asyncio.gather(*jobs):
+            verify(signer.public_key, Algorithm.ES256, b"m", signature)
+        await closing
+        assert faulty.cryptoki.calls["finalize"] == 1
+
+
+async def test_closing_with_a_hung_device(softhsm, faulty):
+    """Closing ends although a call hangs, does not finalize under it, and the module can be opened again."""
+    gate = threading.Event()
+    async with opened(softhsm.uris[0], faulty, sessions=1, timeout=0.2) as provider:
+        signer = await provider.signer(softhsm.uris[0], Algorithm.ES256)
+        faulty.cryptoki.gates["sign"] = gate
+        hanging = asyncio.ensure_future(signer.sign(b"m"))
+        await eventually(lambda: faulty.cryptoki.calls["sign"] == 1)
+    with pytest.raises((SignerTimeoutError, SignerUnavailableError)):
+        await hanging
+    assert faulty.cryptoki.calls["finalize"] == 0
+    del faulty.cryptoki.gates["sign"]
+    async with opened(softhsm.uris[0], faulty) as provider:
+        await (await provider.signer(softhsm.uris[0], Algorithm.ES256)).check()
+        gate.set()
+
+
+async def test_opening_a_hung_device_ends(softhsm, faulty):
+    """Opening is bounded as well; what the device answers later is undone."""
+    faulty.get(str(softhsm.module))
+    gate = faulty.cryptoki.gates["login"] = threading.Event()
+    with pytest.raises(SignerTimeoutError):
+        async with opened(softhsm.uris[0], faulty, timeout=0.2):
+            pass
+    gate.set()
+    await eventually(lambda: faulty.cryptoki.calls["finalize"] == 1)
+    async with opened(softhsm.uris[0], faulty) as provider:
+        await (await provider.signer(softhsm.uris[0], Algorithm.ES256)).check()
