@@ -4,7 +4,7 @@ import pytest
 
 from bench.cases import CASES
 from bench.generators import Load, Window
-from bench.report import Measurement, Plan, ServerFigures, document, ratios, table
+from bench.report import Measurement, Plan, ServerFigures, cpu_ratios, document, ratios, table
 
 EMPTY, MINT, BATCH = (
     next(case for case in CASES if case.name == name)
@@ -23,6 +23,12 @@ def test_a_ratio_is_the_median_of_the_ratios_of_each_round():
         "mint_file_eddsa": [measurement(600), measurement(60), measurement(700)],
     }
     assert ratios([EMPTY, MINT], measured) == {"mint_file_eddsa_vs_empty": 0.6}
+
+
+def test_a_cpu_ratio_compares_calls_for_the_same_cpu_time():
+    """A case that takes twice the CPU time for each call has half the ratio, however fast either came."""
+    measured = {"empty": [measurement(1_000, cpu=0.5)], "mint_file_eddsa": [measurement(900, cpu=0.9)]}
+    assert cpu_ratios([EMPTY, MINT], measured) == {"mint_file_eddsa_vs_empty": 0.5}
 
 
 def test_a_batch_counts_its_tokens():
