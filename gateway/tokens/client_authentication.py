@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
-from gateway.clock import Clock, to_datetime
+from gateway.clock import Clock
 from gateway.errors import AuthenticationError, Reason
 from gateway.pki.errors import PkiError
 from gateway.principal import Call
@@ -124,10 +124,10 @@ class ClientAuthenticator:
         registered = client.jwks.keys if client.jwks is not None else ()
         if not any(key.x5c and hmac.compare_digest(key.x5c[0], certificate.der) for key in registered):
             raise refused("certificate_not_registered")
-        now = to_datetime(self._clock())
-        leaf = certificate.certificate
-        if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
-            raise refused("certificate_expired")
+        try:
+            certificate.require_valid_at(self._clock())
+        except PkiError as error:
+            raise refused(f"certificate_{error.code}") from error
 
 
 def _match_secret(client: Client, credential: ClientSecret) -> None:

@@ -30,9 +30,11 @@ from gateway.rpc.server import GrpcServer
 from gateway.server import open_server
 from gateway.store import upgrade
 from gateway.telemetry.access_log import AccessRecord
+from gateway.tokens.client import Client
 from signers import Algorithm
 from signers.key_files import generate_private_key, write_private_key
 from softhsm.provision import provision
+from tests.support import stores
 from tests.support.pki import Authority, Issued
 
 ISSUER = "https://id.example.org"
@@ -44,6 +46,7 @@ CALLERS: Sequence[Mapping[str, Any]] = (
     {"san_uri": API, "roles": ["resource-server"], "resources": [RESOURCE]},
 )
 _ONCE = RetryPolicy(max_attempts=1)
+_SQLITE = "sqlite:///"
 
 
 class RememberingLog:
@@ -89,7 +92,7 @@ class RunningGateway:
     @property
     def database_file(self) -> Path:
         """The SQLite file."""
-        return Path(store_url(self.prepared.settings).removeprefix("sqlite:///"))
+        return Path(store_url(self.prepared.settings).removeprefix(_SQLITE))
 
     def client(self, identity: Issued | None = None, **options: Any) -> GatewayClient:
         """A client that calls once, as *identity* on the mutual-TLS port, or as nobody on the TLS port."""
@@ -159,7 +162,7 @@ async def prepare(
     file = folder / "countersign.toml"
     file.write_text("".join(_toml(document)))
     settings = load(file)
-    await upgrade(store_url(settings), options=store_options(settings))
+    await _migrate(settings)
     return Prepared(folder, root, settings, variables)
 
 
@@ -197,6 +200,25 @@ class OpenedApplication:
         """The authority of client certificates."""
         return self.prepared.root
 
+    async def register(self, client_id: str, **changes: Any) -> Client:
+        """Store a client without the checks of registration; the default is that of `stores.client`."""
+        stored, _ = await self.application.store.clients.create(stores.client(client_id, **changes), None)
+        return stored
+
+
+class SteppedClock:
+    """A clock that stands still at the real time of its making until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = float(int(time.time()))
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Move it."""
+        self.now += seconds
+
 
 @asynccontextmanager
 async def opened_application(
@@ -207,6 +229,26 @@ async def opened_application(
     roots = load_roots(prepared.settings)
     async with _environment(prepared), open_application(prepared.settings, roots, clock=clock) as application:
         yield OpenedApplication(application, prepared, roots)
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    """The clock of `app`."""
+    return SteppedClock()
+
+
+@pytest.fixture
+async def app(tmp_path: Path, clock: SteppedClock) -> AsyncIterator[OpenedApplication]:
+    """The use cases over a SQLite database and an ES256 key of the test's own."""
+    async with opened_application(tmp_path, clock=clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[RunningGateway]:
+    """A gateway of the test's own."""
+    async with running_gateway(tmp_path) as running:
+        yield running
 
 
 def call_of(
@@ -222,6 +264,27 @@ def call_of(
         principal = Principal("caller", frozenset(roles), frozenset(resources), client_id)
     presented = None if certificate is None else ClientCertificate.from_pem(certificate.chain_pem)
     return Call(principal, presented, "request-1")
+
+
+_migrated: list[bytes] = []
+"""A migrated SQLite file: migrating takes longer than most tests."""
+
+
+async def _migrate(settings: Settings) -> None:
+    url = store_url(settings)
+    if _migrated and await asyncio.to_thread(_copy_migrated, url):
+        return
+    await upgrade(url, options=store_options(settings))
+    if url.startswith(_SQLITE) and not _migrated:
+        _migrated.append(await asyncio.to_thread(Path(url.removeprefix(_SQLITE)).read_bytes))
+
+
+def _copy_migrated(url: str) -> bool:
+    file = Path(url.removeprefix(_SQLITE))
+    if not url.startswith(_SQLITE) or file.exists():
+        return False
+    file.write_bytes(_migrated[0])
+    return True
 
 
 @asynccontextmanager
