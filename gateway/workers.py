@@ -214,6 +214,8 @@ class Supervisor:
         finally:
             killer.cancel()
             del self._running[slot]
+        if self._stop.is_set() and worker.ready_since is None and code == -signal.SIGTERM:
+            code = 0  # It was still starting and had nothing to drain.
         if code != 0 or not self._stop.is_set():
             logger.error("A worker ended", extra={"worker": slot, "pid": worker.pid, "exit_code": code})
             self._failed = self._failed or self._stop.is_set()

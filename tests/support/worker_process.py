@@ -1,0 +1,59 @@
+"""A worker without a server: ``python -m tests.support.worker_process MODE FOLDER``, and the two pipes.
+
+Its link to the supervisor is the real one. It notes its process id in ``FOLDER/started``, and misbehaves as
+MODE says: ``sound``, ``crash-once``, ``never``, ``hang-once``, ``mute``, ``stubborn`` or ``hup``.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from gateway.ports import Ports
+from gateway.worker_link import SupervisorLink
+
+
+async def serve(arguments: argparse.Namespace, *, first: bool) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    if arguments.mode == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    else:
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, (arguments.folder / "hup").touch)
+    link = SupervisorLink(
+        status_fd=arguments.status_fd, lifeline_fd=arguments.lifeline_fd, stop=stop, drain_timeout=0.1
+    )
+    if arguments.mode == "mute":
+        await asyncio.sleep(3600)
+    beat = asyncio.create_task(link.beat())
+    link.ready(Ports(tls=1, mtls=2))
+    if arguments.mode == "hang-once" and first:
+        time.sleep(3600)  # noqa: ASYNC251 - a loop that is blocked is what this is for
+    if arguments.mode == "crash-once" and first:
+        os._exit(3)
+    await stop.wait()
+    beat.cancel()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("mode")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--status-fd", type=int, required=True)
+    parser.add_argument("--lifeline-fd", type=int, required=True)
+    arguments = parser.parse_args()
+    started = arguments.folder / "started"
+    first = not started.exists()
+    with started.open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    if arguments.mode == "never":
+        sys.exit(1)
+    asyncio.run(serve(arguments, first=first))
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
