@@ -14,7 +14,7 @@ import logging
 import sqlite3
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NoReturn
 
 from gateway.errors import AvailabilityError, Reason, RequestError
 
@@ -125,6 +125,13 @@ def sqlite_cause(error: BaseException) -> StoreCause | None:
     if code == sqlite3.SQLITE_READONLY_DBMOVED:
         return StoreCause.GONE
     return _SQLITE_CAUSES.get(code & 0xFF)
+
+
+def raise_instead(raised: BaseException, error: BaseException) -> NoReturn:
+    """Raise *raised* because of *error*; an error that stands for itself is not its own cause."""
+    if raised is error:
+        raise error
+    raise raised from error
 
 
 def from_sqlite(error: BaseException) -> BaseException:

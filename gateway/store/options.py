@@ -18,7 +18,7 @@ class StoreOptions:
     - `write_queue_size`: SQLite writes that may wait; one more is refused with ``OVERLOADED``.
     - `scan_queue_size`: SQLite reads of many rows that may wait or run; one more is refused likewise.
     - `write_batch_size`: SQLite writes that may share one commit.
-    - `pool_min_size`, `pool_max_size`: PostgreSQL connections of this process.
+    - `pool_max_size`: PostgreSQL connections of this process.
     - `pool_queue_size`: calls that may wait for a PostgreSQL connection.
     - `connect_timeout`, `command_timeout`: PostgreSQL, per connection attempt and per statement; the second
       also bounds the wait for a free connection.
@@ -34,7 +34,6 @@ class StoreOptions:
     write_queue_size: int = 4096
     scan_queue_size: int = 64
     write_batch_size: int = 256
-    pool_min_size: int = 1
     pool_max_size: int = 8
     pool_queue_size: int = 4096
     connect_timeout: float = 5.0

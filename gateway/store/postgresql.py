@@ -5,13 +5,14 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from gateway.store.counters import WRITE_CHECKS, advance
 from gateway.store.database import Row, Transaction, Work
-from gateway.store.failures import from_postgresql, overloaded
+from gateway.store.failures import from_postgresql, raise_instead
 from gateway.store.options import StoreOptions
-from gateway.store.postgresql_driver import connect_arguments, import_asyncpg, opening
+from gateway.store.postgresql_driver import connect, import_asyncpg
+from gateway.store.postgresql_pool import ConnectionPool
 from gateway.store.statement import Statement
 
 T = TypeVar("T")
@@ -53,11 +54,10 @@ class PostgresqlDatabase:
     of `gateway.store.counters`. Cancelling a caller rolls its transaction back, unless COMMIT was on its way.
     """
 
-    def __init__(self, pool: Any, options: StoreOptions) -> None:
+    def __init__(self, pool: ConnectionPool, options: StoreOptions) -> None:
         self._asyncpg = import_asyncpg()
         self._pool = pool
-        self._options = options
-        self._users = 0
+        self._prepared = options.prepared_statements
         self._lost = (
             ConnectionError,
             self._asyncpg.PostgresConnectionError,
@@ -84,92 +84,83 @@ class PostgresqlDatabase:
 
     async def write(self, statement: Statement, **parameters: object) -> Row | None:
         """See `Database.write`."""
-        if not self._options.prepared_statements:
-            return await self.transaction(lambda transaction: transaction.fetch_one(statement, **parameters))
 
-        async def work(connection: Any) -> Row | None:
-            return await PostgresqlTransaction(connection).fetch_one(statement, **parameters)
+        async def work(transaction: Transaction) -> Row | None:
+            return await transaction.fetch_one(statement, **parameters)
 
-        return await self._retrying(lambda: self._connected(work))
+        return await self._retrying(self._alone if self._prepared else self._commit, work)
 
     async def transaction(self, work: Work[T]) -> T:
         """See `Database.transaction`. Runs again after a deadlock or a serialization failure."""
-        return await self._retrying(
-            lambda: self._connected(lambda connection: self._commit(connection, work))
-        )
+        return await self._retrying(self._commit, work)
 
     async def check_writable(self) -> None:
         """See `Database.check_writable`."""
         await self.transaction(_check)
 
     async def aclose(self) -> None:
-        """See `Database.aclose`. Connections that do not end within the command timeout are cut."""
-        try:
-            async with asyncio.timeout(self._options.command_timeout):
-                await self._pool.close()
-        except (TimeoutError, OSError, self._asyncpg.InterfaceError, self._asyncpg.PostgresError):
-            logger.warning("The database connections did not close in time", exc_info=True)
-            self._pool.terminate()
+        """See `Database.aclose`."""
+        await self._pool.aclose()
 
     async def _read(self, read: Work[T]) -> T:
-        if not self._options.prepared_statements:
-            # Behind a pooler only a transaction keeps the two steps of a query on one server connection.
-            return await self.transaction(read)
-
-        async def run(connection: Any) -> T:
-            return await read(PostgresqlTransaction(connection))
-
-        async def attempt() -> T:
-            try:
-                return await self._connected(run)
-            except self._lost:
-                # The server went away under this connection and may be back; a read can be asked again.
-                return await self._connected(run)
-
-        return await self._retrying(attempt)
-
-    async def _retrying(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Await *attempt* again after a conflict in which the server undid it, a bounded number of times."""
-        again = (self._asyncpg.SerializationError, self._asyncpg.DeadlockDetectedError)
-        for left in range(_ATTEMPTS - 1, -1, -1):
-            try:
-                return await attempt()
-            except again as error:
-                if not left:
-                    raise from_postgresql(error, self._asyncpg) from error
-                # Spread the contenders, so that they do not meet again.
-                await asyncio.sleep(random.uniform(0, 0.02 * (_ATTEMPTS - left)))  # noqa: S311  # Not a secret.
-            except self._asyncpg.ReadOnlySQLTransactionError as error:
-                # The server was demoted; whoever is the primary now is found by connecting anew.
-                await self._pool.expire_connections()
-                raise from_postgresql(error, self._asyncpg) from error
-            except Exception as error:
-                raised = from_postgresql(error, self._asyncpg)
-                if raised is error:
-                    raise
-                raise raised from error
-        raise AssertionError("unreachable")
-
-    async def _connected(self, work: Callable[[Any], Awaitable[T]]) -> T:
-        """Run *work* with a connection of the pool. Raises what asyncpg raises, and OVERLOADED."""
-        if self._users >= self._options.pool_max_size + self._options.pool_queue_size:
-            raise overloaded()
-        self._users += 1
+        # Behind a pooler only a transaction keeps the two steps of a query on one server connection.
+        how = self._alone if self._prepared else self._commit
         try:
-            async with self._pool.acquire(timeout=self._options.command_timeout) as connection:
-                try:
-                    return await work(connection)
-                except self._lost:
-                    # What happened to this one happened to the idle ones: all are opened anew when used.
-                    connection.terminate()
-                    await self._pool.expire_connections()
-                    raise
+            return await self._connected(how, read)
+        except self._lost:
+            # The server went away under this connection and may be back; a read can be asked again.
+            return await self._retrying(how, read)
+        except Exception as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> NoReturn:
+        if isinstance(error, self._asyncpg.ReadOnlySQLTransactionError):
+            # The server was demoted; whoever is the primary now is found by connecting anew.
+            self._pool.distrust()
+        raise_instead(from_postgresql(error, self._asyncpg), error)
+
+    async def _retrying(self, how: Callable[[Any, Work[T]], Awaitable[T]], work: Work[T]) -> T:
+        """Do *work* again after a conflict in which the server undid it, a bounded number of times."""
+        conflicts = (self._asyncpg.SerializationError, self._asyncpg.DeadlockDetectedError)
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return await self._connected(how, work)
+            except conflicts:
+                # Spread the contenders, so that they do not meet again.
+                await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311  # Not a secret.
+            except Exception as error:
+                self._fail(error)
+        try:
+            return await self._connected(how, work)
+        except Exception as error:
+            self._fail(error)
+
+    async def _connected(self, how: Callable[[Any, Work[T]], Awaitable[T]], work: Work[T]) -> T:
+        """Do *work* on a connection of the pool. Raises what asyncpg raises, and OVERLOADED."""
+        connection = await self._pool.acquire()
+        try:
+            return await how(connection, work)
+        except self._lost:
+            # What happened to this connection happened to the idle ones.
+            connection.terminate()
+            self._pool.distrust()
+            raise
         finally:
-            self._users -= 1
+            self._pool.release(connection)
+
+    async def _alone(self, connection: Any, work: Work[T]) -> T:
+        """Do *work*, one statement, which is a transaction by itself."""
+        try:
+            return await work(PostgresqlTransaction(connection))
+        except (asyncio.CancelledError, TimeoutError):
+            # The server may still be at it; the next user must not wait for that.
+            connection.terminate()
+            raise
 
     async def _commit(self, connection: Any, work: Work[T]) -> T:
-        await connection.execute(self._begin)
+        """Do *work* between BEGIN and COMMIT."""
         try:
+            await connection.execute(self._begin)
             result = await work(PostgresqlTransaction(connection))
         except BaseException:
             await self._rollback(connection)
@@ -202,26 +193,15 @@ async def _check(transaction: Transaction) -> None:
     await advance(transaction, WRITE_CHECKS)
 
 
-async def _keep_session(_: Any) -> None:
-    """Spare the round trip in which asyncpg resets a released session; nothing here changes a session."""
-
-
 @asynccontextmanager
 async def open_postgresql(dsn: str, options: StoreOptions) -> AsyncIterator[PostgresqlDatabase]:
     """The database at *dsn*, migrated. Raises `MissingDriverError`, `StoreUrlError`, `AvailabilityError`."""
     asyncpg = import_asyncpg()
+    pool = ConnectionPool(lambda: connect(dsn, options), options)
     try:
-        pool = await opening(
-            asyncpg.create_pool(
-                dsn,
-                min_size=options.pool_min_size,
-                max_size=options.pool_max_size,
-                reset=_keep_session,
-                **connect_arguments(options),
-            )
-        )
+        pool.release(await pool.acquire())
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-        raise from_postgresql(error, asyncpg) from error
+        raise_instead(from_postgresql(error, asyncpg), error)
     database = PostgresqlDatabase(pool, options)
     try:
         yield database

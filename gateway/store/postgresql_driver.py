@@ -18,24 +18,15 @@ def import_asyncpg() -> Any:
     return asyncpg
 
 
-def connect_arguments(options: StoreOptions) -> dict[str, Any]:
-    """What every connection is opened with."""
-    return {
-        "timeout": options.connect_timeout,
-        "command_timeout": options.command_timeout,
-        "statement_cache_size": 256 if options.prepared_statements else 0,
-    }
-
-
 async def connect(dsn: str, options: StoreOptions) -> Any:
-    """One connection of its own, for migrating. Raises what asyncpg raises."""
-    return await opening(import_asyncpg().connect(dsn, **connect_arguments(options)))
-
-
-async def opening(attempt: Any) -> Any:
-    """Await a connection attempt; a URL that is wrong in itself is a `StoreUrlError`, without the URL."""
+    """A connection. Raises what asyncpg raises, and `StoreUrlError`, without the URL, for a wrong one."""
     try:
-        return await attempt
+        return await import_asyncpg().connect(
+            dsn,
+            timeout=options.connect_timeout,
+            command_timeout=options.command_timeout,
+            statement_cache_size=256 if options.prepared_statements else 0,
+        )
     except ssl.SSLError:
         raise
     except ValueError as error:

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from gateway.store.counters import WRITE_CHECKS, advance
 from gateway.store.database import Row, Transaction, Work
-from gateway.store.failures import StoreCause, from_sqlite, overloaded, sqlite_cause
+from gateway.store.failures import StoreCause, from_sqlite, overloaded, raise_instead, sqlite_cause
 from gateway.store.options import StoreOptions
 from gateway.store.sqlite_file import SqliteFile
 from gateway.store.sqlite_writer import SqliteWriter
@@ -44,7 +44,7 @@ class SqliteDatabase:
             row: Row | None = self._connected().execute(compiled.text, values).fetchone()
         except (sqlite3.Error, OSError, UnicodeEncodeError, OverflowError) as error:
             if sqlite_cause(error) is not StoreCause.BUSY:
-                raise self._failed(error) from error
+                self._fail(error)
         else:
             return row
         rows = await self._scan(compiled, values)
@@ -60,7 +60,7 @@ class SqliteDatabase:
             return self._connected().execute(compiled.text, values).fetchall()
         except (sqlite3.Error, OSError, UnicodeEncodeError, OverflowError) as error:
             if sqlite_cause(error) is not StoreCause.BUSY:
-                raise self._failed(error) from error
+                self._fail(error)
         return await self._scan(compiled, values)
 
     async def write(self, statement: Statement, **parameters: object) -> Row | None:
@@ -91,10 +91,10 @@ class SqliteDatabase:
             self._reader = self._file.open(busy_timeout=0, query_only=True)
         return self._reader
 
-    def _failed(self, error: BaseException) -> BaseException:
+    def _fail(self, error: BaseException) -> NoReturn:
         if sqlite_cause(error) in {StoreCause.GONE, StoreCause.CORRUPT}:
             self._forget_reader()
-        return from_sqlite(error)
+        raise_instead(from_sqlite(error), error)
 
     def _forget_reader(self) -> None:
         """The next read opens whatever is at the path by then."""
@@ -120,7 +120,7 @@ class SqliteDatabase:
             finally:
                 connection.close()
         except (sqlite3.Error, OSError, UnicodeEncodeError, OverflowError) as error:
-            raise from_sqlite(error) from error
+            raise_instead(from_sqlite(error), error)
 
 
 async def _check(transaction: Transaction) -> None:

@@ -268,10 +268,12 @@ class TestPostgresql:
 
     async def shows(self, store: Store, value: str) -> None:
         """Wait until the store's sessions have taken up the setting."""
+        connection = await store.database._pool.acquire()
         async with asyncio.timeout(5):
             # The server tells nobody when it has reloaded.
-            while await store.database._pool.fetchval("SHOW default_transaction_read_only") != value:  # noqa: ASYNC110  # See above.
+            while await connection.fetchval("SHOW default_transaction_read_only") != value:  # noqa: ASYNC110  # See above.
                 await asyncio.sleep(0.01)
+        store.database._pool.release(connection)
 
     async def test_a_lock_that_is_not_released_is_told(self, server, store):
         """A frozen replica inside a transaction delays others for the lock timeout, no longer."""

@@ -127,8 +127,9 @@ async def test_a_pooler_without_prepared_statements_is_served(url):
         assert not await store.replay.use_once("k", "v", expire_time=NOW)
         await store.revocations.revoke(Revocation("t1", None, NOW, NOW))
         assert await store.revocations.revoked_among(["t1", "t2"]) == {"t1"}
-        prepared = await store.database._pool.fetchval("SELECT count(*) FROM pg_prepared_statements")
-        assert prepared == 0
+        connection = await store.database._pool.acquire()
+        assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements") == 0
+        store.database._pool.release(connection)
 
 
 async def test_a_missing_driver_names_the_extra(url, monkeypatch):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.store.failures import from_postgresql
+from gateway.store.failures import from_postgresql, raise_instead
 from gateway.store.migrations.revisions import upgrade_script
 from gateway.store.options import StoreOptions
 from gateway.store.postgresql_driver import connect, import_asyncpg
@@ -31,7 +31,7 @@ async def upgrade(dsn: str, options: StoreOptions) -> str | None:
         finally:
             await connection.close(timeout=options.command_timeout)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-        raise from_postgresql(error, asyncpg) from error
+        raise_instead(from_postgresql(error, asyncpg), error)
 
 
 async def revision(dsn: str, options: StoreOptions) -> str | None:
@@ -44,7 +44,7 @@ async def revision(dsn: str, options: StoreOptions) -> str | None:
         finally:
             await connection.close(timeout=options.command_timeout)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-        raise from_postgresql(error, asyncpg) from error
+        raise_instead(from_postgresql(error, asyncpg), error)
 
 
 async def _revision(connection: Any) -> str | None:

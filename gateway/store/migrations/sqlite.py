@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.store.failures import from_sqlite
+from gateway.store.failures import from_sqlite, raise_instead
 from gateway.store.migrations.revisions import upgrade_script
 from gateway.store.options import StoreOptions
 from gateway.store.sqlite_file import SqliteFile, require_sqlite
@@ -47,7 +47,7 @@ def _upgrade(path: Path, options: StoreOptions) -> str | None:
             connection.close()
             lock.close()
     except (sqlite3.Error, OSError) as error:
-        raise from_sqlite(error) from error
+        raise_instead(from_sqlite(error), error)
 
 
 def _read_revision(path: Path, options: StoreOptions) -> str | None:
@@ -61,7 +61,7 @@ def _read_revision(path: Path, options: StoreOptions) -> str | None:
         finally:
             connection.close()
     except (sqlite3.Error, OSError) as error:
-        raise from_sqlite(error) from error
+        raise_instead(from_sqlite(error), error)
 
 
 def _revision(connection: sqlite3.Connection) -> str | None:
