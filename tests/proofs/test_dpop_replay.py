@@ -2,12 +2,14 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
 from gateway.proofs.dpop import DpopPolicy, DpopVerifier
 from gateway.proofs.dpop_errors import DpopError, DpopFault
-from gateway.proofs.nonces import NonceError, NonceFault
+from gateway.proofs.dpop_proof import access_token_hash
+from gateway.proofs.nonces import NonceError, NonceFault, ServerNonces
 from gateway.proofs.single_use_nonces import SingleUseNonces
 from gateway.proofs.target_uri import Origins
 from gateway.store import open_store
@@ -115,3 +117,34 @@ async def test_a_forged_nonce_never_reaches_the_database():
     with pytest.raises(NonceError) as caught:
         await nonces.use(nonce, subject="alice")
     assert (caught.value.fault, replay.used) == (NonceFault.EXPIRED, [])
+
+
+async def test_a_proof_for_an_access_token_is_accepted_once_too():
+    """The resource server's door records its proofs like the token endpoint's."""
+    verifier = verifiers([MemoryReplays()])[0]
+    prover = Prover.es256()
+    proof = prover.proof(ath=access_token_hash("token"))
+    request = {"method": "POST", "targets": TARGETS, "access_token": "token", "jkt": prover.jkt}
+    await verifier.verify_with_access_token(proof, **request)
+    with pytest.raises(DpopError) as caught:
+        await verifier.verify_with_access_token(proof, **request)
+    assert caught.value.fault is DpopFault.REPLAYED
+
+
+async def test_one_key_makes_as_many_proofs_as_it_likes():
+    """Another jti is another proof."""
+    verifier = verifiers([MemoryReplays()])[0]
+    prover = Prover.es256()
+    for _ in range(3):
+        await verifier.verify(prover.proof(), method="POST", targets=TARGETS)
+
+
+async def test_a_proof_with_a_nonce_is_remembered_no_longer_than_its_nonce_lives():
+    """Once the nonce is stale the proof is refused for that, so that the row may go."""
+    replay = MemoryReplays()
+    nonces = ServerNonces([bytes(32)], space="as", clock=lambda: NOW)
+    policy = replace(POLICY, window=3600)
+    verifier = DpopVerifier(policy=policy, replay=replay, clock=lambda: NOW, nonces=nonces)
+    nonce = nonces.issue()
+    await verifier.verify(Prover.es256().proof(nonce=nonce), method="POST", targets=TARGETS)
+    assert replay.used[0][2] == nonces.check(nonce) + POLICY.skew < NOW + 3600
