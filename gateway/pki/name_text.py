@@ -58,8 +58,9 @@ def require_visible_text(value: str) -> None:
     Raises `RequestError` with `CONTROL_CHARACTER`, `BIDIRECTIONAL_CHARACTER`, `INVISIBLE_CHARACTER`,
     `PROHIBITED_CHARACTER` or `LOOK_ALIKE`.
     """
-    for character in value:
-        _require_character(character)
+    if not (value.isascii() and value.isprintable()):
+        for character in value:
+            _require_character(character)
 
 
 def _require_character(character: str) -> None:

@@ -16,7 +16,7 @@ MAX_REQUEST = 4096  # octets of DER
 MAX_NONCE = 128  # octets; RFC 9654 §2.1.
 _MAX_SERIAL_BITS = 160
 
-HASHES: tuple[type[hashes.HashAlgorithm], ...] = (hashes.SHA1, hashes.SHA256, hashes.SHA384, hashes.SHA512)
+HASHES = (hashes.SHA1, hashes.SHA256, hashes.SHA384, hashes.SHA512)
 """The hashes by which a request may name an issuer; SHA-1 is what RFC 5019 and most clients use."""
 
 

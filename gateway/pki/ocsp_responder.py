@@ -1,5 +1,6 @@
 """An OCSP responder by delegation (RFC 6960 §4.2.2.2): a certificate and key of its own, from the CA."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -138,10 +139,11 @@ def _require_responder_usage(certificate: x509.Certificate) -> None:
 
 def _issuers(ca: IssuingCa) -> frozenset[tuple[str, bytes, bytes]]:
     """The CA as a request may name it: its subject and its key, by each of the hashes."""
+    name = ca.certificate.subject.public_bytes()
     found = set()
-    for algorithm in HASHES:
-        # The library computes the hashes as for a request; which certificate it is about does not matter.
-        builder = ocsp.OCSPRequestBuilder().add_certificate(ca.certificate, ca.certificate, algorithm())
-        request = builder.build()
-        found.add((algorithm.name, request.issuer_name_hash, request.issuer_key_hash))
+    for algorithm in (kind() for kind in HASHES):
+        # The library hashes the issuer's key as a request names it; the certificate asked about is any.
+        builder = ocsp.OCSPRequestBuilder().add_certificate(ca.certificate, ca.certificate, algorithm)
+        name_hash = hashlib.new(algorithm.name, name).digest()
+        found.add((algorithm.name, name_hash, builder.build().issuer_key_hash))
     return frozenset(found)
