@@ -6,6 +6,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.clock import Clock, system_clock
 from gateway.store.clients import SqlClientRepository
@@ -25,6 +26,7 @@ from gateway.store.purge import Purge
 from gateway.store.replays import SqlReplayRepository
 from gateway.store.revocations import SqlRevocationRepository
 from gateway.store.sqlite import open_sqlite
+from gateway.store.sqlite_file import SqliteFile
 
 __all__ = [
     "MissingDriverError",
@@ -35,6 +37,7 @@ __all__ = [
     "StoreOptions",
     "StoreUrlError",
     "check_revision",
+    "exposed_file",
     "open_store",
     "parse_url",
     "upgrade",
@@ -55,6 +58,17 @@ class Store:
     async def check_writable(self) -> None:
         """For readiness: write and commit something. Raises `AvailabilityError` with a `StoreCause`."""
         await self.database.check_writable()
+
+
+def exposed_file(url: str) -> Path | None:
+    """The SQLite file that *url* names where others than its owner may open it, else None; for a warning.
+
+    Raises `StoreUrlError`.
+    """
+    target = parse_url(url)
+    if isinstance(target, SqliteUrl) and SqliteFile(target.path).is_exposed():
+        return target.path
+    return None
 
 
 @asynccontextmanager

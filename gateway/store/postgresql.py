@@ -110,7 +110,7 @@ class PostgresqlDatabase:
         except self._lost:
             # The server went away under this connection and may be back; a read can be asked again.
             return await self._retrying(how, read)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # Raised again, by its reason.
             self._fail(error)
 
     def _fail(self, error: Exception) -> NoReturn:
@@ -128,11 +128,11 @@ class PostgresqlDatabase:
             except conflicts:
                 # Spread the contenders, so that they do not meet again.
                 await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311  # Not a secret.
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  # Raised again, by its reason.
                 self._fail(error)
         try:
             return await self._connected(how, work)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # Raised again, by its reason.
             self._fail(error)
 
     async def _connected(self, how: Callable[[Any, Work[T]], Awaitable[T]], work: Work[T]) -> T:

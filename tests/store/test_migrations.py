@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -101,6 +102,18 @@ def test_the_head_is_the_last_revision():
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD_REVISION]
+
+
+def test_a_developers_alembic_runs_on_a_connection(tmp_path):
+    """The environment's other mode, which ``alembic revision --autogenerate`` uses, makes the same tables."""
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/state.db")
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
 
 
 async def test_the_migrations_make_the_tables_of_the_model(tmp_path):
