@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from cryptography import x509
 
@@ -100,12 +101,29 @@ def open_signers(settings: Settings) -> SignerRegistry:
 
 
 def store_url(settings: Settings) -> str:
-    """The database URL; a relative SQLite file is taken from the configuration's folder."""
+    """The database URL: a relative SQLite file is taken from the configuration's folder, and a PostgreSQL
+    password from `password_file`. Raises `ConfigurationError` where that cannot be read.
+    """
     url = settings.store.url
     relative = url.removeprefix("sqlite:///")
-    if relative != url and not relative.startswith("/"):
-        return f"sqlite:///{settings.base_dir.absolute() / relative}"
-    return url
+    if relative != url:
+        return url if relative.startswith("/") else f"sqlite:///{settings.base_dir.absolute() / relative}"
+    if settings.store.password_file is None:
+        return url
+    path = settings.path(settings.store.password_file)
+    try:
+        password = path.read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"store.password_file: {path} cannot be read: {error}; name a readable text file."
+        ) from error
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at or ":" in user:
+        raise ConfigurationError(
+            "store.url: name the user in it and no password: the password comes from password_file."
+        )
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
 
 
 def store_options(settings: Settings) -> StoreOptions:

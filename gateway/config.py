@@ -62,8 +62,8 @@ class ServerSettings(_Section):
     - `max_message_bytes`, `max_metadata_bytes`: larger requests are refused.
     - `max_concurrent_calls`: calls under way per worker; more are refused with OVERLOADED.
     - `max_concurrent_streams`: calls under way per connection.
-    - `default_deadline`: seconds granted to a call that brings no deadline; `max_deadline`: the most that a
-      call gets, whatever it asks for.
+    - `default_deadline`: seconds granted to a call that brings no deadline.
+    - `max_deadline`: seconds that a call gets at most, whatever it asks for.
     - `drain_timeout`: seconds that calls under way get after SIGTERM.
     - `max_connection_age`: seconds after which a client is asked to reconnect, so that load spreads.
     - `tls_reload_interval`: seconds between looks at the certificate files.
@@ -96,10 +96,13 @@ class ServerSettings(_Section):
 
 
 class StoreSettings(_Section):
-    """`url`: ``sqlite:///var/countersign.db`` or ``postgresql://user@host/database``.
+    """The database.
 
-    `password_file`: holds the PostgreSQL password, kept out of the URL. `pool_size`: connections per worker.
-    `timeout`: seconds a statement may take. `statement_cache`: off behind a transaction pooler.
+    - `url`: ``sqlite:///countersign.db`` or ``postgresql://user@host/database``.
+    - `password_file`: holds the PostgreSQL password, which is then kept out of the URL.
+    - `pool_size`: PostgreSQL connections per worker.
+    - `timeout`: seconds that a statement, or a wait for the right to write, may take.
+    - `statement_cache`: prepared statements; off behind a transaction pooler.
     """
 
     url: str = "sqlite:///countersign.db"
@@ -150,9 +153,11 @@ class TokenSettings(_Section):
 class KeySettings(_Section):
     """A key that the gateway must know at start.
 
-    `uri`: ``file:keys/tokens.pem`` or ``pkcs11:token=...;object=...?module-path=...&pin-source=file:...``.
-    `public_key_sha256`: SHA-256 of the SubjectPublicKeyInfo in hex; a mismatch stops the start.
-    `certificate`: PEM file whose public key must be this key's; a mismatch stops the start.
+    - `purpose`: what it signs; ``tokens`` for access tokens.
+    - `algorithm`: its JOSE name; a key has one.
+    - `uri`: ``file:keys/tokens.pem``, or ``pkcs11:token=…;object=…?module-path=…&pin-source=file:…``.
+    - `public_key_sha256`: SHA-256 of the SubjectPublicKeyInfo in hex; a mismatch stops the start.
+    - `certificate`: PEM file whose public key must be this key's; a mismatch stops the start.
     """
 
     purpose: KeyPurpose
@@ -182,8 +187,10 @@ class Pkcs11Settings(_Section):
 class CallerSettings(_Section):
     """Gives roles to whoever presents one certificate name or a token of one client.
 
-    Exactly one of `subject_dn` (RFC 4514), `san_dns`, `san_uri` (a SPIFFE ID is one), `san_ip`, `san_email`
-    and `client_id`. `resources`: identifiers for which a resource-server may introspect.
+    - `subject_dn`, `san_dns`, `san_uri`, `san_ip`, `san_email`, `client_id`: exactly one; a subject is
+      written as in RFC 4514, a SPIFFE ID is a `san_uri`.
+    - `roles`: any of admin, client, enroller, login, resource-server, verifier.
+    - `resources`: identifiers for which a resource-server may introspect.
     """
 
     subject_dn: str | None = None
@@ -210,8 +217,10 @@ class CallerSettings(_Section):
 class TerminatorSettings(_Section):
     """A TLS terminator in front that forwards the client's certificate in a header. Off unless named.
 
-    `trusted`: SPIFFE IDs or RFC 4514 subjects of the terminators' own certificates, as they appear on the
-    mutual-TLS listener. `header`: its name in lower case; `format`: how it carries the certificate.
+    - `trusted`: SPIFFE IDs or RFC 4514 subjects of the terminators' own certificates, as they appear on the
+      mutual-TLS listener.
+    - `header`: its name in lower case.
+    - `format`: how it carries the certificate.
     """
 
     trusted: tuple[str, ...] = ()
@@ -220,8 +229,11 @@ class TerminatorSettings(_Section):
 
 
 class LogSettings(_Section):
-    """`level`: DEBUG, INFO, WARNING or ERROR. `format`: ``json``, one object a line, or ``text``.
-    `access`: whether each call is logged.
+    """What is logged, on stderr.
+
+    - `level`: the least that is written.
+    - `format`: ``json``, one object a line, or ``text``.
+    - `access`: whether each call is logged; failures that are the gateway's own always are.
     """
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -230,7 +242,11 @@ class LogSettings(_Section):
 
 
 class HealthSettings(_Section):
-    """`interval`: seconds between probes of signers and database. `timeout`: seconds a probe may take."""
+    """How health looks at what the gateway depends on.
+
+    - `interval`: seconds between probes of signers and database.
+    - `timeout`: seconds that a probe may take.
+    """
 
     interval: float = Field(5.0, gt=0)
     timeout: float = Field(3.0, gt=0)

@@ -1,0 +1,20 @@
+"""The tables in docs/ agree with the code."""
+
+import re
+
+from tests.docs import tables
+
+
+def test_operations_lists_every_field_of_the_configuration():
+    """docs/operations.md has each field with its default and meaning, as the settings classes state them."""
+    document = (tables.DOCS / "operations.md").read_text(encoding="utf-8")
+
+    assert document == tables.replaced(document, "fields", tables.fields())
+
+
+def test_errors_lists_every_reason_with_its_code():
+    """docs/errors.md has one row for each reason, with the gRPC code that callers get."""
+    document = (tables.DOCS / "errors.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([A-Z_]+) \| ([A-Z_]+) \|", document, re.MULTILINE))
+
+    assert tables.codes() == rows
