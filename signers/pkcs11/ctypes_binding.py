@@ -5,6 +5,7 @@ CKF_OS_LOCKING_OK: a NULL argument would promise a single thread, and SoftHSM th
 """
 
 import ctypes
+import threading
 from ctypes import POINTER, byref, c_char_p, c_ulong, c_void_p
 from functools import partial
 from typing import Any
@@ -60,10 +61,11 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
 class CtypesCryptoki:
     """A module loaded from *path*: `signers.pkcs11.binding.Cryptoki`, and what provisioning needs besides.
 
-    Raises `ModuleLoadError` where *path* is no PKCS#11 module.
+    *one_call_at_a_time* is for modules that do not stand several threads whatever they promise. Raises
+    `ModuleLoadError` where *path* is no PKCS#11 module.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, one_call_at_a_time: bool = False) -> None:
         try:
             library = ctypes.CDLL(path)
             get_function_list = library.C_GetFunctionList
@@ -76,11 +78,13 @@ class CtypesCryptoki:
         if code != ck.CKR_OK:
             raise ModuleLoadError(f"C_GetFunctionList returned {ck.return_value_name(code)}")
         self._functions: dict[str, Any] = {}
+        lock = threading.Lock()
         for name, arguments in _PROTOTYPES.items():
             address = getattr(functions.contents, name)
             if not address:
                 raise ModuleLoadError(f"{name} is missing from the function list")
-            self._functions[name] = ctypes.CFUNCTYPE(c_ulong, *arguments)(address)
+            function = ctypes.CFUNCTYPE(c_ulong, *arguments)(address)
+            self._functions[name] = partial(_locked, lock, function) if one_call_at_a_time else function
         # Looked up once: these two run for every signature.
         self._sign_init = self._functions["C_SignInit"]
         self._sign = self._functions["C_Sign"]
@@ -222,6 +226,11 @@ class CtypesCryptoki:
         values = (c_ulong * count.value)()
         call(values, byref(count))
         return list(values[: count.value])
+
+
+def _locked(lock: threading.Lock, function: Any, *arguments: Any) -> int:
+    with lock:
+        return int(function(*arguments))
 
 
 def _token_info(slot: int, info: TokenInfoStruct) -> TokenInfo:

@@ -59,7 +59,7 @@ async def test_killed_and_restarted(network_hsm):
     async with SignerRegistry(pkcs11=options) as registry:
         signer = await registry.open(network_hsm.uri("tokens-es256"), Algorithm.ES256)
         load = Load(signer)
-        for _ in range(2):
+        for _ in range(5):
             await load.more("signed")
             network_hsm.kill()
             await load.more("SignerUnavailableError")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -24,10 +25,10 @@ def find_client() -> Path:
 class P11KitServer:
     """The server and the process that it starts for each client, as one process group."""
 
-    def __init__(self, token: Provisioned, socket: Path) -> None:
-        self.address = f"unix:path={socket}"
+    def __init__(self, token: Provisioned, path: Path) -> None:
+        self.address = f"unix:path={path}"
         self._token = token
-        self._socket = socket
+        self._socket = path
         self._process: subprocess.Popen[bytes] | None = None
 
     def uri(self, label: str) -> str:
@@ -46,10 +47,15 @@ class P11KitServer:
             start_new_session=True,
         )
         deadline = time.monotonic() + 10
-        while not self._socket.exists():
+        while not self._accepts():
             assert self._process.poll() is None, "p11-kit server ended"
             assert time.monotonic() < deadline, "p11-kit server did not start"
             time.sleep(0.005)
+
+    def _accepts(self) -> bool:
+        # The socket's file is there a moment before the server listens.
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self._socket)) == 0
 
     def kill(self) -> None:
         """SIGKILL the whole group, and wait for the server's end."""
