@@ -9,7 +9,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias, TypeVar
+from typing import Final
 
 from cryptography import x509
 
@@ -23,14 +23,12 @@ from gateway.proofs.client_certificate import ClientCertificate
 logger = logging.getLogger(__name__)
 
 CACHE_ENTRIES: Final = 1024
+RECHECK: Final = 1.0
+"""Seconds after which a chain that verified is verified again."""
 REFUSAL_LIFETIME: Final = 5.0
 """Seconds that a chain which did not verify is not tried again."""
 
 _SPIFFE = "spiffe://"
-
-_Presented: TypeAlias = tuple[bytes, tuple[x509.Certificate, ...]]
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,60 +99,64 @@ def principal_name(certificate: x509.Certificate) -> str:
     return names.subject.rfc4514
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a certificate stands for, from *start* until before *end*, under the roots of *generation*."""
+
+    certificate: ClientCertificate
+    principal: Principal
+    generation: int
+    start: float
+    end: float
+
+
 class CertificatePrincipals:
-    """Principals by certificate. Names and grants are read once for each certificate; that its chain leads to
-    the roots is asked on every call (`ClientTrust` remembers chains for as long as they are valid).
+    """Principals by certificate.
+
+    That the chain leads to the roots is asked again after `RECHECK` seconds, and never concluded beyond the
+    dates of a presented certificate; in between a call costs one look into a table.
     """
 
     def __init__(self, *, roots: ClientRoots, directory: CallerDirectory, clock: Clock) -> None:
         self._roots = roots
         self._directory = directory
         self._clock = clock
-        self._generation = roots.generation
-        self._principals: OrderedDict[bytes, Principal] = OrderedDict()
-        self._refused: OrderedDict[_Presented, float] = OrderedDict()
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
     def principal(self, certificate: ClientCertificate) -> Principal:
         """The principal of *certificate*, or `ANONYMOUS` where its chain does not lead to the roots now."""
         now = self._clock()
-        if self._refused and self._is_refused(certificate, now):
-            return ANONYMOUS
+        known = self._known.get(certificate.der)
+        if (
+            known is not None
+            # The very same object: with other intermediates the answer may be another.
+            and known.certificate is certificate
+            and known.generation == self._roots.generation
+            and known.start <= now < known.end
+        ):
+            return known.principal
+        known = self._establish(certificate, now)
+        self._known[certificate.der] = known
+        if len(self._known) > CACHE_ENTRIES:
+            self._known.popitem(last=False)
+        return known.principal
+
+    def _establish(self, certificate: ClientCertificate, now: float) -> _Known:
+        generation = self._roots.generation
+        leaf = certificate.certificate
         try:
             self._roots.verify(certificate, now)
-            return self._named(certificate)
-        except PkiError as error:
-            self._refuse(certificate, now, error)
-            return ANONYMOUS
-
-    def _named(self, certificate: ClientCertificate) -> Principal:
-        known = self._principals.get(certificate.der)
-        if known is None:
-            leaf = certificate.certificate
             grant = self._directory.of_certificate(leaf)
             name = principal_name(leaf) or f"x5t#S256:{certificate.x5t_s256}"
-            known = Principal(name, grant.roles, grant.resources)
-            _keep(self._principals, certificate.der, known)
-        return known
-
-    def _is_refused(self, certificate: ClientCertificate, now: float) -> bool:
-        """To seek a chain in vain costs a hundred times what the rest of a call's stages do."""
-        if self._generation != self._roots.generation:
-            self._refused.clear()
-            self._generation = self._roots.generation
-        until = self._refused.get((certificate.der, certificate.intermediates))
-        return until is not None and until - REFUSAL_LIFETIME <= now < until
-
-    def _refuse(self, certificate: ClientCertificate, now: float, error: PkiError) -> None:
-        logger.info(
-            "A client certificate establishes no caller: %s",
-            error.code,
-            extra={"certificate_x5t_s256": certificate.x5t_s256},
-        )
-        _keep(self._refused, (certificate.der, certificate.intermediates), now + REFUSAL_LIFETIME)
-
-
-def _keep(cache: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
-    """Remember *value*, and forget what was remembered first where there is no room."""
-    cache[key] = value
-    if len(cache) > CACHE_ENTRIES:
-        cache.popitem(last=False)
+        except PkiError as error:
+            logger.info(
+                "A client certificate establishes no caller: %s",
+                error.code,
+                extra={"certificate_x5t_s256": certificate.x5t_s256},
+            )
+            # To seek a chain in vain costs a hundred times what the rest of a call's stages do.
+            return _Known(certificate, ANONYMOUS, generation, now, now + REFUSAL_LIFETIME)
+        expiry = min(each.not_valid_after_utc.timestamp() for each in (leaf, *certificate.intermediates))
+        # An intermediate that was presented and not needed may have expired: then every call asks anew.
+        end = max(now, min(now + RECHECK, expiry))
+        return _Known(certificate, Principal(name, grant.roles, grant.resources), generation, now, end)

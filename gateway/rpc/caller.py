@@ -50,6 +50,7 @@ class CallerResolver:
         self._terminators = _Terminators(terminator.trusted)
         # The header is looked for even where no terminator is trusted, because a client that sends it
         # believes, or wants to make others believe, that it counts: it is refused and not ignored.
+        self._header = terminator.header.lower()
         self._policy = TerminatorPolicy(
             (TerminatorHeader(terminator.header, HeaderFormat(terminator.format)),)
         )
@@ -64,7 +65,11 @@ class CallerResolver:
         transport = _transport(connection)
         principal = ANONYMOUS if transport is None else self._principals.principal(transport)
         trusted = transport is not None and self._terminators.include(transport, principal)
-        certificate = resolve_client_certificate(transport, metadata, trusted=trusted, policy=self._policy)
+        certificate = transport
+        if trusted or self._mentions_certificate(metadata):
+            certificate = resolve_client_certificate(
+                transport, metadata, trusted=trusted, policy=self._policy
+            )
         if certificate is not transport:
             principal = ANONYMOUS if certificate is None else self._principals.principal(certificate)
         authorization = [value for key, value in metadata if key == "authorization"]
@@ -72,6 +77,10 @@ class CallerResolver:
             token, scheme = _token(authorization)
             principal = await self._tokens.authenticate(token, scheme, certificate)
         return principal, certificate
+
+    def _mentions_certificate(self, metadata: Sequence[tuple[str, str | bytes]]) -> bool:
+        """Whether there is anything to resolve: gRPC's keys are in lower case; a chain's begins the same."""
+        return any([key.startswith(self._header) for key, _ in metadata])  # noqa: C419 - faster on a few
 
 
 def _transport(connection: Mapping[str, Sequence[bytes]]) -> ClientCertificate | None:
