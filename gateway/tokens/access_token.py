@@ -11,6 +11,7 @@ from gateway.jose.jwt import Claims
 TYP: Final = "at+jwt"
 """The JOSE ``typ`` of an access token (RFC 9068 §2.1)."""
 
+MAX_AUDIENCES: Final = 100
 _X5T_S256_SIZE: Final = 32
 _MAX_SCOPE: Final = 16 * 1024
 
@@ -56,7 +57,7 @@ class AccessToken:
         return cls(
             issuer=claims.string("iss"),
             subject=claims.string("sub"),
-            audience=claims.audience(),
+            audience=_audience(claims),
             client_id=claims.string("client_id"),
             issue_time=claims.numeric_date("iat"),
             expire_time=claims.numeric_date("exp"),
@@ -66,6 +67,14 @@ class AccessToken:
             else (),
             x5t_s256=_confirmation(claims),
         )
+
+
+def _audience(claims: Claims) -> tuple[str, ...]:
+    """As many as a client may register, which is more than `Claims.audience` takes from strangers."""
+    try:
+        return claims.strings("aud", max_items=MAX_AUDIENCES)
+    except JoseError:
+        return (claims.single_audience(),)
 
 
 def _confirmation(claims: Claims) -> str | None:

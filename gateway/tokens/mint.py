@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.clock import Clock
-from gateway.errors import GatewayError, Reason, RequestError
+from gateway.errors import AuthenticationError, GatewayError, Reason, RequestError
 from gateway.keys.keyring import Keyring
 from gateway.keys.model import KeyPurpose
 from gateway.principal import Call
@@ -20,6 +20,9 @@ from signers import Algorithm
 MAX_BATCH: Final = 1_000
 _TOKEN_ID_BYTES: Final = 16
 _SLICE: Final = 100
+_MAX_PAYLOAD: Final = 10 * 1024
+"""Octets. With the largest header and signature a token then stays below what introspection reads
+(`gateway.tokens.verification.MAX_TOKEN_SIZE`), so that nothing is minted that could not be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,12 @@ class TokenMinter:
         """One token for the client that *credential*, or without one the call's certificate, proves.
 
         Raises `AuthenticationError` (INVALID_CLIENT, CLIENT_CERTIFICATE_REQUIRED), what `grants.decide`
-        raises, `AvailabilityError`, `SignerError`.
+        raises, `RequestError` INVALID_REQUEST for a token too large, `AvailabilityError`, `SignerError`.
         """
         client = await self._authenticator.authenticate(call, client_id, credential)
-        token = self._token(call, client, request, int(self._clock()))
+        token, payload = self._token(call, client, request, int(self._clock()))
         key = self._keyring.signing_key(KeyPurpose.TOKENS, self._algorithm)
-        return MintedToken(await key.sign_jws(TYP, token.payload()), token)
+        return MintedToken(await key.sign_jws(TYP, payload), token)
 
     async def mint_many(
         self,
@@ -92,17 +95,17 @@ class TokenMinter:
             decided = [
                 self._decided(call, client, request, now) for request in requests[start : start + _SLICE]
             ]
-            payloads = [item.payload() for item in decided if isinstance(item, AccessToken)]
+            payloads = [item[1] for item in decided if isinstance(item, tuple)]
             signed = iter(await key.sign_jws_many(TYP, payloads))
             minted += [
-                MintedToken(next(signed), item) if isinstance(item, AccessToken) else item for item in decided
+                MintedToken(next(signed), item[0]) if isinstance(item, tuple) else item for item in decided
             ]
             await asyncio.sleep(0)
         return minted
 
     def _decided(
         self, call: Call, client: Client, request: TokenRequest | GatewayError, now: int
-    ) -> AccessToken | GatewayError:
+    ) -> tuple[AccessToken, bytes] | GatewayError:
         if isinstance(request, GatewayError):
             return request
         try:
@@ -110,18 +113,21 @@ class TokenMinter:
         except GatewayError as error:
             return error
 
-    def _token(self, call: Call, client: Client, request: TokenRequest, now: int) -> AccessToken:
+    def _token(
+        self, call: Call, client: Client, request: TokenRequest, now: int
+    ) -> tuple[AccessToken, bytes]:
+        """The token to sign, and its payload."""
         granted = decide(client, request)
         if call.certificate is None and client.certificate_bound_access_tokens:
             # RFC 8705 §3.4 leaves error or unbound token to the server; an unbound one would be a silent
             # downgrade of what the client was registered for.
-            raise RequestError(
+            raise AuthenticationError(
                 Reason.CLIENT_CERTIFICATE_REQUIRED,
                 "The client's tokens are bound to a certificate, and the request carries none.",
             )
         lifetime = client.access_token_lifetime
         seconds = self._lifetime if lifetime is None else int(lifetime.total_seconds())
-        return AccessToken(
+        token = AccessToken(
             issuer=self._issuer,
             subject=granted.subject,
             audience=granted.audience,
@@ -132,3 +138,9 @@ class TokenMinter:
             scope=granted.scope,
             x5t_s256=None if call.certificate is None else call.certificate.x5t_s256,
         )
+        payload = token.payload()
+        if len(payload) > _MAX_PAYLOAD:
+            raise RequestError(
+                Reason.INVALID_REQUEST, "The scope and the resources make the token too large; ask for fewer."
+            )
+        return token, payload

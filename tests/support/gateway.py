@@ -304,6 +304,11 @@ def _key(folder: Path, key_uri: str, algorithm: Algorithm) -> tuple[str, Mapping
     return (make_key(folder, "tokens", algorithm) if key_uri == "file" else key_uri), {}
 
 
+def stored_octets(folder: Path) -> bytes:
+    """All that the SQLite database in *folder* has written, its log included."""
+    return b"".join(path.read_bytes() for path in sorted(folder.glob("countersign.db*")))
+
+
 def make_key(folder: Path, name: str, algorithm: Algorithm = Algorithm.ES256) -> str:
     """Write ``keys/NAME.pem`` into *folder*, unless it is there; its URI."""
     path = folder / "keys" / f"{name}.pem"
