@@ -1,5 +1,8 @@
 """Revoking access tokens (RFC 7009): by the token, for its own client; by its id, for an administrator."""
 
+import re
+from typing import Final
+
 from gateway.clock import Clock
 from gateway.errors import AuthorizationError, Reason, RequestError
 from gateway.principal import Call, Role
@@ -7,7 +10,7 @@ from gateway.tokens.client_authentication import ClientAuthenticator, ClientCred
 from gateway.tokens.ports import Revocation, RevocationRepository
 from gateway.tokens.verification import AccessTokenVerifier, TokenInvalidError
 
-MAX_TOKEN_ID = 256
+_TOKEN_ID: Final = re.compile(r"[\x21-\x7e]{1,256}")
 
 
 class TokenRevoker:
@@ -62,9 +65,9 @@ class TokenRevoker:
             raise AuthorizationError(
                 Reason.PERMISSION_DENIED, "Only an administrator revokes by token id.", field="token_id"
             )
-        if not 1 <= len(token_id) <= MAX_TOKEN_ID:
+        if not _TOKEN_ID.fullmatch(token_id):
             raise RequestError(
-                Reason.INVALID_FIELD, f"A token id has 1 to {MAX_TOKEN_ID} characters.", field="token_id"
+                Reason.INVALID_FIELD, "A token id has 1 to 256 visible ASCII characters.", field="token_id"
             )
         now = self._clock()
         await self._revocations.revoke(Revocation(token_id, None, now, now + self._max_lifetime))
