@@ -12,17 +12,47 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Final
 
 import uvloop
 
 from gateway.config import ConfigurationError, Settings, load
+from gateway.errors import GatewayError
+from gateway.pki import PkiError
 from gateway.ports import Ports
+from gateway.rpc.listeners import ListenError
 from gateway.rpc.server import GrpcServer
+from gateway.rpc.tls import TlsFileError
 from gateway.server import run_worker
+from gateway.store import StoreError
 from gateway.telemetry.logs import LogWriter, open_log
-from gateway.worker_link import SupervisorLink
+from gateway.worker_link import EX_CONFIG, SupervisorLink
+from signers import (
+    KeyAmbiguousError,
+    KeyMismatchError,
+    KeyNotFoundError,
+    KeyUnusableError,
+    KeyUriError,
+    PinError,
+    SignerError,
+)
 
 logger = logging.getLogger(__name__)
+
+_UNUSABLE: Final = (
+    ConfigurationError,
+    StoreError,
+    TlsFileError,
+    ListenError,
+    PkiError,
+    KeyAmbiguousError,
+    KeyMismatchError,
+    KeyNotFoundError,
+    KeyUnusableError,
+    KeyUriError,
+    PinError,
+)
+"""What another attempt cannot mend: somebody has to change a file or a setting first."""
 
 
 def main() -> None:
@@ -35,14 +65,17 @@ def main() -> None:
         settings = load(arguments.config)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
-        _exit(1)
+        _exit(EX_CONFIG)
     with open_log(settings.log) as log:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(settings, log, arguments))
             code = 0
-        except ConfigurationError as error:
+        except _UNUSABLE as error:
             logger.error("%s", error)  # noqa: TRY400 - the message says it all, and what to do
+            code = EX_CONFIG
+        except (GatewayError, SignerError) as error:
+            logger.error("The start failed: %s", error, extra={"cause": getattr(error, "cause", None)})  # noqa: TRY400 - as above
             code = 1
         except Exception:
             logger.exception("The worker failed")

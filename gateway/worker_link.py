@@ -20,6 +20,8 @@ BEAT_INTERVAL: Final = 1.0
 ORPHAN_GRACE: Final = 5.0
 """Seconds beyond the drain timeout after which an orphan that still runs ends itself."""
 EXIT_ORPHANED: Final = 70
+EX_CONFIG: Final = 78
+"""How a worker ends that another attempt cannot help (sysexits.h)."""
 
 
 class SupervisorLink:

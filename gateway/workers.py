@@ -22,6 +22,7 @@ from typing import Final
 from gateway.config import Settings
 from gateway.ports import Ports
 from gateway.telemetry.logs import open_log
+from gateway.worker_link import EX_CONFIG
 
 logger = logging.getLogger(__name__)
 
@@ -216,6 +217,10 @@ class Supervisor:
             del self._running[slot]
         if self._stop.is_set() and worker.ready_since is None and code == -signal.SIGTERM:
             code = 0  # It was still starting and had nothing to drain.
+        if code == EX_CONFIG and not self._ready:
+            self._failed = True  # It has said what has to be changed; starting it again changes nothing.
+            self.stop()
+            return False
         if code != 0 or not self._stop.is_set():
             logger.error("A worker ended", extra={"worker": slot, "pid": worker.pid, "exit_code": code})
             self._failed = self._failed or self._stop.is_set()

@@ -48,7 +48,9 @@ async def check_revision(url: str, *, options: StoreOptions | None = None) -> No
     else:
         revision = await postgresql.revision(target.dsn, options)
     if revision is None:
-        raise SchemaRevisionError("The database is empty or does not exist; migrate it before serving.")
+        raise SchemaRevisionError(
+            "The database is empty or does not exist; start with `countersign serve --migrate` to make it."
+        )
     if revision != HEAD_REVISION:
         raise SchemaRevisionError(
             f"The database is at revision {revision!r}, this program needs {HEAD_REVISION!r}; "

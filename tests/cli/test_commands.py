@@ -1,0 +1,177 @@
+"""The command line, as an operator uses it."""
+
+import re
+import shutil
+import signal
+
+import pytest
+
+from tests.support.development import countersign, development_gateway
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A development folder with everything made and nothing running."""
+    folder = tmp_path_factory.mktemp("dev") / "var"
+    assert countersign("dev", "--dir", folder, "--prepare-only").returncode == 0
+    return folder
+
+
+@pytest.fixture
+def config(prepared, tmp_path):
+    """A copy of the prepared folder that the test may break."""
+    folder = tmp_path / "var"
+    shutil.copytree(prepared, folder)
+    return folder / "countersign.toml"
+
+
+def test_preparing_twice_changes_nothing(prepared):
+    """A second start keeps the CA, the keys, the clients and the configuration."""
+    before = {path: path.read_bytes() for path in prepared.glob("*.pem")}
+
+    assert countersign("dev", "--dir", prepared, "--prepare-only").returncode == 0
+
+    assert before == {path: path.read_bytes() for path in prepared.glob("*.pem")}
+
+
+def test_private_files_are_private(prepared):
+    """Nobody but the owner can read a private key or the database."""
+    for path in [*prepared.glob("*-key.pem"), *prepared.glob("keys/*"), *prepared.glob("*.db")]:
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_doctor_finds_nothing_wrong(config):
+    """On a sound installation every line is ok and the status is 0."""
+    ran = countersign("doctor", "--config", config)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert {"ok"} == {line.split()[0] for line in ran.stdout.splitlines()}
+
+
+def break_nothing_but(config, file, change):
+    path = config.parent / file
+    path.write_bytes(change(path.read_bytes()))
+
+
+BROKEN = {
+    "a field that does not exist": (
+        "countersign.toml",
+        lambda text: text.replace(b"[store]", b"[store]\ncolour = 1"),
+        "store.colour: there is no such field",
+    ),
+    "a required field is missing": (
+        "countersign.toml",
+        lambda text: re.sub(rb"issuer = .*", b"", text),
+        "tokens.issuer: is required; set it in the file or as COUNTERSIGN_TOKENS__ISSUER",
+    ),
+    "no TOML": ("countersign.toml", lambda _: b"[server", "is not TOML"),
+    "a key file that is gone": (
+        "countersign.toml",
+        lambda text: text.replace(b"keys/tokens.pem", b"keys/none.pem"),
+        "FAIL  key for tokens (ES256)",
+    ),
+    "a key of another algorithm": (
+        "countersign.toml",
+        lambda text: text.replace(b'algorithm = "ES256"', b'algorithm = "ES384"'),
+        "FAIL  key for tokens (ES384)",
+    ),
+    "a certificate that is none": ("server.pem", lambda _: b"nothing", "FAIL  server certificate"),
+    "roots that are none": ("ca.pem", lambda _: b"nothing", "FAIL  client roots"),
+    "a database that is none": (
+        "countersign.db",
+        lambda _: b"nothing of a database" * 100,
+        "FAIL  database",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_doctor_names_what_is_wrong(config, fault):
+    """Each fault is named, with what to do, and the status is 1."""
+    file, change, said = BROKEN[fault]
+    break_nothing_but(config, file, change)
+
+    ran = countersign("doctor", "--config", config)
+
+    assert ran.returncode == 1, ran.stdout
+    assert said in ran.stdout
+
+
+def test_doctor_says_how_to_close_a_key_that_others_can_read(config):
+    """A key file with open permissions is refused, with the command that mends it."""
+    (config.parent / "keys" / "tokens.pem").chmod(0o644)
+
+    ran = countersign("doctor", "--config", config)
+
+    assert ran.returncode == 1
+    assert "chmod 600" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    "fault", ["a required field is missing", "a key file that is gone", "roots that are none"]
+)
+def test_serve_does_not_start_with_what_doctor_refuses(config, fault):
+    """A fault stops the start with a sentence, no traceback and status 1."""
+    file, change, _ = BROKEN[fault]
+    break_nothing_but(config, file, change)
+
+    ran = countersign("serve", "--config", config)
+
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stdout + ran.stderr
+
+
+def test_keys_are_listed_created_rotated_checked_and_disabled(config):
+    """A key's life on the command line: prepared, too young to sign, checked, disabled."""
+    created = countersign(
+        "keys", "--config", config, "create", "--purpose", "tokens", "--algorithm", "ES256",
+        "--uri", "file:keys/next.pem",
+    )  # fmt: skip
+    assert created.returncode == 0, created.stderr
+    key = created.stdout.split()[0]
+    early = countersign("keys", "--config", config, "rotate", "--purpose", "tokens", "--algorithm", "ES256")
+    checked = countersign("keys", "--config", config, "check", key)
+    disabled = countersign("keys", "--config", config, "disable", key, "--reason", "a test")
+    listed = countersign("keys", "--config", config, "list")
+
+    assert "prepared" in created.stdout
+    assert (early.returncode, "published too recently" in early.stderr) == (1, True)
+    assert "signs, and its signature verifies" in checked.stdout
+    assert "disabled" in disabled.stdout
+    assert len(listed.stdout.splitlines()) == 3
+
+
+def test_clients_are_shown_disabled_enabled_and_deleted(config):
+    """A client's life on the command line."""
+
+    def clients(*arguments):
+        return countersign("clients", "--config", config, *arguments)
+
+    assert "orders-backend" in clients("list").stdout
+    assert "san_uri spiffe://countersign.test/orders-backend" in clients("show", "orders-backend").stdout
+    assert "disabled" in clients("disable", "orders-backend").stdout
+    assert "enabled" in clients("enable", "orders-backend").stdout
+    assert clients("delete", "orders-backend").returncode == 0
+    gone = clients("show", "orders-backend")
+
+    assert (gone.returncode, "CLIENT_NOT_FOUND" in gone.stderr) == (1, True)
+
+
+def test_a_database_at_no_revision_is_refused_without_migrate(config):
+    """`serve` does not touch a database that it was not told to migrate."""
+    for path in config.parent.glob("countersign.db*"):
+        path.unlink()
+
+    ran = countersign("serve", "--config", config)
+
+    assert ran.returncode == 1
+    assert "--migrate" in ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_status_0(tmp_path, number):
+    """SIGTERM and SIGINT drain and exit with 0."""
+    with development_gateway(tmp_path / "var") as gateway:
+        gateway.process.send_signal(number)
+
+        assert gateway.process.wait(30) == 0
