@@ -16,8 +16,9 @@ from gateway.client_roots import ClientRoots
 from gateway.clock import Clock, system_clock
 from gateway.config import ConfigurationError, KeySettings, Settings
 from gateway.introspection.introspect import Introspector
+from gateway.keys.declared import DeclaredKey
 from gateway.keys.keyring import Keyring
-from gateway.keys.loading import DeclaredKey, KeyringLoader
+from gateway.keys.loading import KeyringLoader
 from gateway.keys.management import KeyManager
 from gateway.pki import PkiError
 from gateway.store import Store, StoreOptions, open_store

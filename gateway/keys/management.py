@@ -10,9 +10,11 @@ from typing import Final
 from gateway.clock import Clock
 from gateway.errors import AvailabilityError, Reason, RequestError, StateError
 from gateway.idempotency import IdempotencyKey
+from gateway.keys.declared import new_record
 from gateway.keys.keyring import Keyring
-from gateway.keys.loading import KeyringLoader, SignerOpener, new_record
+from gateway.keys.loading import KeyringLoader
 from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
+from gateway.keys.opening import SignerOpener
 from gateway.keys.ports import KeyRepository
 from signers import (
     Algorithm,
@@ -21,6 +23,7 @@ from signers import (
     KeyNotFoundError,
     KeyUnusableError,
     KeyUriError,
+    Signer,
     SignerError,
 )
 
@@ -123,7 +126,7 @@ class KeyManager:
         )
         state = KeyState.PREPARED if taken else KeyState.ACTIVE
         record, _ = await self._repository.insert(new_record(signer, purpose, uri, state, self._clock()), key)
-        await self._loader.refresh()
+        await self._loader.refresh(signer)
         return record
 
     async def rotate(
@@ -149,7 +152,7 @@ class KeyManager:
             for r in await self._repository.all()
         ):
             self._check_published(record, now)
-        await self._check_signs(record)
+        signer = await self._signing(record)
         rotated = await self._repository.activate(
             purpose,
             algorithm,
@@ -159,7 +162,7 @@ class KeyManager:
             retire_time=now + self._honor_after_use.total_seconds(),
             key=key,
         )
-        await self._loader.refresh()
+        await self._loader.refresh(signer)
         return await self._rotation(rotated)
 
     async def _rotation(self, active: KeyRecord) -> Rotation:
@@ -233,10 +236,13 @@ class KeyManager:
                 cause="published_too_recently",
             )
 
-    async def _check_signs(self, record: KeyRecord) -> None:
-        """Nothing retires before its successor has shown that it signs."""
+    async def _signing(self, record: KeyRecord) -> Signer | None:
+        """The signer of *record*, which has just signed: nothing retires before its successor has shown that.
+
+        None where the key is not prepared, which the database will refuse.
+        """
         if record.state is not KeyState.PREPARED:
-            return
+            return None
         try:
             signer = await self._signers.open(
                 record.uri,
@@ -246,6 +252,7 @@ class KeyManager:
             await signer.check()
         except SignerError as error:
             raise _explained(error) from error
+        return signer
 
 
 def _explained(error: SignerError) -> RequestError | StateError | AvailabilityError:
