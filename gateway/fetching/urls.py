@@ -6,6 +6,7 @@ so there is no second reading by another library.
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 from urllib.parse import urljoin
 
@@ -101,11 +102,12 @@ def canonical_host(text: str, *, named_hosts: frozenset[str] = frozenset()) -> t
     host = text.lower()
     if host.startswith("["):
         address = parse_literal(host[1:-1])
-        if address is None or address.version != 6:  # noqa: PLR2004 - IPv6 is what brackets hold.
+        # A mapped address has two usual spellings, and neither is anybody's host.
+        if not isinstance(address, IPv6Address) or address.ipv4_mapped is not None:
             raise FetchError(FetchFault.HOST_REFUSED, "not a canonical IPv6 literal")
         return str(address), address
     address = parse_literal(host)
-    if address is not None and address.version == 4:  # noqa: PLR2004 - IPv6 is written in brackets.
+    if isinstance(address, IPv4Address):  # Version 6 is written in brackets.
         return host, address
     labels = host.split(".")
     if len(host) > MAX_HOST or not all(_LABEL.fullmatch(label) for label in labels):
