@@ -14,7 +14,7 @@ from gateway.store import counters, idempotency
 from gateway.store.client_document import from_document, own_certificates, to_document
 from gateway.store.database import Database, Row, Transaction, to_microseconds
 from gateway.store.statement import SqlDialect, Statement
-from gateway.store.tables import clients
+from gateway.store.tables import clients, deleted_clients
 from gateway.tokens.client import Client, ClientAuthenticationMethod
 from gateway.tokens.ports import Page
 
@@ -22,9 +22,6 @@ _BY_ID = clients.c.client_id == sa.bindparam("client")
 _SELECTED = (clients.c.client_id, clients.c.revision, clients.c.document)
 
 _FIND = Statement(lambda _: sa.select(*_SELECTED).where(_BY_ID))
-_FIND_FIRST = Statement(
-    lambda _: sa.select(*_SELECTED).where(_BY_ID, clients.c.create_time == sa.bindparam("created"))
-)
 _LIST = Statement(
     lambda _: (
         sa.select(*_SELECTED)
@@ -59,14 +56,19 @@ _REPLACE = Statement(
     lambda _: sa.update(clients).where(_BY_ID).values({name: sa.bindparam(name) for name in _MUTABLE})
 )
 _DELETE = Statement(lambda _: sa.delete(clients).where(_BY_ID))
+_BURY = Statement(lambda _: sa.insert(deleted_clients).values(client_id=sa.bindparam("client")))
+_FIND_BURIED = Statement(
+    lambda _: sa.select(deleted_clients.c.client_id).where(
+        deleted_clients.c.client_id == sa.bindparam("client")
+    )
+)
 
 
 class SqlClientRepository:
     """`gateway.tokens.ports.ClientRepository`.
 
     Every `get` asks the database. What is kept, for up to *cache_size* clients, is the outcome of parsing a
-    document, used again only for the very same document: a revision alone would not tell a client from one
-    that was deleted and registered anew under its name.
+    document, used again only for the very same document.
     """
 
     def __init__(
@@ -108,13 +110,17 @@ class SqlClientRepository:
                     lifetime=self._lifetime,
                 )
                 if first is not None:
-                    return await _require_first(transaction, first), False
-            row = await transaction.fetch_one(
-                _INSERT, client_id=client.client_id, create_time=create_time, **_values(client)
-            )
+                    return await _require(transaction, first.resource_id), False
+            row = None
+            if await transaction.fetch_one(_FIND_BURIED, client=client.client_id) is None:
+                row = await transaction.fetch_one(
+                    _INSERT, client_id=client.client_id, create_time=create_time, **_values(client)
+                )
             if row is None:
                 raise StateError(
-                    Reason.CLIENT_ALREADY_EXISTS, "A client of this id exists.", field="client_id"
+                    Reason.CLIENT_ALREADY_EXISTS,
+                    "A client of this id exists, or did: an id is never given again.",
+                    field="client_id",
                 )
             await counters.advance(transaction, counters.CLIENTS)
             return await _require(transaction, client.client_id), True
@@ -143,6 +149,7 @@ class SqlClientRepository:
             if expected_revision is not None:
                 _require_revision(stored, expected_revision)
             await transaction.execute(_DELETE, client=client_id)
+            await transaction.execute(_BURY, client=client_id)
             await counters.advance(transaction, counters.CLIENTS)
 
         await self._database.transaction(work)
@@ -192,13 +199,6 @@ def _values(client: Client) -> dict[str, object]:
 
 async def _require(transaction: Transaction, client_id: str) -> Client:
     row = await transaction.fetch_one(_FIND, client=client_id)
-    if row is None:
-        raise _not_found()
-    return _client(row)
-
-
-async def _require_first(transaction: Transaction, first: idempotency.ReplayedResource) -> Client:
-    row = await transaction.fetch_one(_FIND_FIRST, client=first.resource_id, created=first.create_time)
     if row is None:
         raise _not_found()
     return _client(row)

@@ -43,7 +43,7 @@ _FIND = Statement(
 
 @dataclass(frozen=True, slots=True)
 class ReplayedResource:
-    """What an earlier attempt made or changed; `create_time` (microseconds) tells it from a namesake."""
+    """What an earlier attempt made or changed; `create_time` is in microseconds."""
 
     resource_id: str
     create_time: int

@@ -31,6 +31,14 @@ clients = sa.Table(
 )
 """`document` is JSON, see `gateway.store.client_document`; the other columns are what SQL must see of it."""
 
+deleted_clients = sa.Table(
+    "deleted_clients",
+    metadata,
+    sa.Column("client_id", BYTEWISE, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Ids that are never given again: tokens of the client that had one may still be around."""
+
 revocations = sa.Table(
     "revocations",
     metadata,

@@ -36,7 +36,7 @@ class ClientRepository(Protocol):
 
         Returns the stored client and True, or the client of the first attempt and False on a replay.
         Raises `StateError`: CLIENT_ALREADY_EXISTS, REQUEST_ID_REUSED, or CLIENT_NOT_FOUND where the client
-        of the first attempt has been deleted since.
+        of the first attempt has been deleted since. An id that a client ever had counts as existing.
         """
         ...
 
@@ -48,7 +48,7 @@ class ClientRepository(Protocol):
         ...
 
     async def delete(self, client_id: str, *, expected_revision: int | None) -> None:
-        """Delete. Raises `StateError`: CLIENT_NOT_FOUND, ETAG_MISMATCH."""
+        """Delete; the id is never given again. Raises `StateError`: CLIENT_NOT_FOUND, ETAG_MISMATCH."""
         ...
 
     async def self_signed_certificates(self) -> tuple[bytes, ...]:

@@ -32,6 +32,9 @@ def upgrade() -> None:
         sa.Column("document", sa.Text, nullable=False),
     )
     op.create_index("clients_by_method", "clients", ["authentication_method", "client_id"])
+    op.create_table(
+        "deleted_clients", sa.Column("client_id", _BYTEWISE, primary_key=True), sqlite_with_rowid=False
+    )
     _create_keys()
     _create_expiring_tables()
 
