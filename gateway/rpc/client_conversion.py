@@ -188,8 +188,10 @@ def _lifetime(client: Client, message: _Message) -> Client:
     if not message.HasField("access_token_lifetime"):
         return replace(client, access_token_lifetime=None)
     duration = message.access_token_lifetime
+    if duration.nanos:
+        raise _invalid("It is whole seconds.", "access_token_lifetime")
     try:
-        lifetime = timedelta(seconds=duration.seconds, microseconds=duration.nanos / 1_000)
+        lifetime = timedelta(seconds=duration.seconds)
     except OverflowError as error:
         raise _invalid("It is out of range.", "access_token_lifetime") from error
     return replace(client, access_token_lifetime=lifetime)

@@ -20,6 +20,7 @@ _MAX_ENTRIES: Final = 100
 _MAX_DISPLAY_NAME: Final = 200
 _MAX_IDENTIFIER: Final = 512
 _SECRET_BYTES: Final = 32
+_ATTEMPTS: Final = 10
 # RFC 6749 §3.3: visible ASCII without the quote and the backslash.
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,128}")
 _SECRET_METHODS: Final = frozenset(
@@ -91,31 +92,51 @@ class ClientRegistrar:
 
         Raises as `create` does, and `StateError` (CLIENT_NOT_FOUND, ETAG_MISMATCH).
         """
-        present = await self.get(client_id)
-        _match(present, expected_revision)
-        changed = replace(change(present), update_time=self._clock())
-        if changed.authentication_method not in _SECRET_METHODS:
-            changed = replace(changed, secret_hash=None)
-        self._check(changed)
-        # The revision just read is what the database compares, so two racing updates never mix.
-        return await self._clients.replace(changed, expected_revision=present.revision)
+
+        def checked(present: Client) -> Client:
+            changed = change(present)
+            if changed.authentication_method not in _SECRET_METHODS:
+                changed = replace(changed, secret_hash=None)
+            self._check(changed)
+            return changed
+
+        return await self._replace(client_id, checked, expected_revision)
 
     async def rotate_secret(self, client_id: str, *, expected_revision: int | None) -> Registered:
         """Give the client a new secret; the old one is refused from now on.
 
         Raises `RequestError` INVALID_CLIENT_METADATA, `StateError` (CLIENT_NOT_FOUND, ETAG_MISMATCH).
         """
-        present = await self.get(client_id)
-        _match(present, expected_revision)
-        secret, secret_hash = _generated(present.authentication_method)
-        if secret is None:
-            raise _invalid("The client does not authenticate with a secret.", "name")
-        changed = replace(present, secret_hash=secret_hash, update_time=self._clock())
-        return Registered(await self._clients.replace(changed, expected_revision=present.revision), secret)
+        secret, secret_hash = _new_secret()
+
+        def rotated(present: Client) -> Client:
+            if present.authentication_method not in _SECRET_METHODS:
+                raise _invalid("The client does not authenticate with a secret.", "name")
+            return replace(present, secret_hash=secret_hash)
+
+        return Registered(await self._replace(client_id, rotated, expected_revision), secret)
 
     async def delete(self, client_id: str, *, expected_revision: int | None) -> None:
         """Delete the client for good. Raises `StateError` (CLIENT_NOT_FOUND, ETAG_MISMATCH)."""
         await self._clients.delete(client_id, expected_revision=expected_revision)
+
+    async def _replace(
+        self, client_id: str, change: Callable[[Client], Client], expected_revision: int | None
+    ) -> Client:
+        """Store *change* of the client as it is. The revision just read is what the database compares, so
+        that two racing changes never mix; without an etag the later is made anew on top of the earlier.
+        """
+        for attempt in range(_ATTEMPTS):
+            present = await self.get(client_id)
+            _match(present, expected_revision)
+            changed = replace(change(present), update_time=self._clock())
+            try:
+                return await self._clients.replace(changed, expected_revision=present.revision)
+            except StateError as error:
+                last = attempt == _ATTEMPTS - 1
+                if error.reason is not Reason.ETAG_MISMATCH or expected_revision is not None or last:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
 
     def _check(self, client: Client) -> None:
         if len(client.display_name) > _MAX_DISPLAY_NAME or not client.display_name.isprintable():
@@ -182,8 +203,11 @@ def _check_authentication(client: Client) -> None:
 
 
 def _generated(method: ClientAuthenticationMethod) -> tuple[str | None, bytes | None]:
-    if method not in _SECRET_METHODS:
-        return None, None
+    return _new_secret() if method in _SECRET_METHODS else (None, None)
+
+
+def _new_secret() -> tuple[str, bytes]:
+    """A secret, and the hash that is kept of it."""
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     return secret, hashlib.sha256(secret.encode()).digest()
 
