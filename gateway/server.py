@@ -16,25 +16,27 @@ from countersign.v1 import (
     token_service_pb2_grpc,
 )
 
+from gateway.admission import Limits
 from gateway.application import Application, load_roots, open_application
 from gateway.authorization import authorize
 from gateway.callers import CallerDirectory, CertificatePrincipals
 from gateway.client_roots import ClientRoots
 from gateway.clock import Clock, system_clock
 from gateway.config import Settings
+from gateway.health import HealthMonitor
 from gateway.keys.model import KeyPurpose
-from gateway.rpc.admission import Limits
+from gateway.request_callers import RequestCallers
 from gateway.rpc.caller import CallerResolver
 from gateway.rpc.client_service import ClientService
-from gateway.rpc.health import HealthMonitor
 from gateway.rpc.introspection_service import IntrospectionService
 from gateway.rpc.key_service import KeyService
 from gateway.rpc.listeners import Ports
 from gateway.rpc.pipeline import Pipeline
 from gateway.rpc.server import GrpcServer
-from gateway.rpc.tls import TlsFiles, TlsReloader
 from gateway.rpc.token_service import TokenService
 from gateway.telemetry.access_log import AccessLog
+from gateway.tls_files import TlsFiles
+from gateway.tls_reload import TlsReloader
 from signers import SignerUnavailableError
 
 _DATABASE: Final = "database"
@@ -90,11 +92,12 @@ def _grpc_server(
         timeout=settings.health.timeout,
     )
     principals = CertificatePrincipals(roots=roots, directory=CallerDirectory(settings.callers), clock=clock)
+    callers = RequestCallers(
+        principals=principals, tokens=application.callers, terminator=settings.terminator
+    )
     pipeline = Pipeline(
         limits=Limits.of(settings.server),
-        callers=CallerResolver(
-            principals=principals, tokens=application.callers, terminator=settings.terminator
-        ),
+        callers=CallerResolver(callers),
         authorize=authorize,
         access_log=access_log,
         on_server_fault=lambda _: health.nudge(),

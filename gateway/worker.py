@@ -22,10 +22,10 @@ from gateway.pki import PkiError
 from gateway.ports import Ports
 from gateway.rpc.listeners import ListenError
 from gateway.rpc.server import GrpcServer
-from gateway.rpc.tls import TlsFileError
 from gateway.server import run_worker
 from gateway.store import StoreError
 from gateway.telemetry.logs import LogWriter, open_log
+from gateway.tls_files import TlsFileError
 from gateway.worker_link import EX_CONFIG, SupervisorLink
 from signers import (
     KeyAmbiguousError,

@@ -25,10 +25,11 @@ from typing import Any, Protocol, TypeAlias
 
 import grpc
 
-from gateway.errors import GatewayError, Reason, RequestError
+from gateway.admission import Admission, Limits, shutting_down
+from gateway.errors import Reason, RequestError
+from gateway.failures import SERVER_FAULTS, cause_of
 from gateway.principal import Call, Principal
 from gateway.proofs.client_certificate import ClientCertificate
-from gateway.rpc.admission import Admission, Limits, shutting_down
 from gateway.rpc.status import DETAILS_KEY, STATUS, to_gateway_error, to_status_proto
 from gateway.telemetry import request_id as request_ids
 from gateway.telemetry.access_log import AccessLog, AccessRecord
@@ -169,27 +170,18 @@ class _Method:
     ) -> None:
         """Answer with the status of *error*. Raises, as `abort` does, so that nothing is sent after it."""
         told = to_gateway_error(error)
-        row = STATUS[told.reason]
+        code = STATUS[told.reason]
         if told.reason is Reason.INTERNAL:
             logger.error("Internal error in %s", self._method, exc_info=error)
-        if row.server_fault:
+        if told.reason in SERVER_FAULTS:
             self._pipeline.on_server_fault(told.reason)
-        self._log(progress, row.code.name, told.reason, _cause(told))
+        self._log(progress, code.name, told.reason, cause_of(told))
         status = to_status_proto(told)
         await context.abort(
-            row.code,
+            code,
             status.message,
             ((request_ids.HEADER, progress.request_id), (DETAILS_KEY, status.SerializeToString())),
         )
-
-
-def _cause(told: GatewayError) -> str:
-    """What really happened, for our log only."""
-    inner = told.__cause__
-    if inner is None:
-        return told.cause or ""
-    text = f"{type(inner).__name__}: {inner}"
-    return f"{told.cause}: {text}" if told.cause else text
 
 
 class _UnaryMethod(_Method):

@@ -12,11 +12,13 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from gateway.config import ServerSettings
+from gateway.health import HealthMonitor
 from gateway.ports import Ports
-from gateway.rpc.health import HealthMonitor, HealthServicer
+from gateway.rpc.health import HealthServicer
 from gateway.rpc.listeners import bind, server_options
 from gateway.rpc.pipeline import Pipeline
-from gateway.rpc.tls import TlsReloader
+from gateway.rpc.tls import RotatingCredentials
+from gateway.tls_reload import TlsReloader
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +77,12 @@ class GrpcServer:
     async def start(self) -> None:
         """Bind and serve. Raises `TlsFileError`, `ListenError`."""
         self._add_services()
-        tls, mutual = await self._tls.open()
+        current = await self._tls.open()
+        tls, mutual = (RotatingCredentials(current, mutual=mutual) for mutual in (False, True))
+        self._tls.on_change(tls.offer)
+        self._tls.on_change(mutual.offer)
         self._server = grpc.aio.server(handlers=[self._pipeline], options=server_options(self._settings))
-        self._ports = bind(self._server, self._settings, tls=tls, mutual=mutual)
+        self._ports = bind(self._server, self._settings, tls=tls.credentials, mutual=mutual.credentials)
         await self._health.probe()
         await self._server.start()
         self._tasks = [

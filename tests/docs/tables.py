@@ -76,7 +76,7 @@ def _plain(value: object) -> str:
 
 def codes() -> dict[str, str]:
     """The gRPC code of each reason."""
-    return {reason.value: STATUS[reason].code.name for reason in Reason}
+    return {reason.value: STATUS[reason].name for reason in Reason}
 
 
 def replaced(document: str, name: str, table: str) -> str:

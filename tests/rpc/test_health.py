@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from gateway.rpc.health import LIVE, READY, HealthMonitor
+from gateway.health import LIVE, READY, HealthMonitor
 from tests.support.pki import Authority
 from tests.support.rpc_server import serving
 

@@ -8,7 +8,8 @@ import pytest
 
 from gateway.client_roots import ClientRoots
 from gateway.errors import AvailabilityError, Reason
-from gateway.rpc.tls import TlsFileError, TlsFiles, TlsReloader, read_material
+from gateway.tls_files import TlsFileError, TlsFiles, read_material
+from gateway.tls_reload import TlsReloader
 from tests.support.pki import Authority, self_signed
 from tests.support.rpc_server import MINT, Anchors, serving
 

@@ -13,20 +13,22 @@ from countersign.v1 import key_service_pb2_grpc, token_service_pb2, token_servic
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from gateway.admission import Limits
 from gateway.authorization import authorize
 from gateway.callers import CallerDirectory, CertificatePrincipals
 from gateway.client_roots import ClientRoots
 from gateway.config import CallerSettings, ServerSettings, TerminatorSettings
 from gateway.errors import AuthenticationError, Reason
+from gateway.health import HealthMonitor, Probe
 from gateway.principal import Principal
 from gateway.proofs.client_certificate import ClientCertificate
-from gateway.rpc.admission import Limits
+from gateway.request_callers import RequestCallers
 from gateway.rpc.caller import CallerResolver
-from gateway.rpc.health import HealthMonitor, Probe
 from gateway.rpc.pipeline import Pipeline
 from gateway.rpc.server import GrpcServer
-from gateway.rpc.tls import TlsFiles, TlsReloader
 from gateway.telemetry.access_log import AccessRecord
+from gateway.tls_files import TlsFiles
+from gateway.tls_reload import TlsReloader
 from tests.support.pki import Authority, Issued
 
 MINT = "/countersign.v1.TokenService/MintToken"
@@ -223,7 +225,9 @@ async def serving(
     pipeline = Pipeline(
         limits=Limits.of(configuration),
         callers=CallerResolver(
-            principals=principals, tokens=tokens, terminator=terminator or TerminatorSettings()
+            RequestCallers(
+                principals=principals, tokens=tokens, terminator=terminator or TerminatorSettings()
+            )
         ),
         authorize=authorize,
         access_log=records,
