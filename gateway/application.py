@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from cryptography import x509
@@ -125,23 +124,6 @@ def store_url(settings: Settings) -> str:
         raise ConfigurationError(
             "store.url: name the user in it and no password: the password comes from password_file."
         )
-    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
-
-
-def _with_password(url: str, file: Path) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgresql", "postgres"} or not parts.username or parts.password is not None:
-        raise ConfigurationError(
-            "store.password_file: it goes with a store.url postgresql://USER@HOST/NAME that holds a user and "
-            "no password; mend the URL or remove the file."
-        )
-    try:
-        password = file.read_text(encoding="utf-8").removesuffix("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"store.password_file: {file}: cannot be read: {error}; mend the path or its permissions."
-        ) from error
-    user, _, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
 
 
