@@ -22,13 +22,19 @@ if str(ROOT) not in sys.path:
     # Run as a script, the folder of this file is on the path, and the package `signers` lies beside it.
     sys.path.insert(0, str(ROOT))
 
+import pkcs11  # noqa: E402  # See above.
+from pkcs11 import Attribute, KeyType, MechanismFlag  # noqa: E402  # See above.
+
 from signers.algorithms import Algorithm  # noqa: E402  # See above.
 from signers.errors import KeyNotFoundError  # noqa: E402
 from signers.pkcs11.ctypes_binding import CtypesCryptoki  # noqa: E402
+from signers.pkcs11.generate import EC_PARAMS  # noqa: E402
 from signers.registry import SignerRegistry  # noqa: E402
 
 DEFAULT_TOKEN = "countersign"
 DEFAULT_KEYS = ("tokens-es256:ES256", "tokens-eddsa:EdDSA")
+
+_RSA_BITS = 2048
 
 _MODULES = (
     "/usr/lib/softhsm/libsofthsm2.so",
@@ -136,14 +142,42 @@ def _make_token(module: Path, token: str, pin: bytes) -> None:
         cryptoki.finalize()
 
 
-async def _make_keys(uris: Sequence[str], algorithms: Sequence[Algorithm]) -> None:
+async def _missing(uris: Sequence[str], algorithms: Sequence[Algorithm]) -> list[int]:
+    """Which of the keys, by position, are not on the token yet; those that are must sign."""
+    missing = []
     async with SignerRegistry() as registry:
-        for uri, algorithm in zip(uris, algorithms, strict=True):
+        for position, (uri, algorithm) in enumerate(zip(uris, algorithms, strict=True)):
             try:
                 signer = await registry.open(uri, algorithm)
             except KeyNotFoundError:
-                signer = await registry.create(uri, algorithm)
+                missing.append(position)
+                continue
             await signer.check()
+    return missing
+
+
+def _generate(made: Provisioned, keys: Sequence[tuple[str, Algorithm]]) -> None:
+    """Generate *keys* with python-pkcs11, so that what the gateway finds was made by another implementation."""
+    library = pkcs11.lib(str(made.module))
+    token = library.get_token(token_label=made.token)
+    with token.open(rw=True, user_pin=made.pin_file.read_text()) as session:
+        for label, algorithm in keys:
+            private = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
+            options = {
+                "id": secrets.token_bytes(16),
+                "label": label,
+                "store": True,
+                "private_template": private,
+            }
+            if algorithm.spec.key_type == "RSA":
+                session.generate_keypair(KeyType.RSA, _RSA_BITS, **options)
+                continue
+            parameters = session.create_domain_parameters(
+                KeyType.EC_EDWARDS if algorithm is Algorithm.EDDSA else KeyType.EC,
+                {Attribute.EC_PARAMS: EC_PARAMS[algorithm.spec.curve or ""]},
+                local=True,
+            )
+            parameters.generate_keypair(**options)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -162,7 +196,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _write_once(result.pin_file, secrets.token_hex(16), 0o600)
     os.environ.update(result.environment)
     _make_token(result.module, options.token, result.pin_file.read_bytes())
-    asyncio.run(_make_keys(result.uris, [algorithm for _, algorithm in keys]))
+    algorithms = [algorithm for _, algorithm in keys]
+    if missing := asyncio.run(_missing(result.uris, algorithms)):
+        _generate(result, [keys[position] for position in missing])
     print(f"SOFTHSM2_CONF={result.softhsm2_conf}")
     for uri in result.uris:
         print(uri)

@@ -16,7 +16,7 @@ LOCK_SECONDS = 5.0
 """How long a second generation waits for the first."""
 
 # CKA_EC_PARAMS: the DER of the curve's OID. SOURCE: RFC 5480 §2.1.1.1, SEC 2 §A.2, RFC 8410 §3.
-_EC_PARAMS = {
+EC_PARAMS = {
     "P-256": bytes.fromhex("06082a8648ce3d030107"),
     "P-384": bytes.fromhex("06052b81040022"),
     "P-521": bytes.fromhex("06052b81040023"),
@@ -80,7 +80,7 @@ def _require_free(cryptoki: Cryptoki, session: int, uri: Pkcs11Uri) -> None:
 
 def _parameters(algorithm: Algorithm) -> Template:
     if algorithm.spec.curve is not None:
-        return ((ck.CKA_EC_PARAMS, _EC_PARAMS[algorithm.spec.curve]),)
+        return ((ck.CKA_EC_PARAMS, EC_PARAMS[algorithm.spec.curve]),)
     return (
         (ck.CKA_MODULUS_BITS, ulong(RSA_BITS)),
         (ck.CKA_PUBLIC_EXPONENT, (65537).to_bytes(3, "big")),
