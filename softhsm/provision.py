@@ -12,8 +12,9 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -162,22 +163,22 @@ def _generate(made: Provisioned, keys: Sequence[tuple[str, Algorithm]]) -> None:
     token = library.get_token(token_label=made.token)
     with token.open(rw=True, user_pin=made.pin_file.read_text()) as session:
         for label, algorithm in keys:
-            private = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
-            options = {
-                "id": secrets.token_bytes(16),
-                "label": label,
-                "store": True,
-                "private_template": private,
-            }
+            generate: Callable[..., object]
             if algorithm.spec.key_type == "RSA":
-                session.generate_keypair(KeyType.RSA, _RSA_BITS, **options)
-                continue
-            parameters = session.create_domain_parameters(
-                KeyType.EC_EDWARDS if algorithm is Algorithm.EDDSA else KeyType.EC,
-                {Attribute.EC_PARAMS: EC_PARAMS[algorithm.spec.curve or ""]},
-                local=True,
+                generate = partial(session.generate_keypair, KeyType.RSA, _RSA_BITS)
+            else:
+                generate = session.create_domain_parameters(
+                    KeyType.EC_EDWARDS if algorithm is Algorithm.EDDSA else KeyType.EC,
+                    {Attribute.EC_PARAMS: EC_PARAMS[algorithm.spec.curve or ""]},
+                    local=True,
+                ).generate_keypair
+            generate(
+                id=secrets.token_bytes(16),
+                label=label,
+                store=True,
+                capabilities=MechanismFlag.SIGN | MechanismFlag.VERIFY,
+                private_template={Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False},
             )
-            parameters.generate_keypair(**options)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
