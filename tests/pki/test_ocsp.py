@@ -1,6 +1,7 @@
 """OCSP requests and answers, exchanged with OpenSSL and the library; and what is refused."""
 
 import base64
+from contextlib import suppress
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -26,6 +27,7 @@ from gateway.pki.profile import CertificateProfile, RawExtension, Validity
 from gateway.pki.serials import new_serial
 from gateway.pki.wire import WireNames, wire_profile
 from signers import Algorithm
+from signers.jose_form import der_to_raw
 from signers.verification import verify
 from tests.support.certificate_tools import lint, openssl
 from tests.support.issuing import DAY, X509_ALGORITHMS, lab
@@ -34,6 +36,7 @@ from tests.support.softhsm import LABELS, softhsm_all
 
 __all__ = ["lab", "softhsm_all"]
 
+SHA1 = hashes.SHA1()  # noqa: S303 - the hash by which most clients name an issuer; it protects nothing.
 NAMES = WireNames("A", "wire.com", "wireapp://%40a@wire.com", "wireapp://a!1@wire.com")
 NO_CHECK = RawExtension("1.3.6.1.5.5.7.48.1.5", b"\x05\x00")
 OCSP_SIGNING = ExtendedKeyUsageOID.OCSP_SIGNING.dotted_string
@@ -54,7 +57,7 @@ async def a_responder(lab, ca, signer=None):
 
 
 def question(leaf, ca, algorithm=None, nonce=None):
-    builder = ocsp.OCSPRequestBuilder().add_certificate(leaf, ca.certificate, algorithm or hashes.SHA1())
+    builder = ocsp.OCSPRequestBuilder().add_certificate(leaf, ca.certificate, algorithm or SHA1)
     if nonce is not None:
         builder = builder.add_extension(x509.OCSPNonce(nonce), critical=False)
     return builder.build().public_bytes(Encoding.DER)
@@ -127,7 +130,7 @@ async def test_an_hsm_answers(lab, softhsm_all, monkeypatch):
     assert ocsp.load_der_ocsp_response(der).certificate_status is ocsp.OCSPCertStatus.GOOD
 
 
-@pytest.mark.parametrize("algorithm", [hashes.SHA1(), hashes.SHA256(), hashes.SHA384(), hashes.SHA512()])
+@pytest.mark.parametrize("algorithm", [SHA1, hashes.SHA256(), hashes.SHA384(), hashes.SHA512()])
 async def test_an_answer_says_what_it_was_given(lab, algorithm):
     """The certificate asked about, the times, the reason and the nonce come back."""
     ca = await lab.ca()
@@ -144,15 +147,8 @@ async def test_an_answer_says_what_it_was_given(lab, algorithm):
     assert response.produced_at_utc == response.this_update_utc == lab.now
     assert response.next_update_utc == lab.now + DAY
     assert response.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce == bytes(range(32))
-    verify(
-        responder.signer.public_key, Algorithm.ES256, response.tbs_response_bytes, _raw(response.signature)
-    )
-
-
-def _raw(der):
-    from signers.jose_form import der_to_raw
-
-    return der_to_raw(der, 64)
+    signature = der_to_raw(response.signature, 64)
+    verify(responder.signer.public_key, Algorithm.ES256, response.tbs_response_bytes, signature)
 
 
 @pytest.mark.parametrize("serial", [0, 1, 127, 128, 255, 256, (1 << 159) - 1])
@@ -253,7 +249,7 @@ async def test_a_question_about_another_ca_is_not_answered(lab):
     responder = await a_responder(lab, ca)
     stranger = Authority.root()
     leaf = stranger.leaf("a").certificate
-    asked = ocsp.OCSPRequestBuilder().add_certificate(leaf, stranger.certificate, hashes.SHA1()).build()
+    asked = ocsp.OCSPRequestBuilder().add_certificate(leaf, stranger.certificate, SHA1).build()
     with pytest.raises(RevocationError) as refused:
         await answer(lab, responder, asked.public_bytes(Encoding.DER), Good())
     assert refused.value.code is RevocationFault.UNKNOWN_ISSUER
@@ -317,7 +313,7 @@ async def test_a_responder_with_a_fault_is_not_opened(lab):
 _STRANGER = Authority.root()
 _ASKED = (
     ocsp.OCSPRequestBuilder()
-    .add_certificate(_STRANGER.leaf("a").certificate, _STRANGER.certificate, hashes.SHA1())
+    .add_certificate(_STRANGER.leaf("a").certificate, _STRANGER.certificate, SHA1)
     .add_extension(x509.OCSPNonce(bytes(32)), critical=False)
     .build()
     .public_bytes(Encoding.DER)
@@ -334,10 +330,8 @@ def test_mutated_requests_raise_the_documented_error_only(changes, cut):
     for position, value in changes:
         octets[position % len(octets)] = value
     mutated = bytes(octets[:cut]) if cut < 0 else bytes(octets) + bytes(cut)
-    try:
+    with suppress(RevocationError):
         OcspRequest.parse(mutated)
-    except RevocationError as error:
-        assert error.code in RevocationFault
 
 
 @settings(max_examples=200, deadline=None)

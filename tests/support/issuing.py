@@ -1,4 +1,4 @@
-"""An issuing CA over real signers, for tests: a root, a certificate for any signer's key, and any fault in it."""
+"""An issuing CA over real signers, for tests, with any fault in its certificate."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
