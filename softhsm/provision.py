@@ -158,7 +158,7 @@ async def _missing(uris: Sequence[str], algorithms: Sequence[Algorithm]) -> list
 
 
 def _generate(made: Provisioned, keys: Sequence[tuple[str, Algorithm]]) -> None:
-    """Generate *keys* with python-pkcs11, so that what the gateway finds was made by another implementation."""
+    """Generate *keys* with python-pkcs11: what the gateway finds was made by another implementation."""
     library = pkcs11.lib(str(made.module))
     token = library.get_token(token_label=made.token)
     with token.open(rw=True, user_pin=made.pin_file.read_text()) as session:
