@@ -18,7 +18,7 @@ from gateway.fetching import (
 )
 from gateway.fetching.exchange import MAX_HEADER_SIZE, MAX_INTERIM_RESPONSES
 from tests.fetching.conftest import HOST, NoResolver
-from tests.support.pki import Authority
+from tests.support.pki import SERVER_AUTH, Authority
 from tests.support.scripted_server import ScriptedServer, redirect, reply, server_context
 
 SHORT = FetchPolicy(deadline=0.3)
@@ -163,7 +163,13 @@ async def test_the_certificate_carries_the_name(client, authority):
 async def test_an_expired_certificate_is_refused(client, authority):
     """The validity period of the server's certificate counts."""
     now = datetime.now(tz=UTC)
-    old = authority.leaf(HOST, dns=(HOST,), not_before=now - timedelta(9), not_after=now - timedelta(1))
+    old = authority.leaf(
+        HOST,
+        dns=(HOST,),
+        extended_key_usage=(SERVER_AUTH,),
+        not_before=now - timedelta(9),
+        not_after=now - timedelta(1),
+    )
     async with ScriptedServer(tls=server_context(old)) as server:
         assert await refused(client, f"https://{HOST}:{server.port}/") is FetchFault.CERTIFICATE_REFUSED
 

@@ -17,6 +17,7 @@ from gateway.fetching import (
     parse_inner_network,
 )
 from gateway.fetching.dialer import MAX_ATTEMPTS
+from tests.support.pki import SERVER_AUTH
 from tests.support.scripted_server import ScriptedServer, redirect, reply, server_context
 
 PUBLIC = ("93.184.215.14", "2606:2800:220:1::1")
@@ -175,7 +176,7 @@ async def test_an_inner_host_may_be_opened_by_name():
 async def test_roots_of_the_company_are_for_inner_hosts(internet, authority):
     """A root that the operator adds vouches for the inner hosts and not for the rest of the world."""
     inner = {"idp.corp": [parse_inner_network("10.1.0.0/16")]}
-    leaf = authority.leaf("both", dns=("idp.corp", "data.example.org"))
+    leaf = authority.leaf("both", dns=("idp.corp", "data.example.org"), extended_key_usage=(SERVER_AUTH,))
     async with ScriptedServer(tls=server_context(leaf)) as server:
         internet.port = server.port
         server.routes["/"] = reply()
