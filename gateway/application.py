@@ -15,6 +15,7 @@ from gateway.callers import CallerDirectory
 from gateway.client_roots import ClientRoots
 from gateway.clock import Clock, system_clock
 from gateway.config import ConfigurationError, KeySettings, Settings
+from gateway.dpop_doors import dpop_doors
 from gateway.introspection.introspect import Introspector
 from gateway.keys.declared import DeclaredKey
 from gateway.keys.keyring import Keyring
@@ -25,6 +26,7 @@ from gateway.store import Store, StoreOptions, open_store
 from gateway.tokens.caller import CallerTokenAuthenticator
 from gateway.tokens.client_assertion import AssertionPolicy, ClientAssertionVerifier
 from gateway.tokens.client_authentication import CertificateTrust, ClientAuthenticator
+from gateway.tokens.dpop import DpopDoor
 from gateway.tokens.metadata import ServerMetadata, describe
 from gateway.tokens.mint import TokenMinter
 from gateway.tokens.registration import ClientRegistrar
@@ -47,6 +49,7 @@ class Application:
     introspector: Introspector
     registrar: ClientRegistrar
     callers: CallerTokenAuthenticator
+    dpop: DpopDoor
     metadata: ServerMetadata
 
 
@@ -164,6 +167,7 @@ def _wire(
     verifier = AccessTokenVerifier(
         issuer=tokens.issuer, keyring=keyring, refresh_keys=loader.refresh, clock=clock
     )
+    doors = dpop_doors(settings, store.replay, clock)
     return Application(
         signers=signers,
         store=store,
@@ -207,8 +211,10 @@ def _wire(
             clients=store.clients,
             revocations=store.revocations,
             directory=CallerDirectory(settings.callers),
+            dpop=doors.api,
         ),
-        metadata=describe(tokens.issuer, tokens.assertion_algorithms),
+        dpop=doors.server,
+        metadata=describe(tokens.issuer, tokens.assertion_algorithms, tokens.dpop_algorithms),
     )
 
 

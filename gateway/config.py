@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -20,6 +21,7 @@ from pydantic_settings import (
 
 from gateway.keys.model import KeyPurpose
 from gateway.principal import Role
+from gateway.proofs.target_uri import Origins, TargetUriError
 from signers import Algorithm
 
 
@@ -124,6 +126,13 @@ class TokenSettings(_Section):
     - `assertion_audiences`: further ``aud`` values accepted in client assertions beside the issuer
       (RFC 7523 §3); empty is the strict default.
     - `assertion_algorithms`: what client assertions may be signed with.
+    - `origins`: the public origins at which clients reach the gateway, as they write them
+      (``https://id.example.org:50052``); a DPoP proof must name one. Empty means the issuer's origin.
+    - `dpop_algorithms`: what DPoP proofs may be signed with.
+    - `dpop_window`: seconds for which a DPoP proof is accepted after its ``iat``.
+    - `dpop_nonce`: whether DPoP proofs carry nonces of this server (RFC 9449 §8): ``off``, ``accepted`` or
+      ``required``. `dpop_nonce_secrets`: files with at least 32 random bytes each, the same on every replica;
+      the first makes nonces, all of them verify.
     - `jwks_max_age`: seconds that a verifier may keep the key set; a new key is published at least this long
       before it signs.
     """
@@ -142,12 +151,38 @@ class TokenSettings(_Section):
         Algorithm.PS256,
     )
     jwks_max_age: int = Field(300, ge=1, le=86_400)
+    origins: tuple[str, ...] = ()
+    dpop_algorithms: tuple[Algorithm, ...] = Field(
+        (Algorithm.ES256, Algorithm.ES384, Algorithm.EDDSA, Algorithm.PS256), min_length=1
+    )
+    dpop_window: int = Field(60, ge=1, le=300)
+    dpop_nonce: Literal["off", "accepted", "required"] = "off"
+    dpop_nonce_secrets: tuple[Path, ...] = ()
 
     @model_validator(mode="after")
     def _lifetimes_agree(self) -> Self:
         if self.lifetime > self.max_lifetime:
             raise ValueError("lifetime exceeds max_lifetime; raise the latter or lower the former")
         return self
+
+    @model_validator(mode="after")
+    def _nonces_have_secrets(self) -> Self:
+        if (self.dpop_nonce == "off") != (not self.dpop_nonce_secrets):
+            raise ValueError("dpop_nonce and dpop_nonce_secrets go together; set both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _origins_are_origins(self) -> Self:
+        try:
+            self.public_origins()
+        except TargetUriError as error:
+            raise ValueError(f"origins: {error}; write https://host or https://host:port") from error
+        return self
+
+    def public_origins(self) -> Origins:
+        """Where clients reach the gateway. Raises `TargetUriError`."""
+        issuer = urlsplit(self.issuer)
+        return Origins.parse(self.origins or (f"{issuer.scheme}://{issuer.netloc}",))
 
 
 class KeySettings(_Section):

@@ -31,6 +31,8 @@ class Reason(StrEnum):
     UNSUPPORTED_GRANT_TYPE = "UNSUPPORTED_GRANT_TYPE"
     INVALID_SCOPE = "INVALID_SCOPE"
     INVALID_TARGET = "INVALID_TARGET"
+    INVALID_GRANT = "INVALID_GRANT"
+    INVALID_DPOP_PROOF = "INVALID_DPOP_PROOF"
     CLIENT_CERTIFICATE_MALFORMED = "CLIENT_CERTIFICATE_MALFORMED"
     TERMINATOR_HEADER_REFUSED = "TERMINATOR_HEADER_REFUSED"
     # Who
@@ -38,6 +40,7 @@ class Reason(StrEnum):
     INVALID_CLIENT = "INVALID_CLIENT"
     CLIENT_CERTIFICATE_REQUIRED = "CLIENT_CERTIFICATE_REQUIRED"
     INVALID_TOKEN = "INVALID_TOKEN"
+    USE_DPOP_NONCE = "USE_DPOP_NONCE"
     # May
     PERMISSION_DENIED = "PERMISSION_DENIED"
     UNAUTHORIZED_CLIENT = "UNAUTHORIZED_CLIENT"
@@ -96,6 +99,18 @@ class RequestError(GatewayError):
 
 class AuthenticationError(GatewayError):
     """Who the caller or the client is could not be established."""
+
+
+class DpopNonceError(AuthenticationError):
+    """The DPoP proof must carry a nonce of ours (RFC 9449 §8 and §9); *nonce* is one, and is no secret."""
+
+    def __init__(self, nonce: str, *, cause: str) -> None:
+        super().__init__(
+            Reason.USE_DPOP_NONCE,
+            "Make a new DPoP proof with the nonce that comes with this error.",
+            cause=cause,
+        )
+        self.nonce = nonce
 
 
 class AuthorizationError(GatewayError):

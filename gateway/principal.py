@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.proofs.client_certificate import ClientCertificate
+from gateway.proofs.dpop_proof import DpopProof
 
 
 class Role(StrEnum):
@@ -25,12 +26,14 @@ class Principal:
       a caller that presented a token of ours. Empty for nobody.
     - `resources`: the resource identifiers for which a resource server may introspect.
     - `client_id`: the OAuth client, where a token named one.
+    - `proof`: the DPoP proof that came with that token, used up; it stands for this request only.
     """
 
     name: str
     roles: frozenset[Role] = frozenset()
     resources: frozenset[str] = frozenset()
     client_id: str | None = None
+    proof: DpopProof | None = None
 
 
 ANONYMOUS = Principal(name="")
@@ -42,9 +45,11 @@ class Call:
     """What a use case may know of the request around it, the same for every door.
 
     `certificate` is the only client certificate of the request, resolved once; authentication, binding and
-    audit all use this object, so that no certificate can authenticate while another is bound.
+    audit all use this object, so that no certificate can authenticate while another is bound. `proof` is the
+    DPoP proof of the request, verified and used up, where its door takes one (RFC 9449 §5).
     """
 
     principal: Principal
     certificate: ClientCertificate | None
     request_id: str
+    proof: DpopProof | None = None

@@ -27,6 +27,7 @@ Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 MAX_AUTHORIZATION: Final = 16 * 1024
 """Characters of an ``authorization`` entry."""
 _SPIFFE = "spiffe://"
+_DPOP = "dpop"
 
 
 class TokenAuthenticator(Protocol):
@@ -37,6 +38,15 @@ class TokenAuthenticator(Protocol):
 
         Raises `AuthenticationError` INVALID_TOKEN for anything that does not hold, a scheme unknown to it and
         a token bound to another certificate included.
+        """
+        ...
+
+    async def authenticate_with_proof(
+        self, token: str, proofs: Sequence[str | bytes], *, path: str, method: str
+    ) -> Principal:
+        """As `authenticate`, for a token under the scheme ``dpop`` (RFC 9449 §7.1).
+
+        *proofs* are all ``dpop`` headers of a request of HTTP *method* for *path*. Raises `DpopNonceError` too.
         """
         ...
 
@@ -58,12 +68,18 @@ class RequestCallers:
         )
 
     async def resolve(
-        self, transport: ClientCertificate | None, metadata: Metadata
+        self,
+        transport: ClientCertificate | None,
+        metadata: Metadata,
+        *,
+        path: str | None = None,
+        method: str = "POST",
     ) -> tuple[Principal, ClientCertificate | None]:
         """The principal, perhaps `ANONYMOUS`, and the client's certificate, if any.
 
         *transport* is the certificate of the TLS connection; *metadata* the request's headers or gRPC
-        metadata, names in lower case.
+        metadata, names in lower case. *path* (for gRPC the full method) and the HTTP *method* are what a DPoP
+        proof beside an access token must be for; a door that names no path takes no such tokens.
 
         Raises `TerminatorHeaderError`, `ClientCertificateError`, and `AuthenticationError` INVALID_TOKEN.
         """
@@ -79,7 +95,13 @@ class RequestCallers:
         authorization = [value for key, value in metadata if key == "authorization"]
         if authorization:
             token, scheme = _token(authorization)
-            principal = await self._tokens.authenticate(token, scheme, certificate)
+            if scheme == _DPOP and path is not None:
+                proofs = [value for key, value in metadata if key == _DPOP]
+                principal = await self._tokens.authenticate_with_proof(
+                    token, proofs, path=path, method=method
+                )
+            else:
+                principal = await self._tokens.authenticate(token, scheme, certificate)
         return principal, certificate
 
     def _mentions_certificate(self, metadata: Metadata) -> bool:

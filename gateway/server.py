@@ -117,6 +117,7 @@ def _add_services(settings: Settings, application: Application, pipeline: Pipeli
         TokenService(
             minter=application.minter,
             revoker=application.revoker,
+            dpop=application.dpop,
             keyring=application.keyring,
             metadata=application.metadata,
             jwks_max_age=settings.tokens.jwks_max_age,

@@ -14,10 +14,10 @@ class CallerResolver:
         self._callers = callers
 
     async def resolve(
-        self, connection: Mapping[str, Sequence[bytes]], metadata: Metadata
+        self, connection: Mapping[str, Sequence[bytes]], metadata: Metadata, method: str
     ) -> tuple[Principal, ClientCertificate | None]:
         """As `RequestCallers.resolve`; raises `ClientCertificateError` beside what that does."""
-        return await self._callers.resolve(_transport(connection), metadata)
+        return await self._callers.resolve(_transport(connection), metadata, path=method)
 
 
 def _transport(connection: Mapping[str, Sequence[bytes]]) -> ClientCertificate | None:

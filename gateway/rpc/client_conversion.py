@@ -95,6 +95,7 @@ def client_message(client: Client) -> _Message:
         default_audience=client.default_audience or "",
         resources=sorted(client.resources),
         certificate_bound_access_tokens=client.certificate_bound_access_tokens,
+        dpop_bound_access_tokens=client.dpop_bound_access_tokens,
         disabled=client.disabled,
         etag=str(client.revision),
     )
@@ -230,6 +231,9 @@ _CHANGES: Final[Mapping[str, Callable[[Client, _Message], Client]]] = {
     "resources": lambda client, message: replace(client, resources=frozenset(message.resources)),
     "certificate_bound_access_tokens": lambda client, message: replace(
         client, certificate_bound_access_tokens=message.certificate_bound_access_tokens
+    ),
+    "dpop_bound_access_tokens": lambda client, message: replace(
+        client, dpop_bound_access_tokens=message.dpop_bound_access_tokens
     ),
     "access_token_lifetime": _lifetime,
     "disabled": lambda client, message: replace(client, disabled=message.disabled),

@@ -3,13 +3,12 @@
 from typing import TypeAlias
 
 import grpc
-from countersign.v1 import access_token_pb2, introspection_service_pb2, introspection_service_pb2_grpc
+from countersign.v1 import introspection_service_pb2, introspection_service_pb2_grpc
 
 from gateway.errors import Reason, RequestError
 from gateway.introspection.introspect import MAX_BATCH, Introspector
-from gateway.jose import base64url
 from gateway.rpc.pipeline import current_call
-from gateway.rpc.token_conversion import credential_of
+from gateway.rpc.token_conversion import confirmation_message, credential_of, token_type_of
 from gateway.tokens.access_token import AccessToken
 
 _Context: TypeAlias = grpc.aio.ServicerContext
@@ -77,7 +76,7 @@ def _message(token: AccessToken) -> introspection_service_pb2.IntrospectedToken:
     message = introspection_service_pb2.IntrospectedToken(
         scope=token.scope,
         client_id=token.client_id,
-        token_type=access_token_pb2.TOKEN_TYPE_BEARER,
+        token_type=token_type_of(token.binding),
         subject=token.subject,
         audience=token.audience,
         issuer=token.issuer,
@@ -85,6 +84,6 @@ def _message(token: AccessToken) -> introspection_service_pb2.IntrospectedToken:
     )
     message.issue_time.seconds = token.issue_time
     message.expire_time.seconds = token.expire_time
-    if token.x5t_s256 is not None:
-        message.confirmation.x5t_s256 = base64url.decode(token.x5t_s256)
+    if token.binding is not None:
+        message.confirmation.CopyFrom(confirmation_message(token.binding))
     return message

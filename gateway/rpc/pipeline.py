@@ -30,7 +30,7 @@ from gateway.errors import Reason, RequestError
 from gateway.failures import SERVER_FAULTS, cause_of
 from gateway.principal import Call, Principal
 from gateway.proofs.client_certificate import ClientCertificate
-from gateway.rpc.status import DETAILS_KEY, STATUS, to_gateway_error, to_status_proto
+from gateway.rpc.status import DETAILS_KEY, STATUS, to_gateway_error, to_status_proto, trailers_of
 from gateway.telemetry import request_id as request_ids
 from gateway.telemetry.access_log import AccessLog, AccessRecord
 
@@ -51,10 +51,10 @@ class CallerResolver(Protocol):
     """Stage 6: see `gateway.rpc.caller`."""
 
     async def resolve(
-        self, connection: Mapping[str, Sequence[bytes]], metadata: Metadata
+        self, connection: Mapping[str, Sequence[bytes]], metadata: Metadata, method: str
     ) -> tuple[Principal, ClientCertificate | None]:
         """Who calls, from what TLS knows of the *connection* and from the call's *metadata*, and the call's
-        one client certificate. Raises `GatewayError`.
+        one client certificate. *method* is the full name of the method called. Raises `GatewayError`.
         """
         ...
 
@@ -143,7 +143,9 @@ class _Method:
 
     async def _authorize(self, context: grpc.aio.ServicerContext, progress: _Progress) -> None:
         pipeline = self._pipeline
-        principal, certificate = await pipeline.callers.resolve(context.auth_context(), progress.metadata)
+        principal, certificate = await pipeline.callers.resolve(
+            context.auth_context(), progress.metadata, self._method
+        )
         progress.caller = principal.name
         pipeline.authorize(self._method, principal)
         _current_call.set(Call(principal, certificate, progress.request_id))
@@ -180,7 +182,11 @@ class _Method:
         await context.abort(
             code,
             status.message,
-            ((request_ids.HEADER, progress.request_id), (DETAILS_KEY, status.SerializeToString())),
+            (
+                (request_ids.HEADER, progress.request_id),
+                (DETAILS_KEY, status.SerializeToString()),
+                *trailers_of(told),
+            ),
         )
 
 

@@ -13,11 +13,13 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway import failures
-from gateway.errors import GatewayError, Reason, RequestError
+from gateway.errors import DpopNonceError, GatewayError, Reason, RequestError
 from gateway.telemetry.request_id import current_request_id
 
 DOMAIN = "countersign"
 DETAILS_KEY = "grpc-status-details-bin"
+DPOP_NONCE_KEY = "dpop-nonce"
+"""RFC 9449 §8.2: the nonce to use, in trailing metadata."""
 MAX_TEXT = 256
 """Characters of a message or a metadata value. Status travels in trailers, which peers bound near 8 KiB."""
 MAX_METADATA = 8
@@ -44,12 +46,15 @@ STATUS: Mapping[Reason, grpc.StatusCode] = {
     Reason.UNSUPPORTED_GRANT_TYPE: _INVALID,
     Reason.INVALID_SCOPE: _INVALID,
     Reason.INVALID_TARGET: _INVALID,
+    Reason.INVALID_GRANT: _INVALID,
+    Reason.INVALID_DPOP_PROOF: _INVALID,
     Reason.CLIENT_CERTIFICATE_MALFORMED: _INVALID,
     Reason.TERMINATOR_HEADER_REFUSED: _INVALID,
     Reason.CALLER_UNAUTHENTICATED: _UNAUTHENTICATED,
     Reason.INVALID_CLIENT: _UNAUTHENTICATED,
     Reason.CLIENT_CERTIFICATE_REQUIRED: _UNAUTHENTICATED,
     Reason.INVALID_TOKEN: _UNAUTHENTICATED,
+    Reason.USE_DPOP_NONCE: _UNAUTHENTICATED,
     Reason.PERMISSION_DENIED: _DENIED,
     Reason.UNAUTHORIZED_CLIENT: _DENIED,
     Reason.CLIENT_NOT_FOUND: _NOT_FOUND,
@@ -79,6 +84,11 @@ def to_gateway_error(error: BaseException) -> GatewayError:
         told.__cause__ = error
         return told
     return failures.to_gateway_error(error)
+
+
+def trailers_of(error: GatewayError) -> tuple[tuple[str, str], ...]:
+    """What *error* adds to the trailing metadata beside its Status."""
+    return ((DPOP_NONCE_KEY, error.nonce),) if isinstance(error, DpopNonceError) else ()
 
 
 def _any(message: Message) -> any_pb2.Any:

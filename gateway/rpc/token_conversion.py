@@ -4,6 +4,7 @@ from countersign.v1 import access_token_pb2, client_authentication_pb2, token_se
 
 from gateway.errors import Reason, RequestError
 from gateway.jose import base64url
+from gateway.tokens.binding import Binding, CertificateBinding, DpopBinding
 from gateway.tokens.client_authentication import ClientCredential, ClientSecret, PrivateKeyJwt
 from gateway.tokens.grants import ClientCredentialsGrant, TokenRequest
 from gateway.tokens.mint import MintedToken
@@ -42,13 +43,29 @@ def minted_message(minted: MintedToken) -> access_token_pb2.AccessToken:
     token = minted.token
     message = access_token_pb2.AccessToken(
         value=minted.value,
-        type=access_token_pb2.TOKEN_TYPE_BEARER,
+        type=token_type_of(token.binding),
         scope=token.scope,
         token_id=token.token_id,
         audience=token.audience,
     )
     message.issue_time.seconds = token.issue_time
     message.expire_time.seconds = token.expire_time
-    if token.x5t_s256 is not None:
-        message.confirmation.x5t_s256 = base64url.decode(token.x5t_s256)
+    if token.binding is not None:
+        message.confirmation.CopyFrom(confirmation_message(token.binding))
     return message
+
+
+def token_type_of(binding: Binding | None) -> access_token_pb2.TokenType:
+    """How a token so bound is presented: a certificate-bound one is a bearer token too (RFC 8705 §3)."""
+    if isinstance(binding, DpopBinding):
+        return access_token_pb2.TOKEN_TYPE_DPOP
+    return access_token_pb2.TOKEN_TYPE_BEARER
+
+
+def confirmation_message(binding: Binding) -> access_token_pb2.Confirmation:
+    """A binding on the wire."""
+    match binding:
+        case CertificateBinding(x5t_s256):
+            return access_token_pb2.Confirmation(x5t_s256=base64url.decode(x5t_s256))
+        case DpopBinding(jkt):
+            return access_token_pb2.Confirmation(jkt=base64url.decode(jkt))

@@ -7,16 +7,19 @@ from countersign.v1 import token_service_pb2, token_service_pb2_grpc
 
 from gateway.errors import GatewayError, Reason, RequestError
 from gateway.keys.keyring import Keyring
+from gateway.rpc.dpop import ProvenCalls
 from gateway.rpc.jwks_conversion import jwks_messages
 from gateway.rpc.pipeline import current_call
 from gateway.rpc.status import to_status_proto
 from gateway.rpc.token_conversion import credential_of, minted_message, token_request_of
+from gateway.tokens.dpop import DpopDoor
 from gateway.tokens.grants import TokenRequest
 from gateway.tokens.metadata import ServerMetadata
 from gateway.tokens.mint import MAX_BATCH, MintedToken, TokenMinter
 from gateway.tokens.revocation import TokenRevoker
 
 _Context: TypeAlias = grpc.aio.ServicerContext
+_SERVICE: Final = "/countersign.v1.TokenService/"
 _MISSING_TARGET: Final = "Name the token, or its id."
 
 
@@ -28,6 +31,7 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
         *,
         minter: TokenMinter,
         revoker: TokenRevoker,
+        dpop: DpopDoor,
         keyring: Keyring,
         metadata: ServerMetadata,
         jwks_max_age: int,
@@ -35,6 +39,8 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
         """*jwks_max_age*: seconds that a verifier may keep the key set."""
         self._minter = minter
         self._revoker = revoker
+        self._minting = ProvenCalls(dpop, f"{_SERVICE}MintToken")
+        self._batch_minting = ProvenCalls(dpop, f"{_SERVICE}BatchMintTokens")
         self._keyring = keyring
         self._metadata = token_service_pb2.GetServerMetadataResponse(
             metadata=token_service_pb2.ServerMetadata(
@@ -47,6 +53,7 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
                 tls_client_certificate_bound_access_tokens=(
                     metadata.tls_client_certificate_bound_access_tokens
                 ),
+                dpop_signing_alg_values_supported=metadata.dpop_signing_alg_values_supported,
             ),
             metadata_json=metadata.to_json(),
         )
@@ -57,7 +64,7 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
     ) -> token_service_pb2.MintTokenResponse:
         """One token."""
         minted = await self._minter.mint(
-            current_call(),
+            await self._minting.current(context),
             request.client_id,
             credential_of(request.authentication),
             token_request_of(request),
@@ -73,7 +80,10 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
         asked = [_item(item) for item in request.items]
         minted = iter(
             await self._minter.mint_many(
-                current_call(), request.client_id, credential_of(request.authentication), asked
+                await self._batch_minting.current(context),
+                request.client_id,
+                credential_of(request.authentication),
+                asked,
             )
         )
         return token_service_pb2.BatchMintTokensResponse(results=[_result(item) for item in minted])

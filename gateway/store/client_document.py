@@ -35,6 +35,7 @@ def to_document(client: Client) -> str:
         "default_audience": client.default_audience,
         "disabled": client.disabled,
         "display_name": client.display_name,
+        "dpop_bound_access_tokens": client.dpop_bound_access_tokens,
         "grant_types": sorted(client.grant_types),
         "identity": None if client.identity is None else [client.identity.kind, client.identity.value],
         "jwks": None if client.jwks is None else client.jwks.members(),
@@ -91,4 +92,6 @@ def _client(client_id: str, revision: int, members: dict[str, Any]) -> Client:
         revision=revision,
         create_time=to_seconds(members["create_time"]),
         update_time=to_seconds(members["update_time"]),
+        # Documents from before there was DPoP hold no such member.
+        dpop_bound_access_tokens=members.get("dpop_bound_access_tokens", False),
     )

@@ -4,15 +4,14 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.jose import base64url
-from gateway.jose.errors import JoseError, JoseFault
+from gateway.jose.errors import JoseError
 from gateway.jose.jwt import Claims
+from gateway.tokens.binding import Binding, CertificateBinding, binding_from
 
 TYP: Final = "at+jwt"
 """The JOSE ``typ`` of an access token (RFC 9068 §2.1)."""
 
 MAX_AUDIENCES: Final = 100
-_X5T_S256_SIZE: Final = 32
 _MAX_SCOPE: Final = 16 * 1024
 
 
@@ -20,8 +19,7 @@ _MAX_SCOPE: Final = 16 * 1024
 class AccessToken:
     """The claims of one access token (RFC 9068 §2.2).
 
-    Times are whole seconds since the epoch. `x5t_s256` is the thumbprint of the certificate that the token is
-    bound to (RFC 8705 §3.1), base64url without padding, or None for a bearer token.
+    Times are whole seconds since the epoch. `binding` is what its holder must prove, None for a bearer token.
     """
 
     issuer: str
@@ -32,7 +30,12 @@ class AccessToken:
     expire_time: int
     token_id: str
     scope: tuple[str, ...]
-    x5t_s256: str | None
+    binding: Binding | None
+
+    @property
+    def x5t_s256(self) -> str | None:
+        """The thumbprint of the certificate that the token is bound to, if it is bound to one."""
+        return self.binding.x5t_s256 if isinstance(self.binding, CertificateBinding) else None
 
     def payload(self) -> bytes:
         """The claims set as JSON octets, ready for a JWS."""
@@ -47,8 +50,8 @@ class AccessToken:
         }
         if self.scope:
             claims["scope"] = " ".join(self.scope)
-        if self.x5t_s256 is not None:
-            claims["cnf"] = {"x5t#S256": self.x5t_s256}
+        if self.binding is not None:
+            claims["cnf"] = self.binding.confirmation()
         return json.dumps(claims, separators=(",", ":")).encode()
 
     @classmethod
@@ -65,7 +68,7 @@ class AccessToken:
             scope=tuple(claims.string("scope", max_length=_MAX_SCOPE).split(" "))
             if "scope" in claims
             else (),
-            x5t_s256=_confirmation(claims),
+            binding=binding_from(claims),
         )
 
 
@@ -75,16 +78,3 @@ def _audience(claims: Claims) -> tuple[str, ...]:
         return claims.strings("aud", max_items=MAX_AUDIENCES)
     except JoseError:
         return (claims.single_audience(),)
-
-
-def _confirmation(claims: Claims) -> str | None:
-    """A token carries at most one confirmation method; one that we do not know is refused, not ignored."""
-    if "cnf" not in claims:
-        return None
-    confirmation = claims.nested("cnf")
-    if confirmation.names() != {"x5t#S256"}:
-        raise JoseError(JoseFault.CLAIM_INVALID, "cnf is not one known confirmation", member="cnf")
-    thumbprint = confirmation.string("x5t#S256")
-    if len(base64url.decode(thumbprint)) != _X5T_S256_SIZE:
-        raise JoseError(JoseFault.CLAIM_INVALID, "x5t#S256 is not a SHA-256 value", member="cnf")
-    return thumbprint

@@ -37,6 +37,7 @@ class Client:
     - `resources`: identifiers by which it is known as a resource server; it may introspect tokens whose
       `aud` holds one of them.
     - `certificate_bound_access_tokens`: RFC 8705 §3.4; without a certificate the mint is refused.
+    - `dpop_bound_access_tokens`: RFC 9449 §5.2; without a proof the mint is refused.
     - `access_token_lifetime`: None means the gateway's default.
     - `revision` counts changes from 1 and is the client's etag.
     - times are seconds since the epoch.
@@ -59,3 +60,4 @@ class Client:
     revision: int
     create_time: float
     update_time: float
+    dpop_bound_access_tokens: bool = False

@@ -17,6 +17,7 @@ class ServerMetadata:
     token_endpoint_auth_methods_supported: tuple[str, ...]
     token_endpoint_auth_signing_alg_values_supported: tuple[str, ...]
     tls_client_certificate_bound_access_tokens: bool
+    dpop_signing_alg_values_supported: tuple[str, ...]
 
     def to_json(self) -> bytes:
         """The metadata document as RFC 8414 §3.2 gives it."""
@@ -28,12 +29,15 @@ class ServerMetadata:
                 self.token_endpoint_auth_signing_alg_values_supported
             ),
             "tls_client_certificate_bound_access_tokens": (self.tls_client_certificate_bound_access_tokens),
+            "dpop_signing_alg_values_supported": self.dpop_signing_alg_values_supported,
             "response_types_supported": [],
         }
         return json.dumps(document, separators=(",", ":")).encode()
 
 
-def describe(issuer: str, assertion_algorithms: tuple[Algorithm, ...]) -> ServerMetadata:
+def describe(
+    issuer: str, assertion_algorithms: tuple[Algorithm, ...], dpop_algorithms: tuple[Algorithm, ...]
+) -> ServerMetadata:
     """The metadata of a gateway with this configuration."""
     return ServerMetadata(
         issuer=issuer,
@@ -41,4 +45,5 @@ def describe(issuer: str, assertion_algorithms: tuple[Algorithm, ...]) -> Server
         token_endpoint_auth_methods_supported=tuple(sorted(ClientAuthenticationMethod)),
         token_endpoint_auth_signing_alg_values_supported=tuple(sorted(assertion_algorithms)),
         tls_client_certificate_bound_access_tokens=True,
+        dpop_signing_alg_values_supported=tuple(sorted(dpop_algorithms)),
     )

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.clock import Clock
-from gateway.errors import AuthenticationError, GatewayError, Reason, RequestError
+from gateway.errors import GatewayError, Reason, RequestError
 from gateway.keys.keyring import Keyring
 from gateway.keys.model import KeyPurpose
 from gateway.principal import Call
 from gateway.tokens.access_token import TYP, AccessToken
+from gateway.tokens.binding import binding_of
 from gateway.tokens.client import Client
 from gateway.tokens.client_authentication import ClientAuthenticator, ClientCredential
 from gateway.tokens.grants import TokenRequest, decide
@@ -118,13 +119,6 @@ class TokenMinter:
     ) -> tuple[AccessToken, bytes]:
         """The token to sign, and its payload."""
         granted = decide(client, request)
-        if call.certificate is None and client.certificate_bound_access_tokens:
-            # RFC 8705 §3.4 leaves error or unbound token to the server; an unbound one would be a silent
-            # downgrade of what the client was registered for.
-            raise AuthenticationError(
-                Reason.CLIENT_CERTIFICATE_REQUIRED,
-                "The client's tokens are bound to a certificate, and the request carries none.",
-            )
         lifetime = client.access_token_lifetime
         seconds = self._lifetime if lifetime is None else int(lifetime.total_seconds())
         token = AccessToken(
@@ -136,7 +130,7 @@ class TokenMinter:
             expire_time=now + seconds,
             token_id=secrets.token_urlsafe(_TOKEN_ID_BYTES),
             scope=granted.scope,
-            x5t_s256=None if call.certificate is None else call.certificate.x5t_s256,
+            binding=binding_of(call, client),
         )
         payload = token.payload()
         if len(payload) > _MAX_PAYLOAD:

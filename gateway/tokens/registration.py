@@ -149,6 +149,11 @@ class ClientRegistrar:
         if self._issuer in client.resources:
             # A client known under the issuer's own identifier could introspect tokens meant for the gateway.
             raise _invalid("The gateway's own issuer identifier cannot be a client's.", "resources")
+        if client.certificate_bound_access_tokens and client.dpop_bound_access_tokens:
+            raise _invalid(
+                "A token is bound to a certificate or to a DPoP key, never to both.",
+                "dpop_bound_access_tokens",
+            )
         self._check_lifetime(client.access_token_lifetime)
         _check_authentication(client)
 

@@ -18,6 +18,7 @@ from countersign.clients import (
     TlsClientAuth,
 )
 from countersign.credentials import AssertionKey, ClientCredential, ClientSecret
+from countersign.dpop import DpopKey
 from countersign.errors import (
     AuthenticationError,
     ConflictError,
@@ -72,6 +73,7 @@ __all__ = [
     "ConflictError",
     "CountersignError",
     "DeadlineExceededError",
+    "DpopKey",
     "EcPublicKey",
     "FieldViolation",
     "GatewayClient",

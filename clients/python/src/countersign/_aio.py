@@ -88,12 +88,12 @@ class AsyncCaller(BaseClient):
                 response = await method(
                     operation.request(),
                     timeout=attempts.remaining(),
-                    metadata=self._metadata(request_id),
+                    metadata=self._metadata(request_id, operation),
                     wait_for_ready=self._wait_for_ready,
                 )
             except grpc.aio.AioRpcError as failure:
                 error = error_of_call(failure, request_id)
-                pause = attempts.pause_after(error)
+                pause = self._pause_after(attempts, error)
                 if pause is None:
                     raise error from failure
             else:

@@ -8,6 +8,8 @@ from typing import Any
 from countersign._multicallable import Metadata
 from countersign._operations.operation import Operation
 from countersign._status import REQUEST_ID
+from countersign.dpop import DpopKey
+from countersign.errors import CountersignError
 from countersign.retry import Attempts, RetryPolicy
 from countersign.tls import TlsConfig
 
@@ -29,6 +31,8 @@ class BaseClient:
       `UnavailableError`; the reason why there is none is then not reported.
     - *caller_token*: returns the access token that identifies the caller where there is no certificate;
       called for every attempt, so that it can renew the token.
+    - *dpop*: the key that minted tokens are bound to (RFC 9449). A *caller_token* is then one that is
+      bound to it, and is sent with a proof.
     - *new_request_id*: returns the id under which the gateway logs a call, sent as ``x-request-id``; a call
       keeps it for all its attempts.
     """
@@ -43,6 +47,7 @@ class BaseClient:
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen.
         wait_for_ready: bool = False,
         caller_token: Callable[[], str] | None = None,
+        dpop: DpopKey | None = None,
         new_request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         if timeout <= 0:
@@ -53,6 +58,8 @@ class BaseClient:
         self._retry = retry
         self._wait_for_ready = wait_for_ready
         self._caller_token = caller_token
+        self._dpop = dpop
+        self._nonces: dict[bool, str] = {}
         self._new_request_id = new_request_id
 
     def __repr__(self) -> str:
@@ -76,10 +83,25 @@ class BaseClient:
             raise ValueError("timeout must be above 0 seconds.")
         return Attempts(self._retry, seconds, repeatable=operation.repeatable)
 
-    def _metadata(self, request_id: str) -> Metadata:
-        if self._caller_token is None:
-            return ((REQUEST_ID, request_id),)
-        return ((REQUEST_ID, request_id), ("authorization", f"Bearer {self._caller_token()}"))
+    def _metadata(self, request_id: str, operation: Operation[Any]) -> Metadata:
+        token = None if self._caller_token is None else self._caller_token()
+        entries: list[tuple[str, str | bytes]] = [(REQUEST_ID, request_id)]
+        if token is not None:
+            scheme = "Bearer" if self._dpop is None else "DPoP"
+            entries.append(("authorization", f"{scheme} {token}"))
+        if self._dpop is not None and (token is not None or operation.takes_proof):
+            nonce = self._nonces.get(token is not None)
+            entries.append(("dpop", self._dpop.proof(operation.path, access_token=token, nonce=nonce)))
+        return tuple(entries)
+
+    def _pause_after(self, attempts: Attempts, error: CountersignError) -> float | None:
+        """Seconds to wait before the next attempt, or None where *error* is final."""
+        if error.dpop_nonce is not None and self._dpop is not None:
+            # The two doors of the gateway have nonces of their own (RFC 9449 §8 and §9).
+            self._nonces[self._caller_token is not None] = error.dpop_nonce
+            if attempts.first_nonce():
+                return 0.0
+        return attempts.pause_after(error)
 
 
 def new_mutation_id(given: str | None) -> str:

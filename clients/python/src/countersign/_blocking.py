@@ -81,12 +81,12 @@ class BlockingCaller(BaseClient):
                 response = method(
                     operation.request(),
                     timeout=attempts.remaining(),
-                    metadata=self._metadata(request_id),
+                    metadata=self._metadata(request_id, operation),
                     wait_for_ready=self._wait_for_ready,
                 )
             except grpc.RpcError as failure:
                 error = error_of_call(failure, request_id)
-                pause = attempts.pause_after(error)
+                pause = self._pause_after(attempts, error)
                 if pause is None:
                     raise error from failure
             else:

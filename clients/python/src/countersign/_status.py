@@ -10,6 +10,7 @@ from countersign.errors import CLASS_OF_CODE, CLASS_OF_REASON, CountersignError,
 
 DOMAIN = "countersign"
 REQUEST_ID = "x-request-id"
+DPOP_NONCE = "dpop-nonce"
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -28,7 +29,9 @@ def error_of_call(call: Any, request_id: str) -> CountersignError:
         status = None
     if status is None:
         status = status_pb2.Status(code=code.value[0], message=call.details() or "")
-    return error_of_status(status, answered)
+    error = error_of_status(status, answered)
+    error.dpop_nonce = _metadata_value(call.trailing_metadata(), DPOP_NONCE)
+    return error
 
 
 def error_of_status(status: status_pb2.Status, request_id: str | None = None) -> CountersignError:

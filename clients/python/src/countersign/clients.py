@@ -74,6 +74,7 @@ class ClientFields(TypedDict, total=False):
     default_audience: str | None
     resources: Collection[str]
     certificate_bound_access_tokens: bool
+    dpop_bound_access_tokens: bool
     access_token_lifetime: timedelta | None
     disabled: bool
 
@@ -109,6 +110,7 @@ class Client:
     create_time: datetime
     update_time: datetime
     etag: str
+    dpop_bound_access_tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True)

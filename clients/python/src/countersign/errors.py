@@ -40,6 +40,7 @@ class CountersignError(Exception):
     - *retry_after*: how long to wait before the same request may succeed; None where the gateway did not say.
     - *code*: the gRPC status code.
     - *request_id*: names the call in the gateway's log.
+    - *dpop_nonce*: what the next DPoP proof must carry, where the gateway asks for it (RFC 9449 §8).
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class CountersignError(Exception):
         metadata: Mapping[str, str] | None = None,
         retry_after: timedelta | None = None,
         request_id: str | None = None,
+        dpop_nonce: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -61,6 +63,7 @@ class CountersignError(Exception):
         self.metadata: Mapping[str, str] = metadata or {}
         self.retry_after = retry_after
         self.request_id = request_id
+        self.dpop_nonce = dpop_nonce
 
     def __str__(self) -> str:
         """The reason or code, the message, the fields at fault and the request id."""
@@ -109,12 +112,15 @@ CLASS_OF_REASON: Mapping[str, type[CountersignError]] = {
     Reason.UNSUPPORTED_GRANT_TYPE: InvalidRequestError,
     Reason.INVALID_SCOPE: InvalidRequestError,
     Reason.INVALID_TARGET: InvalidRequestError,
+    Reason.INVALID_GRANT: InvalidRequestError,
+    Reason.INVALID_DPOP_PROOF: InvalidRequestError,
     Reason.CLIENT_CERTIFICATE_MALFORMED: InvalidRequestError,
     Reason.TERMINATOR_HEADER_REFUSED: InvalidRequestError,
     Reason.CALLER_UNAUTHENTICATED: AuthenticationError,
     Reason.INVALID_CLIENT: AuthenticationError,
     Reason.CLIENT_CERTIFICATE_REQUIRED: AuthenticationError,
     Reason.INVALID_TOKEN: AuthenticationError,
+    Reason.USE_DPOP_NONCE: AuthenticationError,
     Reason.PERMISSION_DENIED: PermissionDeniedError,
     Reason.UNAUTHORIZED_CLIENT: PermissionDeniedError,
     Reason.CLIENT_NOT_FOUND: NotFoundError,

@@ -62,10 +62,16 @@ class Attempts:
         self._draw = draw
         self._deadline = clock() + timeout
         self._failed = 0
+        self._nonce_taken = False
 
     def remaining(self) -> float:
         """Seconds until the deadline, never below 0."""
         return max(0.0, self._deadline - self._clock())
+
+    def first_nonce(self) -> bool:
+        """Whether this call may be sent again at once with a nonce that it was told: it may once."""
+        first, self._nonce_taken = not self._nonce_taken, True
+        return first
 
     def pause_after(self, error: CountersignError) -> float | None:
         """Seconds to wait before the next attempt, or None where *error* is final."""

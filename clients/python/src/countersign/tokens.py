@@ -38,6 +38,8 @@ class AccessToken:
     - `token_id`: the `jti`; no secret.
     - `x5t_s256`: SHA-256 of the client certificate that the token is bound to (RFC 8705 §3.1), 32 bytes; None
       where it is bound to none.
+    - `jkt`: RFC 7638 SHA-256 thumbprint of the DPoP key that it is bound to (RFC 9449 §6.1), 32 bytes;
+      None where it is bound to none.
     """
 
     value: str = field(repr=False)
@@ -48,6 +50,7 @@ class AccessToken:
     token_id: str
     audience: tuple[str, ...]
     x5t_s256: bytes | None
+    jkt: bytes | None = None
 
     @property
     def authorization(self) -> str:
@@ -60,7 +63,8 @@ class IntrospectedToken:
     """What an active token says (RFC 7662 §2.2).
 
     A resource server that finds `x5t_s256` must compare it with SHA-256 of the certificate of its own
-    connection, and refuse the token where they differ (RFC 8705 §3).
+    connection, and refuse the token where they differ (RFC 8705 §3); one that finds `jkt` must check the DPoP
+    proof of the request (RFC 9449 §7.1).
     """
 
     scope: tuple[str, ...]
@@ -76,6 +80,7 @@ class IntrospectedToken:
     token_id: str
     x5t_s256: bytes | None
     additional_claims: Mapping[str, Any]
+    jkt: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,7 @@ class ServerMetadata:
     token_endpoint_auth_signing_alg_values_supported: tuple[str, ...]
     tls_client_certificate_bound_access_tokens: bool
     document: bytes = field(repr=False)
+    dpop_signing_alg_values_supported: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

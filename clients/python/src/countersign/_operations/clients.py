@@ -161,4 +161,5 @@ def _client(client: pb.Client) -> Client:
         create_time=required_time_from_wire(client.create_time),
         update_time=required_time_from_wire(client.update_time),
         etag=client.etag,
+        dpop_bound_access_tokens=client.dpop_bound_access_tokens,
     )

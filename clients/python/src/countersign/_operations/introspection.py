@@ -70,4 +70,5 @@ def _active(
         token_id=token.token_id,
         x5t_s256=token.confirmation.x5t_s256 or None,
         additional_claims=MessageToDict(token.additional_claims),
+        jkt=token.confirmation.jkt or None,
     )

@@ -9,6 +9,14 @@ Result = TypeVar("Result")
 Service = Literal["tokens", "introspection", "keys", "clients"]
 
 
+_SERVICES = {
+    "tokens": "TokenService",
+    "introspection": "IntrospectionService",
+    "keys": "KeyService",
+    "clients": "ClientService",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[Result]):
     """An RPC with its arguments.
@@ -16,6 +24,7 @@ class Operation(Generic[Result]):
     - `service`, `method`: which stub, and which of its methods.
     - `request`: builds the request; called for every attempt, as an assertion is good for one only.
     - `result`: what the caller gets from the response.
+    - `takes_proof`: whether a DPoP proof goes with it even where no token does.
     - `repeatable`: whether a second attempt does no harm where the first one took effect.
     """
 
@@ -24,6 +33,12 @@ class Operation(Generic[Result]):
     request: Callable[[], Any]
     result: Callable[[Any], Result]
     repeatable: bool = True
+    takes_proof: bool = False
+
+    @property
+    def path(self) -> str:
+        """The full name of the method, ``/package.Service/Method``."""
+        return f"/countersign.v1.{_SERVICES[self.service]}/{self.method}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,9 @@ def mint_token(
             resource=resource,
         )
 
-    return Operation("tokens", "MintToken", request, lambda response: access_token(response.token))
+    return Operation(
+        "tokens", "MintToken", request, lambda response: access_token(response.token), takes_proof=True
+    )
 
 
 def batch_mint_tokens(
@@ -59,7 +61,7 @@ def batch_mint_tokens(
             for each in response.results
         ]
 
-    return Operation("tokens", "BatchMintTokens", request, result)
+    return Operation("tokens", "BatchMintTokens", request, result, takes_proof=True)
 
 
 def revoke_token(token: str, client_id: str, credential: ClientCredential | None) -> Operation[None]:
@@ -109,6 +111,7 @@ def access_token(token: access_token_pb2.AccessToken) -> AccessToken:
         token_id=token.token_id,
         audience=tuple(token.audience),
         x5t_s256=token.confirmation.x5t_s256 or None,
+        jkt=token.confirmation.jkt or None,
     )
 
 
@@ -142,4 +145,5 @@ def _server_metadata(response: pb.GetServerMetadataResponse) -> ServerMetadata:
         ),
         tls_client_certificate_bound_access_tokens=metadata.tls_client_certificate_bound_access_tokens,
         document=response.metadata_json,
+        dpop_signing_alg_values_supported=tuple(metadata.dpop_signing_alg_values_supported),
     )

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!countersign/v1/access_token.proto\x12\x0e\x63ountersign.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x92\x02\n\x0b\x41\x63\x63\x65ssToken\x12\x12\n\x05value\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\'\n\x04type\x18\x02 \x01(\x0e\x32\x19.countersign.v1.TokenType\x12.\n\nissue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05scope\x18\x05 \x03(\t\x12\x10\n\x08token_id\x18\x06 \x01(\t\x12\x10\n\x08\x61udience\x18\x07 \x03(\t\x12\x32\n\x0c\x63onfirmation\x18\x08 \x01(\x0b\x32\x1c.countersign.v1.Confirmation\",\n\x0c\x43onfirmation\x12\x12\n\x08x5t_s256\x18\x01 \x01(\x0cH\x00\x42\x08\n\x06method*S\n\tTokenType\x12\x1a\n\x16TOKEN_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11TOKEN_TYPE_BEARER\x10\x01\x12\x13\n\x0fTOKEN_TYPE_DPOP\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!countersign/v1/access_token.proto\x12\x0e\x63ountersign.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x92\x02\n\x0b\x41\x63\x63\x65ssToken\x12\x12\n\x05value\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\'\n\x04type\x18\x02 \x01(\x0e\x32\x19.countersign.v1.TokenType\x12.\n\nissue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05scope\x18\x05 \x03(\t\x12\x10\n\x08token_id\x18\x06 \x01(\t\x12\x10\n\x08\x61udience\x18\x07 \x03(\t\x12\x32\n\x0c\x63onfirmation\x18\x08 \x01(\x0b\x32\x1c.countersign.v1.Confirmation\";\n\x0c\x43onfirmation\x12\x12\n\x08x5t_s256\x18\x01 \x01(\x0cH\x00\x12\r\n\x03jkt\x18\x02 \x01(\x0cH\x00\x42\x08\n\x06method*S\n\tTokenType\x12\x1a\n\x16TOKEN_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11TOKEN_TYPE_BEARER\x10\x01\x12\x13\n\x0fTOKEN_TYPE_DPOP\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +34,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ACCESSTOKEN'].fields_by_name['value']._loaded_options = None
   _globals['_ACCESSTOKEN'].fields_by_name['value']._serialized_options = b'\200\001\001'
-  _globals['_TOKENTYPE']._serialized_start=409
-  _globals['_TOKENTYPE']._serialized_end=492
+  _globals['_TOKENTYPE']._serialized_start=424
+  _globals['_TOKENTYPE']._serialized_end=507
   _globals['_ACCESSTOKEN']._serialized_start=87
   _globals['_ACCESSTOKEN']._serialized_end=361
   _globals['_CONFIRMATION']._serialized_start=363
-  _globals['_CONFIRMATION']._serialized_end=407
+  _globals['_CONFIRMATION']._serialized_end=422
 # @@protoc_insertion_point(module_scope)

@@ -40,7 +40,9 @@ class AccessToken(_message.Message):
     def __init__(self, value: _Optional[str] = ..., type: _Optional[_Union[TokenType, str]] = ..., issue_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., scope: _Optional[_Iterable[str]] = ..., token_id: _Optional[str] = ..., audience: _Optional[_Iterable[str]] = ..., confirmation: _Optional[_Union[Confirmation, _Mapping]] = ...) -> None: ...
 
 class Confirmation(_message.Message):
-    __slots__ = ("x5t_s256",)
+    __slots__ = ("x5t_s256", "jkt")
     X5T_S256_FIELD_NUMBER: _ClassVar[int]
+    JKT_FIELD_NUMBER: _ClassVar[int]
     x5t_s256: bytes
-    def __init__(self, x5t_s256: _Optional[bytes] = ...) -> None: ...
+    jkt: bytes
+    def __init__(self, x5t_s256: _Optional[bytes] = ..., jkt: _Optional[bytes] = ...) -> None: ...

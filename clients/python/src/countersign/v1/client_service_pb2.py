@@ -28,7 +28,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#countersign/v1/client_service.proto\x12\x0e\x63ountersign.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x06\n\x06\x43lient\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x17\n\tclient_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12>\n\x0ftls_client_auth\x18\x04 \x01(\x0b\x32\x1d.countersign.v1.TlsClientAuthB\x04\xe2\x41\x01\x01H\x00\x12T\n\x1bself_signed_tls_client_auth\x18\x05 \x01(\x0b\x32\'.countersign.v1.SelfSignedTlsClientAuthB\x04\xe2\x41\x01\x01H\x00\x12\x42\n\x0fprivate_key_jwt\x18\x06 \x01(\x0b\x32!.countersign.v1.PrivateKeyJwtAuthB\x04\xe2\x41\x01\x01H\x00\x12J\n\x13\x63lient_secret_basic\x18\x07 \x01(\x0b\x32%.countersign.v1.ClientSecretBasicAuthB\x04\xe2\x41\x01\x01H\x00\x12H\n\x12\x63lient_secret_post\x18\x08 \x01(\x0b\x32$.countersign.v1.ClientSecretPostAuthB\x04\xe2\x41\x01\x01H\x00\x12\x35\n\x0bgrant_types\x18\t \x03(\x0e\x32\x19.countersign.v1.GrantTypeB\x05\xe2\x41\x02\x01\x06\x12\x15\n\x06scopes\x18\n \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x18\n\taudiences\x18\x0b \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x1e\n\x10\x64\x65\x66\x61ult_audience\x18\x0c \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\tresources\x18\r \x03(\tB\x05\xe2\x41\x02\x01\x06\x12-\n\x1f\x63\x65rtificate_bound_access_tokens\x18\x0e \x01(\x08\x42\x04\xe2\x41\x01\x01\x12>\n\x15\x61\x63\x63\x65ss_token_lifetime\x18\x0f \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\x12\x16\n\x08\x64isabled\x18\x10 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x13 \x01(\tB\x04\xe2\x41\x01\x03\x42\x10\n\x0e\x61uthentication\"\x9c\x01\n\rTlsClientAuth\x12\x1a\n\nsubject_dn\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x17\n\x07san_dns\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x17\n\x07san_uri\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x16\n\x06san_ip\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x19\n\tsan_email\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x42\n\n\x08identity\"I\n\x17SelfSignedTlsClientAuth\x12\x1a\n\x0c\x63\x65rtificates\x18\x01 \x03(\x0c\x42\x04\xe2\x41\x01\x01\x12\x12\n\x04jwks\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\'\n\x11PrivateKeyJwtAuth\x12\x12\n\x04jwks\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x17\n\x15\x43lientSecretBasicAuth\"\x16\n\x14\x43lientSecretPostAuth\"v\n\x13\x43reateClientRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tclient_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12,\n\x06\x63lient\x18\x03 \x01(\x0b\x32\x16.countersign.v1.ClientB\x04\xe2\x41\x01\x02\"Z\n\x14\x43reateClientResponse\x12&\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Client\x12\x1a\n\rclient_secret\x18\x02 \x01(\tB\x03\x80\x01\x01\"&\n\x10GetClientRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\";\n\x11GetClientResponse\x12&\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Client\"G\n\x12ListClientsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"W\n\x13ListClientsResponse\x12\'\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x16.countersign.v1.Client\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"z\n\x13UpdateClientRequest\x12,\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.ClientB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\">\n\x14UpdateClientResponse\x12&\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Client\"=\n\x13\x44\x65leteClientRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\x16\n\x14\x44\x65leteClientResponse\"C\n\x19RotateClientSecretRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"`\n\x1aRotateClientSecretResponse\x12&\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Client\x12\x1a\n\rclient_secret\x18\x02 \x01(\tB\x03\x80\x01\x01*J\n\tGrantType\x12\x1a\n\x16GRANT_TYPE_UNSPECIFIED\x10\x00\x12!\n\x1dGRANT_TYPE_CLIENT_CREDENTIALS\x10\x01\x32\xb7\x04\n\rClientService\x12Y\n\x0c\x43reateClient\x12#.countersign.v1.CreateClientRequest\x1a$.countersign.v1.CreateClientResponse\x12P\n\tGetClient\x12 .countersign.v1.GetClientRequest\x1a!.countersign.v1.GetClientResponse\x12V\n\x0bListClients\x12\".countersign.v1.ListClientsRequest\x1a#.countersign.v1.ListClientsResponse\x12Y\n\x0cUpdateClient\x12#.countersign.v1.UpdateClientRequest\x1a$.countersign.v1.UpdateClientResponse\x12Y\n\x0c\x44\x65leteClient\x12#.countersign.v1.DeleteClientRequest\x1a$.countersign.v1.DeleteClientResponse\x12k\n\x12RotateClientSecret\x12).countersign.v1.RotateClientSecretRequest\x1a*.countersign.v1.RotateClientSecretResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#countersign/v1/client_service.proto\x12\x0e\x63ountersign.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa6\x07\n\x06\x43lient\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x17\n\tclient_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12>\n\x0ftls_client_auth\x18\x04 \x01(\x0b\x32\x1d.countersign.v1.TlsClientAuthB\x04\xe2\x41\x01\x01H\x00\x12T\n\x1bself_signed_tls_client_auth\x18\x05 \x01(\x0b\x32\'.countersign.v1.SelfSignedTlsClientAuthB\x04\xe2\x41\x01\x01H\x00\x12\x42\n\x0fprivate_key_jwt\x18\x06 \x01(\x0b\x32!.countersign.v1.PrivateKeyJwtAuthB\x04\xe2\x41\x01\x01H\x00\x12J\n\x13\x63lient_secret_basic\x18\x07 \x01(\x0b\x32%.countersign.v1.ClientSecretBasicAuthB\x04\xe2\x41\x01\x01H\x00\x12H\n\x12\x63lient_secret_post\x18\x08 \x01(\x0b\x32$.countersign.v1.ClientSecretPostAuthB\x04\xe2\x41\x01\x01H\x00\x12\x35\n\x0bgrant_types\x18\t \x03(\x0e\x32\x19.countersign.v1.GrantTypeB\x05\xe2\x41\x02\x01\x06\x12\x15\n\x06scopes\x18\n \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x18\n\taudiences\x18\x0b \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x1e\n\x10\x64\x65\x66\x61ult_audience\x18\x0c \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\tresources\x18\r \x03(\tB\x05\xe2\x41\x02\x01\x06\x12-\n\x1f\x63\x65rtificate_bound_access_tokens\x18\x0e \x01(\x08\x42\x04\xe2\x41\x01\x01\x12>\n\x15\x61\x63\x63\x65ss_token_lifetime\x18\x0f \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\x12\x16\n\x08\x64isabled\x18\x10 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x13 \x01(\tB\x04\xe2\x41\x01\x03\x12&\n\x18\x64pop_bound_access_tokens\x18\x14 \x01(\x08\x42\x04\xe2\x41\x01\x01\x42\x10\n\x0e\x61uthentication\"\x9c\x01\n\rTlsClientAuth\x12\x1a\n\nsubject_dn\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x17\n\x07san_dns\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x17\n\x07san_uri\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x16\n\x06san_ip\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x19\n\tsan_email\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x42\n\n\x08identity\"I\n\x17SelfSignedTlsClientAuth\x12\x1a\n\x0c\x63\x65rtificates\x18\x01 \x03(\x0c\x42\x04\xe2\x41\x01\x01\x12\x12\n\x04jwks\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\'\n\x11PrivateKeyJwtAuth\x12\x12\n\x04jwks\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x17\n\x15\x43lientSecretBasicAuth\"\x16\n\x14\x43lientSecretPostAuth\"v\n\x13\x43reateClientRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tclient_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12,\n\x06\x63lient\x18\x03 \x01(\x0b\x32\x16.countersign.v1.ClientB\x04\xe2\x41\x01\x02\"Z\n\x14\x43reateClientResponse\x12&\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Client\x12\x1a\n\rclient_secret\x18\x02 \x01(\tB\x03\x80\x01\x01\"&\n\x10GetClientRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\";\n\x11GetClientResponse\x12&\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Client\"G\n\x12ListClientsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"W\n\x13ListClientsResponse\x12\'\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x16.countersign.v1.Client\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"z\n\x13UpdateClientRequest\x12,\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.ClientB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\">\n\x14UpdateClientResponse\x12&\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Client\"=\n\x13\x44\x65leteClientRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\x16\n\x14\x44\x65leteClientResponse\"C\n\x19RotateClientSecretRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"`\n\x1aRotateClientSecretResponse\x12&\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Client\x12\x1a\n\rclient_secret\x18\x02 \x01(\tB\x03\x80\x01\x01*J\n\tGrantType\x12\x1a\n\x16GRANT_TYPE_UNSPECIFIED\x10\x00\x12!\n\x1dGRANT_TYPE_CLIENT_CREDENTIALS\x10\x01\x32\xb7\x04\n\rClientService\x12Y\n\x0c\x43reateClient\x12#.countersign.v1.CreateClientRequest\x1a$.countersign.v1.CreateClientResponse\x12P\n\tGetClient\x12 .countersign.v1.GetClientRequest\x1a!.countersign.v1.GetClientResponse\x12V\n\x0bListClients\x12\".countersign.v1.ListClientsRequest\x1a#.countersign.v1.ListClientsResponse\x12Y\n\x0cUpdateClient\x12#.countersign.v1.UpdateClientRequest\x1a$.countersign.v1.UpdateClientResponse\x12Y\n\x0c\x44\x65leteClient\x12#.countersign.v1.DeleteClientRequest\x1a$.countersign.v1.DeleteClientResponse\x12k\n\x12RotateClientSecret\x12).countersign.v1.RotateClientSecretRequest\x1a*.countersign.v1.RotateClientSecretResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -73,6 +73,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLIENT'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
   _globals['_CLIENT'].fields_by_name['etag']._loaded_options = None
   _globals['_CLIENT'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_CLIENT'].fields_by_name['dpop_bound_access_tokens']._loaded_options = None
+  _globals['_CLIENT'].fields_by_name['dpop_bound_access_tokens']._serialized_options = b'\342A\001\001'
   _globals['_TLSCLIENTAUTH'].fields_by_name['subject_dn']._loaded_options = None
   _globals['_TLSCLIENTAUTH'].fields_by_name['subject_dn']._serialized_options = b'\342A\001\001'
   _globals['_TLSCLIENTAUTH'].fields_by_name['san_dns']._loaded_options = None
@@ -117,44 +119,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROTATECLIENTSECRETREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_ROTATECLIENTSECRETRESPONSE'].fields_by_name['client_secret']._loaded_options = None
   _globals['_ROTATECLIENTSECRETRESPONSE'].fields_by_name['client_secret']._serialized_options = b'\200\001\001'
-  _globals['_GRANTTYPE']._serialized_start=2325
-  _globals['_GRANTTYPE']._serialized_end=2399
+  _globals['_GRANTTYPE']._serialized_start=2365
+  _globals['_GRANTTYPE']._serialized_end=2439
   _globals['_CLIENT']._serialized_start=188
-  _globals['_CLIENT']._serialized_end=1082
-  _globals['_TLSCLIENTAUTH']._serialized_start=1085
-  _globals['_TLSCLIENTAUTH']._serialized_end=1241
-  _globals['_SELFSIGNEDTLSCLIENTAUTH']._serialized_start=1243
-  _globals['_SELFSIGNEDTLSCLIENTAUTH']._serialized_end=1316
-  _globals['_PRIVATEKEYJWTAUTH']._serialized_start=1318
-  _globals['_PRIVATEKEYJWTAUTH']._serialized_end=1357
-  _globals['_CLIENTSECRETBASICAUTH']._serialized_start=1359
-  _globals['_CLIENTSECRETBASICAUTH']._serialized_end=1382
-  _globals['_CLIENTSECRETPOSTAUTH']._serialized_start=1384
-  _globals['_CLIENTSECRETPOSTAUTH']._serialized_end=1406
-  _globals['_CREATECLIENTREQUEST']._serialized_start=1408
-  _globals['_CREATECLIENTREQUEST']._serialized_end=1526
-  _globals['_CREATECLIENTRESPONSE']._serialized_start=1528
-  _globals['_CREATECLIENTRESPONSE']._serialized_end=1618
-  _globals['_GETCLIENTREQUEST']._serialized_start=1620
-  _globals['_GETCLIENTREQUEST']._serialized_end=1658
-  _globals['_GETCLIENTRESPONSE']._serialized_start=1660
-  _globals['_GETCLIENTRESPONSE']._serialized_end=1719
-  _globals['_LISTCLIENTSREQUEST']._serialized_start=1721
-  _globals['_LISTCLIENTSREQUEST']._serialized_end=1792
-  _globals['_LISTCLIENTSRESPONSE']._serialized_start=1794
-  _globals['_LISTCLIENTSRESPONSE']._serialized_end=1881
-  _globals['_UPDATECLIENTREQUEST']._serialized_start=1883
-  _globals['_UPDATECLIENTREQUEST']._serialized_end=2005
-  _globals['_UPDATECLIENTRESPONSE']._serialized_start=2007
-  _globals['_UPDATECLIENTRESPONSE']._serialized_end=2069
-  _globals['_DELETECLIENTREQUEST']._serialized_start=2071
-  _globals['_DELETECLIENTREQUEST']._serialized_end=2132
-  _globals['_DELETECLIENTRESPONSE']._serialized_start=2134
-  _globals['_DELETECLIENTRESPONSE']._serialized_end=2156
-  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_start=2158
-  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_end=2225
-  _globals['_ROTATECLIENTSECRETRESPONSE']._serialized_start=2227
-  _globals['_ROTATECLIENTSECRETRESPONSE']._serialized_end=2323
-  _globals['_CLIENTSERVICE']._serialized_start=2402
-  _globals['_CLIENTSERVICE']._serialized_end=2969
+  _globals['_CLIENT']._serialized_end=1122
+  _globals['_TLSCLIENTAUTH']._serialized_start=1125
+  _globals['_TLSCLIENTAUTH']._serialized_end=1281
+  _globals['_SELFSIGNEDTLSCLIENTAUTH']._serialized_start=1283
+  _globals['_SELFSIGNEDTLSCLIENTAUTH']._serialized_end=1356
+  _globals['_PRIVATEKEYJWTAUTH']._serialized_start=1358
+  _globals['_PRIVATEKEYJWTAUTH']._serialized_end=1397
+  _globals['_CLIENTSECRETBASICAUTH']._serialized_start=1399
+  _globals['_CLIENTSECRETBASICAUTH']._serialized_end=1422
+  _globals['_CLIENTSECRETPOSTAUTH']._serialized_start=1424
+  _globals['_CLIENTSECRETPOSTAUTH']._serialized_end=1446
+  _globals['_CREATECLIENTREQUEST']._serialized_start=1448
+  _globals['_CREATECLIENTREQUEST']._serialized_end=1566
+  _globals['_CREATECLIENTRESPONSE']._serialized_start=1568
+  _globals['_CREATECLIENTRESPONSE']._serialized_end=1658
+  _globals['_GETCLIENTREQUEST']._serialized_start=1660
+  _globals['_GETCLIENTREQUEST']._serialized_end=1698
+  _globals['_GETCLIENTRESPONSE']._serialized_start=1700
+  _globals['_GETCLIENTRESPONSE']._serialized_end=1759
+  _globals['_LISTCLIENTSREQUEST']._serialized_start=1761
+  _globals['_LISTCLIENTSREQUEST']._serialized_end=1832
+  _globals['_LISTCLIENTSRESPONSE']._serialized_start=1834
+  _globals['_LISTCLIENTSRESPONSE']._serialized_end=1921
+  _globals['_UPDATECLIENTREQUEST']._serialized_start=1923
+  _globals['_UPDATECLIENTREQUEST']._serialized_end=2045
+  _globals['_UPDATECLIENTRESPONSE']._serialized_start=2047
+  _globals['_UPDATECLIENTRESPONSE']._serialized_end=2109
+  _globals['_DELETECLIENTREQUEST']._serialized_start=2111
+  _globals['_DELETECLIENTREQUEST']._serialized_end=2172
+  _globals['_DELETECLIENTRESPONSE']._serialized_start=2174
+  _globals['_DELETECLIENTRESPONSE']._serialized_end=2196
+  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_start=2198
+  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_end=2265
+  _globals['_ROTATECLIENTSECRETRESPONSE']._serialized_start=2267
+  _globals['_ROTATECLIENTSECRETRESPONSE']._serialized_end=2363
+  _globals['_CLIENTSERVICE']._serialized_start=2442
+  _globals['_CLIENTSERVICE']._serialized_end=3009
 # @@protoc_insertion_point(module_scope)

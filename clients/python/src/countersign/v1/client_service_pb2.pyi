@@ -21,7 +21,7 @@ GRANT_TYPE_UNSPECIFIED: GrantType
 GRANT_TYPE_CLIENT_CREDENTIALS: GrantType
 
 class Client(_message.Message):
-    __slots__ = ("name", "client_id", "display_name", "tls_client_auth", "self_signed_tls_client_auth", "private_key_jwt", "client_secret_basic", "client_secret_post", "grant_types", "scopes", "audiences", "default_audience", "resources", "certificate_bound_access_tokens", "access_token_lifetime", "disabled", "create_time", "update_time", "etag")
+    __slots__ = ("name", "client_id", "display_name", "tls_client_auth", "self_signed_tls_client_auth", "private_key_jwt", "client_secret_basic", "client_secret_post", "grant_types", "scopes", "audiences", "default_audience", "resources", "certificate_bound_access_tokens", "access_token_lifetime", "disabled", "create_time", "update_time", "etag", "dpop_bound_access_tokens")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +41,7 @@ class Client(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    DPOP_BOUND_ACCESS_TOKENS_FIELD_NUMBER: _ClassVar[int]
     name: str
     client_id: str
     display_name: str
@@ -60,7 +61,8 @@ class Client(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
     etag: str
-    def __init__(self, name: _Optional[str] = ..., client_id: _Optional[str] = ..., display_name: _Optional[str] = ..., tls_client_auth: _Optional[_Union[TlsClientAuth, _Mapping]] = ..., self_signed_tls_client_auth: _Optional[_Union[SelfSignedTlsClientAuth, _Mapping]] = ..., private_key_jwt: _Optional[_Union[PrivateKeyJwtAuth, _Mapping]] = ..., client_secret_basic: _Optional[_Union[ClientSecretBasicAuth, _Mapping]] = ..., client_secret_post: _Optional[_Union[ClientSecretPostAuth, _Mapping]] = ..., grant_types: _Optional[_Iterable[_Union[GrantType, str]]] = ..., scopes: _Optional[_Iterable[str]] = ..., audiences: _Optional[_Iterable[str]] = ..., default_audience: _Optional[str] = ..., resources: _Optional[_Iterable[str]] = ..., certificate_bound_access_tokens: _Optional[bool] = ..., access_token_lifetime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., disabled: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
+    dpop_bound_access_tokens: bool
+    def __init__(self, name: _Optional[str] = ..., client_id: _Optional[str] = ..., display_name: _Optional[str] = ..., tls_client_auth: _Optional[_Union[TlsClientAuth, _Mapping]] = ..., self_signed_tls_client_auth: _Optional[_Union[SelfSignedTlsClientAuth, _Mapping]] = ..., private_key_jwt: _Optional[_Union[PrivateKeyJwtAuth, _Mapping]] = ..., client_secret_basic: _Optional[_Union[ClientSecretBasicAuth, _Mapping]] = ..., client_secret_post: _Optional[_Union[ClientSecretPostAuth, _Mapping]] = ..., grant_types: _Optional[_Iterable[_Union[GrantType, str]]] = ..., scopes: _Optional[_Iterable[str]] = ..., audiences: _Optional[_Iterable[str]] = ..., default_audience: _Optional[str] = ..., resources: _Optional[_Iterable[str]] = ..., certificate_bound_access_tokens: _Optional[bool] = ..., access_token_lifetime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., disabled: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., dpop_bound_access_tokens: _Optional[bool] = ...) -> None: ...
 
 class TlsClientAuth(_message.Message):
     __slots__ = ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email")

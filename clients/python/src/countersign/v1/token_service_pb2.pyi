@@ -100,7 +100,7 @@ class GetServerMetadataResponse(_message.Message):
     def __init__(self, metadata: _Optional[_Union[ServerMetadata, _Mapping]] = ..., metadata_json: _Optional[bytes] = ...) -> None: ...
 
 class ServerMetadata(_message.Message):
-    __slots__ = ("issuer", "token_endpoint", "introspection_endpoint", "revocation_endpoint", "jwks_uri", "mtls_endpoint_aliases", "scopes_supported", "grant_types_supported", "token_endpoint_auth_methods_supported", "token_endpoint_auth_signing_alg_values_supported", "tls_client_certificate_bound_access_tokens")
+    __slots__ = ("issuer", "token_endpoint", "introspection_endpoint", "revocation_endpoint", "jwks_uri", "mtls_endpoint_aliases", "scopes_supported", "grant_types_supported", "token_endpoint_auth_methods_supported", "token_endpoint_auth_signing_alg_values_supported", "tls_client_certificate_bound_access_tokens", "dpop_signing_alg_values_supported")
     ISSUER_FIELD_NUMBER: _ClassVar[int]
     TOKEN_ENDPOINT_FIELD_NUMBER: _ClassVar[int]
     INTROSPECTION_ENDPOINT_FIELD_NUMBER: _ClassVar[int]
@@ -112,6 +112,7 @@ class ServerMetadata(_message.Message):
     TOKEN_ENDPOINT_AUTH_METHODS_SUPPORTED_FIELD_NUMBER: _ClassVar[int]
     TOKEN_ENDPOINT_AUTH_SIGNING_ALG_VALUES_SUPPORTED_FIELD_NUMBER: _ClassVar[int]
     TLS_CLIENT_CERTIFICATE_BOUND_ACCESS_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    DPOP_SIGNING_ALG_VALUES_SUPPORTED_FIELD_NUMBER: _ClassVar[int]
     issuer: str
     token_endpoint: str
     introspection_endpoint: str
@@ -123,7 +124,8 @@ class ServerMetadata(_message.Message):
     token_endpoint_auth_methods_supported: _containers.RepeatedScalarFieldContainer[str]
     token_endpoint_auth_signing_alg_values_supported: _containers.RepeatedScalarFieldContainer[str]
     tls_client_certificate_bound_access_tokens: bool
-    def __init__(self, issuer: _Optional[str] = ..., token_endpoint: _Optional[str] = ..., introspection_endpoint: _Optional[str] = ..., revocation_endpoint: _Optional[str] = ..., jwks_uri: _Optional[str] = ..., mtls_endpoint_aliases: _Optional[_Union[MtlsEndpointAliases, _Mapping]] = ..., scopes_supported: _Optional[_Iterable[str]] = ..., grant_types_supported: _Optional[_Iterable[str]] = ..., token_endpoint_auth_methods_supported: _Optional[_Iterable[str]] = ..., token_endpoint_auth_signing_alg_values_supported: _Optional[_Iterable[str]] = ..., tls_client_certificate_bound_access_tokens: _Optional[bool] = ...) -> None: ...
+    dpop_signing_alg_values_supported: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, issuer: _Optional[str] = ..., token_endpoint: _Optional[str] = ..., introspection_endpoint: _Optional[str] = ..., revocation_endpoint: _Optional[str] = ..., jwks_uri: _Optional[str] = ..., mtls_endpoint_aliases: _Optional[_Union[MtlsEndpointAliases, _Mapping]] = ..., scopes_supported: _Optional[_Iterable[str]] = ..., grant_types_supported: _Optional[_Iterable[str]] = ..., token_endpoint_auth_methods_supported: _Optional[_Iterable[str]] = ..., token_endpoint_auth_signing_alg_values_supported: _Optional[_Iterable[str]] = ..., tls_client_certificate_bound_access_tokens: _Optional[bool] = ..., dpop_signing_alg_values_supported: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MtlsEndpointAliases(_message.Message):
     __slots__ = ("token_endpoint", "introspection_endpoint", "revocation_endpoint")

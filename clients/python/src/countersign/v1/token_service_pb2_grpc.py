@@ -77,7 +77,13 @@ class TokenServiceServicer:
     def MintToken(self, request, context):
         """Mints one access token (RFC 6749 §4.4, RFC 9068). Safe to repeat: each call that succeeds gives a new token, and a
         failed call gives none. Fails with INVALID_CLIENT, CLIENT_CERTIFICATE_REQUIRED, UNAUTHORIZED_CLIENT,
-        UNSUPPORTED_GRANT_TYPE, INVALID_SCOPE, INVALID_TARGET, SIGNER_UNAVAILABLE, SIGNER_BUSY or NO_ACTIVE_KEY.
+        UNSUPPORTED_GRANT_TYPE, INVALID_SCOPE, INVALID_TARGET, INVALID_DPOP_PROOF, USE_DPOP_NONCE, SIGNER_UNAVAILABLE,
+        SIGNER_BUSY or NO_ACTIVE_KEY.
+
+        One `dpop` metadata entry with a DPoP proof (RFC 9449) binds the token to its key. The proof's `htm` is `POST`, its
+        `htu` a configured origin of the gateway and the full name of the method
+        (`https://id.example.org/countersign.v1.TokenService/MintToken`). USE_DPOP_NONCE comes with a nonce to use in the
+        trailing metadata entry `dpop-nonce`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,40 @@
+"""DPoP proofs in gRPC metadata: a call is ``POST origin/package.Service/Method`` (RFC 9449 §4.2)."""
+
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+import grpc
+
+from gateway.principal import Call
+from gateway.rpc.pipeline import current_call
+from gateway.rpc.status import DPOP_NONCE_KEY
+from gateway.tokens.dpop import DpopDoor
+
+_Context: TypeAlias = grpc.aio.ServicerContext
+_DPOP: Final = "dpop"
+
+
+class ProvenCalls:
+    """Gives a method the call under way, with the DPoP proof that its metadata carries."""
+
+    def __init__(self, door: DpopDoor, method: str) -> None:
+        """*method*: the full name of the one gRPC method whose proofs these are."""
+        self._door = door
+        self._targets = door.targets(method)
+
+    async def current(self, context: _Context) -> Call:
+        """The call; where it carries a proof, that is checked and used up, and a fresh nonce goes back.
+
+        Raises `RequestError` INVALID_DPOP_PROOF, `DpopNonceError`, `AvailabilityError`.
+        """
+        call = current_call()
+        proofs = [value for key, value in context.invocation_metadata() if key == _DPOP]
+        if not proofs:
+            return call
+        proof = call.principal.proof
+        if proof is None:
+            proof = await self._door.accept(proofs, targets=self._targets)
+        nonce = self._door.nonce()
+        if nonce is not None:
+            context.set_trailing_metadata((*(context.trailing_metadata() or ()), (DPOP_NONCE_KEY, nonce)))
+        return replace(call, proof=proof)
