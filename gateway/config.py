@@ -131,8 +131,9 @@ class TokenSettings(_Section):
     - `dpop_algorithms`: what DPoP proofs may be signed with.
     - `dpop_window`: seconds for which a DPoP proof is accepted after its ``iat``.
     - `dpop_nonce`: whether DPoP proofs carry nonces of this server (RFC 9449 §8): ``off``, ``accepted`` or
-      ``required``. `dpop_nonce_secrets`: files with at least 32 random bytes each, the same on every replica;
-      the first makes nonces, all of them verify.
+      ``required``.
+    - `dpop_nonce_secrets`: files with at least 32 random bytes each, the same on every replica; the first
+      makes nonces, all of them verify.
     - `jwks_max_age`: seconds that a verifier may keep the key set; a new key is published at least this long
       before it signs.
     """

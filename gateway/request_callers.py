@@ -46,7 +46,8 @@ class TokenAuthenticator(Protocol):
     ) -> Principal:
         """As `authenticate`, for a token under the scheme ``dpop`` (RFC 9449 §7.1).
 
-        *proofs* are all ``dpop`` headers of a request of HTTP *method* for *path*. Raises `DpopNonceError` too.
+        *proofs* are all ``dpop`` headers of a request of HTTP *method* for *path*. Raises `DpopNonceError`
+        too.
         """
         ...
 
