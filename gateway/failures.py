@@ -12,6 +12,7 @@ RETRY_AFTER: Final[Mapping[Reason, timedelta]] = {
     Reason.SIGNER_UNAVAILABLE: timedelta(seconds=1),
     Reason.SIGNER_BUSY: timedelta(seconds=0.2),
     Reason.NO_ACTIVE_KEY: timedelta(seconds=5),
+    Reason.ISSUER_UNAVAILABLE: timedelta(seconds=5),
     Reason.STORE_UNAVAILABLE: timedelta(seconds=1),
     Reason.OVERLOADED: timedelta(seconds=0.5),
     # Another replica can serve the call at once.
@@ -20,7 +21,13 @@ RETRY_AFTER: Final[Mapping[Reason, timedelta]] = {
 """When the same request may succeed, where the error itself names no time."""
 
 SERVER_FAULTS: Final = frozenset(
-    {Reason.SIGNER_UNAVAILABLE, Reason.NO_ACTIVE_KEY, Reason.STORE_UNAVAILABLE, Reason.INTERNAL}
+    {
+        Reason.SIGNER_UNAVAILABLE,
+        Reason.NO_ACTIVE_KEY,
+        Reason.ISSUER_UNAVAILABLE,
+        Reason.STORE_UNAVAILABLE,
+        Reason.INTERNAL,
+    }
 )
 """What an operator must see even where calls are not logged."""
 

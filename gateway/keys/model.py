@@ -15,6 +15,8 @@ class KeyPurpose(StrEnum):
     PRESENTATION_REQUESTS = "presentation-requests"
     LINKED_DOMAINS = "linked-domains"
     STATUS_LISTS = "status-lists"
+    CLIENT_ACCESS_TOKENS = "client-access-tokens"
+    OCSP_RESPONSES = "ocsp-responses"
 
 
 class KeyState(StrEnum):

@@ -17,6 +17,8 @@ PURPOSES: Final[dict[key_service_pb2.KeyPurpose, KeyPurpose]] = {
     key_service_pb2.KEY_PURPOSE_PRESENTATION_REQUESTS: KeyPurpose.PRESENTATION_REQUESTS,
     key_service_pb2.KEY_PURPOSE_LINKED_DOMAINS: KeyPurpose.LINKED_DOMAINS,
     key_service_pb2.KEY_PURPOSE_STATUS_LISTS: KeyPurpose.STATUS_LISTS,
+    key_service_pb2.KEY_PURPOSE_CLIENT_ACCESS_TOKENS: KeyPurpose.CLIENT_ACCESS_TOKENS,
+    key_service_pb2.KEY_PURPOSE_OCSP_RESPONSES: KeyPurpose.OCSP_RESPONSES,
 }
 ALGORITHMS: Final[dict[key_service_pb2.SignatureAlgorithm, Algorithm]] = {
     key_service_pb2.SIGNATURE_ALGORITHM_EDDSA: Algorithm.EDDSA,

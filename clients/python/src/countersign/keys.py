@@ -14,6 +14,8 @@ class KeyPurpose(StrEnum):
     PRESENTATION_REQUESTS = "presentation_requests"
     LINKED_DOMAINS = "linked_domains"
     STATUS_LISTS = "status_lists"
+    CLIENT_ACCESS_TOKENS = "client_access_tokens"
+    OCSP_RESPONSES = "ocsp_responses"
     UNRECOGNIZED = "unrecognized"
 
 

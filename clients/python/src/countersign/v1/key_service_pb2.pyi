@@ -21,6 +21,8 @@ class KeyPurpose(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KEY_PURPOSE_PRESENTATION_REQUESTS: _ClassVar[KeyPurpose]
     KEY_PURPOSE_LINKED_DOMAINS: _ClassVar[KeyPurpose]
     KEY_PURPOSE_STATUS_LISTS: _ClassVar[KeyPurpose]
+    KEY_PURPOSE_CLIENT_ACCESS_TOKENS: _ClassVar[KeyPurpose]
+    KEY_PURPOSE_OCSP_RESPONSES: _ClassVar[KeyPurpose]
 
 class SignatureAlgorithm(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -62,6 +64,8 @@ KEY_PURPOSE_CERTIFICATES: KeyPurpose
 KEY_PURPOSE_PRESENTATION_REQUESTS: KeyPurpose
 KEY_PURPOSE_LINKED_DOMAINS: KeyPurpose
 KEY_PURPOSE_STATUS_LISTS: KeyPurpose
+KEY_PURPOSE_CLIENT_ACCESS_TOKENS: KeyPurpose
+KEY_PURPOSE_OCSP_RESPONSES: KeyPurpose
 SIGNATURE_ALGORITHM_UNSPECIFIED: SignatureAlgorithm
 SIGNATURE_ALGORITHM_EDDSA: SignatureAlgorithm
 SIGNATURE_ALGORITHM_ES256: SignatureAlgorithm
