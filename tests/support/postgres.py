@@ -17,7 +17,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 
@@ -50,13 +49,13 @@ class PostgresServer:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
+                    *self._identity(),
                     *(str(self._binaries / "postgres"), "-D", str(self._data), "-k", str(self._folder)),
                     *("-c", "listen_addresses=", "-c", "max_connections=100", "-c", "shared_buffers=32MB"),
                 ],
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
-                **self._identity(),
             )
         asyncio.run(self._wait())
 
@@ -86,18 +85,27 @@ class PostgresServer:
             subprocess.run(["chmod", "-R", "a+rX", str(self._folder)], check=True)
         return package / "pginstall" / "bin"
 
-    def _identity(self) -> dict[str, Any]:
+    def _identity(self) -> list[str]:
+        """What comes before a command to run it as the account.
+
+        Not subprocess's own ``user=``: it makes Python fork, and what libraries of this process (gRPC, p11-kit)
+        want done in a forked child has crashed it. Without, Python uses vfork.
+        """
         if self._account is None:
-            return {}
-        return {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
+            return []
+        return [
+            "setpriv",
+            f"--reuid={self._account.pw_uid}",
+            f"--regid={self._account.pw_gid}",
+            "--clear-groups",
+        ]
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
-            [str(self._binaries / program), *arguments],
+            [*self._identity(), str(self._binaries / program), *arguments],
             check=True,
             capture_output=True,
             cwd=self._folder,
-            **self._identity(),
         )
 
     async def _wait(self) -> None:
