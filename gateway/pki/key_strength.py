@@ -21,7 +21,7 @@ _MAX_EXPONENT_BITS = 256
 _FERMAT_ROUNDS = 100
 _CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 _ODD_PRIMES = tuple(n for n in range(3, 752, 2) if all(n % d for d in range(3, math.isqrt(n) + 1, 2)))
-_SMALL_FACTORS = math.prod(_ODD_PRIMES)
+_SMALL_FACTORS = 2 * math.prod(_ODD_PRIMES)
 
 # Every ROCA prime is k*M + (65537^a mod M), where M is a product of the first primes, at least up to 167. So
 # the modulus lies in the group that 65537 generates modulo each of them. Primes where that is the whole group
@@ -64,12 +64,12 @@ def _require_strong_rsa(key: RSAPublicKey) -> None:
         )
     numbers = key.public_numbers()
     exponent, modulus = numbers.e, numbers.n
-    if exponent < MIN_EXPONENT or exponent.bit_length() > _MAX_EXPONENT_BITS or exponent % 2 == 0:
+    # That it is odd is checked by the library when it reads the key.
+    if exponent < MIN_EXPONENT or exponent.bit_length() > _MAX_EXPONENT_BITS:
         raise RequestError(
-            RequestFault.WEAK_KEY,
-            f"the RSA exponent is even, or not {MIN_EXPONENT} to 2^{_MAX_EXPONENT_BITS}",
+            RequestFault.WEAK_KEY, f"the RSA exponent is not {MIN_EXPONENT} to 2^{_MAX_EXPONENT_BITS}"
         )
-    if modulus % 2 == 0 or math.gcd(modulus, _SMALL_FACTORS) != 1:
+    if math.gcd(modulus, _SMALL_FACTORS) != 1:
         raise RequestError(RequestFault.WEAK_KEY, "the RSA modulus has a small factor")
     if all(modulus % prime in residues for prime, residues in _ROCA_RESIDUES.items()):
         raise RequestError(RequestFault.WEAK_KEY, "the RSA key has the mark of ROCA (CVE-2017-15361)")

@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.name import _ASN1Type  # The constructor needs it for what is no text.
 from cryptography.x509.oid import AttributeOID, ExtendedKeyUsageOID, NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -242,9 +243,24 @@ def test_a_huge_exponent_is_refused():
     assert "exponent" in refused_key(public_rsa(modulus, (1 << 256) + 1))
 
 
-def test_a_small_factor_is_refused():
-    """A modulus that 751 divides is refused."""
-    modulus = 751 * (((1 << 2047) // 751) | 1)
+def test_an_even_exponent_is_refused():
+    """The library refuses an even exponent when the request's key is read, and that has a reason too."""
+    key = rsa.generate_private_key(65537, 2048)
+    der = request(SAN, key=key)
+    assert (
+        fault(der.replace(b"\x02\x03\x01\x00\x01", b"\x02\x03\x01\x00\x02")) is RequestFault.UNSUPPORTED_KEY
+    )
+
+
+def test_a_modulus_of_odd_length_is_refused():
+    """A modulus whose bits do not fill its octets is refused (Baseline Requirements §6.1.5)."""
+    assert "octets" in refused_key(public_rsa((1 << 2048) | 1))
+
+
+@pytest.mark.parametrize("factor", [2, 3, 751])
+def test_a_small_factor_is_refused(factor):
+    """A modulus that a small prime divides is refused."""
+    modulus = factor * (((1 << 2047) // factor) | 1)
     assert "factor" in refused_key(public_rsa(modulus))
 
 
@@ -371,6 +387,12 @@ def test_a_part_of_several_attributes_is_refused():
     attributes = [x509.NameAttribute(NameOID.COMMON_NAME, "a"), x509.NameAttribute(NameOID.SURNAME, "b")]
     name = x509.Name([x509.RelativeDistinguishedName(attributes)])
     assert fault(request(SAN, subject=name)) is RequestFault.INVALID_SUBJECT
+
+
+def test_a_subject_that_is_no_text_is_refused():
+    """A BIT STRING, as x500UniqueIdentifier has it, cannot be compared as a name."""
+    value = x509.NameAttribute(NameOID.X500_UNIQUE_IDENTIFIER, b"\x01", _ASN1Type.BitString)
+    assert fault(request(SAN, subject=x509.Name([value]))) is RequestFault.INVALID_SUBJECT
 
 
 def test_a_subject_of_many_parts_is_refused():
