@@ -21,11 +21,11 @@ async def run(options: argparse.Namespace) -> None:
         token = await client.mint_token(options.client_id, scope=options.scope)
         print(f"minted {token.token_id}: scope {' '.join(token.scope)}, until {token.expire_time:%H:%M:%S}Z")
 
-        seen = await client.introspect_token(token.value)
+        seen = await client.introspect_token(token.value, client_id=options.client_id)
         print(f"active, issued to {seen.client_id}" if seen is not None else "not active")
 
         await client.revoke_token(token.value, client_id=options.client_id)
-        seen = await client.introspect_token(token.value)
+        seen = await client.introspect_token(token.value, client_id=options.client_id)
         print(f"active, issued to {seen.client_id}" if seen is not None else "not active")
 
 

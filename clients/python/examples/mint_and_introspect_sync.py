@@ -19,11 +19,11 @@ def run(options: argparse.Namespace) -> None:
         token = client.mint_token(options.client_id, scope=options.scope)
         print(f"minted {token.token_id}: scope {' '.join(token.scope)}, until {token.expire_time:%H:%M:%S}Z")
 
-        seen = client.introspect_token(token.value)
+        seen = client.introspect_token(token.value, client_id=options.client_id)
         print(f"active, issued to {seen.client_id}" if seen is not None else "not active")
 
         client.revoke_token(token.value, client_id=options.client_id)
-        seen = client.introspect_token(token.value)
+        seen = client.introspect_token(token.value, client_id=options.client_id)
         print(f"active, issued to {seen.client_id}" if seen is not None else "not active")
 
 
