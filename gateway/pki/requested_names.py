@@ -85,9 +85,12 @@ def _require_a_label(label: str) -> None:
     try:
         decoded = label[4:].encode("ascii").decode("punycode")
         again = decoded.encode("punycode").decode("ascii")
-    except UnicodeError:
-        decoded, again = "", ""
-    if not label.startswith("xn--") or not decoded or decoded.isascii() or again != label[4:]:
+    except UnicodeError as error:
+        raise RequestError(
+            RequestFault.INVALID_SAN, "a label of a requested DNS name does not decode"
+        ) from error
+    # Python decodes a superfluous hyphen, which would make two spellings of one label.
+    if not label.startswith("xn--") or again != label[4:]:
         raise RequestError(RequestFault.INVALID_SAN, "a label of a requested DNS name is no A-label")
     require_name_text(decoded)
 

@@ -97,7 +97,7 @@ class WireNames:
         requested = {_plain(uri) for uri in names.uri}
         if expected - requested:
             raise RequestError(RequestFault.MISSING_SAN, "the request lacks a URI of the order")
-        if requested - expected or len(names.uri) != len(expected):
+        if len(names.uri) != len(expected):
             raise RequestError(RequestFault.UNEXPECTED_SAN, "the request has a URI that the order has not")
 
     def leaf(self, public_key: PublicKey) -> Leaf:

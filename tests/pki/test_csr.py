@@ -479,6 +479,8 @@ def test_a_kind_that_the_library_cannot_read_is_refused():
         x509.DNSName("1.2.3.4"),
         x509.DNSName("ab--cd.example.org"),
         x509.DNSName("xn--9.example.org"),
+        x509.DNSName("ab--mnchen-3ya.example.org"),
+        x509.DNSName("xn---pbkb.example.org"),
         x509.DNSName("a" * 64 + ".example.org"),
         x509.UniformResourceIdentifier("no-scheme"),
         x509.UniformResourceIdentifier("https://example.org/a b"),

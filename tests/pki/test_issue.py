@@ -268,6 +268,15 @@ async def test_a_name_within_the_policy_is_certified(lab, name):
     assert list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value) == [name]
 
 
+def test_a_wildcard_needs_permission():
+    """A policy that permits a domain does not permit its wildcard."""
+    policy = NamePolicy(dns_domains=("example.org",))
+    policy.require(NO_SUBJECT, [x509.DNSName("a.example.org")])
+    with pytest.raises(RequestError) as refused:
+        policy.require(NO_SUBJECT, [x509.DNSName("*.example.org")])
+    assert refused.value.code is RequestFault.NAME_REFUSED
+
+
 def test_any_domain_must_be_written_out():
     """The empty policy permits nothing, and ANY_DOMAIN everything."""
     name = [x509.DNSName("a.b")]
@@ -295,10 +304,11 @@ async def test_the_number_of_names_is_bounded(lab):
         ([("2.5.4.10", "wire.com")], RequestFault.SUBJECT_MISMATCH),
         ([("2.5.4.10", "other.com"), ("2.5.4.3", "a")], RequestFault.NAME_REFUSED),
         ([("2.5.4.10", "wire.com"), ("2.5.4.3", "a"), ("2.5.4.11", "b")], RequestFault.NAME_REFUSED),
+        ([("2.5.4.10", "wire.com"), ("2.5.4.3", b"\x03\x02\x00\x01")], RequestFault.NAME_REFUSED),
         ([("2.5.4.10", "wire.com"), ("2.5.4.3", "a" * 65)], RequestFault.TEXT_TOO_LONG),
         ([("2.5.4.10", "wire.com"), ("2.5.4.3", "\u0430lice")], RequestFault.LOOK_ALIKE),
     ],
-    ids=["missing", "organization", "type", "length", "text"],
+    ids=["missing", "organization", "type", "octets", "length", "text"],
 )
 async def test_a_subject_outside_the_policy_is_refused(lab, changed, code):
     """Types, values, lengths and text of the subject are the profile's."""
@@ -316,6 +326,21 @@ async def test_a_profile_that_contradicts_itself_is_an_error_of_the_ca(lab):
         extra_extensions=(RawExtension("2.5.29.15", b"\x03\x02\x07\x80"),),
     )
     assert await refusal(lab, profile) is IssuingFault.INVALID_PROFILE
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"default": timedelta(days=100)},
+        {"default": timedelta(minutes=4)},
+        {"default": DAY, "minimum": timedelta(0)},
+        {"default": DAY, "backdate": timedelta(seconds=-1)},
+        {"default": DAY, "past": timedelta(seconds=-1)},
+    ],
+    ids=str,
+)
+def test_bounds_that_contradict_each_other_are_refused(bounds):
+    """A profile's validity is checked when it is configured."""
     with pytest.raises(IssuingError) as refused:
-        Validity(timedelta(days=100), maximum=timedelta(days=90))
+        Validity(**bounds)
     assert refused.value.code is IssuingFault.INVALID_PROFILE

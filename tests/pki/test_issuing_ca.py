@@ -23,6 +23,7 @@ async def open_fault(lab, *, chain=None, signer=None, **faults):
     ("faults", "code"),
     [
         ({"ca": False}, IssuingFault.NOT_A_CA),
+        ({"ca": None}, IssuingFault.NOT_A_CA),
         ({"critical": False}, IssuingFault.NOT_A_CA),
         ({"key_cert_sign": False}, IssuingFault.NOT_A_CA),
         ({"key_identifier": False}, IssuingFault.MISSING_KEY_IDENTIFIER),

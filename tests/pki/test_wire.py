@@ -1,5 +1,7 @@
 """Wire's requests against their order."""
 
+from ipaddress import ip_address
+
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -56,6 +58,8 @@ def test_a_wire_request_fits_its_order(names):
             RequestFault.UNEXPECTED_SAN,
         ),
         ({"others": [x509.DNSName("wire.com")]}, RequestFault.SAN_KIND),
+        ({"others": [x509.RFC822Name("a@wire.com")]}, RequestFault.SAN_KIND),
+        ({"others": [x509.IPAddress(ip_address("192.0.2.1"))]}, RequestFault.SAN_KIND),
     ],
     ids=str,
 )

@@ -33,7 +33,7 @@ def ca_certificate(
     now: datetime,
     *,
     name: str = "Test Issuing",
-    ca: bool = True,
+    ca: bool | None = True,
     critical: bool = True,
     path_length: int | None = 0,
     key_cert_sign: bool = True,
@@ -53,13 +53,15 @@ def ca_certificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now + life[0])
         .not_valid_after(now + life[1])
-        .add_extension(x509.BasicConstraints(ca, path_length if ca else None), critical=critical)
         .add_extension(
             x509.KeyUsage(True, False, False, False, False, key_cert_sign, crl_sign, False, False),
             critical=True,
         )
         .add_extension(x509.AuthorityKeyIdentifier(authority_key, None, None), critical=False)
     )
+    if ca is not None:
+        basic = x509.BasicConstraints(ca, path_length if ca else None)
+        builder = builder.add_extension(basic, critical=critical)
     if key_identifier:
         identifier = x509.SubjectKeyIdentifier.from_public_key(public_key)
         builder = builder.add_extension(identifier, critical=False)
