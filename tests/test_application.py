@@ -1,19 +1,31 @@
 """The composition root: what stops a start, what does not, and what is closed again."""
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 import pytest
-from countersign import CountersignError
+from countersign import AssertionKey, CountersignError, GrantType, PrivateKeyJwtAuth
+from countersign.v1.client_authentication_pb2 import ClientAuthentication
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.application import load_roots, open_application, store_url
 from gateway.config import ConfigurationError, load
 from gateway.store import SchemaRevisionError
 from signers import KeyMismatchError, KeyNotFoundError, KeyUnusableError
-from tests.support.gateway import clock, make_key, opened_application, prepare, running_gateway
-from tests.support.pki import Authority, self_signed
+from tests.support.assertions import jwks_of
+from tests.support.gateway import (
+    ISSUER,
+    RESOURCE,
+    clock,
+    make_key,
+    opened_application,
+    prepare,
+    running_gateway,
+)
+from tests.support.pki import Authority, new_key, self_signed
+from tests.support.stores import DATABASES, empty_database
 from tests.support.tokens import mint, register_by_secret
 
 __all__ = ["clock"]
@@ -150,3 +162,52 @@ def test_configuration_of_these_tests(tmp_path):
     """The file that these tests write is one that `load` reads."""
     prepared = asyncio.run(prepare(tmp_path))
     assert load(tmp_path / "countersign.toml") == prepared.settings
+
+
+@pytest.fixture(params=DATABASES)
+def database(request, tmp_path):
+    """The URL of a new database; not asynchronous, because starting a server brings its own event loop."""
+    if request.param == "sqlite":
+        (tmp_path / "var").mkdir()
+    with empty_database(request.param, tmp_path) as url:
+        yield url
+
+
+async def test_two_replicas_on_each_database(tmp_path, database):
+    """On either database two gateways share clients, keys, revocations and the single use of assertions."""
+    private = new_key()
+    async with (
+        running_gateway(tmp_path / "gateway", database_url=database) as first,
+        running_gateway(tmp_path, prepared=first.prepared) as second,
+        first.client(first.admin) as admin,
+        first.client() as here,
+        second.client() as there,
+    ):
+        await admin.create_client(
+            "backend",
+            authentication=PrivateKeyJwtAuth(jwks_of(private).decode()),
+            grant_types=[GrantType.CLIENT_CREDENTIALS],
+            audiences=[RESOURCE],
+            default_audience=RESOURCE,
+        )
+        credential = AssertionKey(private, "ES256", ISSUER)
+        token = await here.mint_token("backend", credential=credential)
+        assert await there.introspect_token(token.value, client_id="backend", credential=credential)
+        await there.revoke_token(token.value, client_id="backend", credential=credential)
+        seen = await here.introspect_token(token.value, client_id="backend", credential=credential)
+        assert seen is None
+        once = Once(credential.authentication("backend"))
+        uses = [client.mint_token("backend", credential=once) for client in (here, there) * 4]
+        outcomes = await asyncio.gather(*uses, return_exceptions=True)
+        refused = [each for each in outcomes if isinstance(each, CountersignError)]
+        assert [each.reason for each in refused] == ["INVALID_CLIENT"] * 7
+
+
+@dataclass(frozen=True)
+class Once:
+    """A credential that sends the same assertion every time."""
+
+    proof: ClientAuthentication
+
+    def authentication(self, client_id: str) -> ClientAuthentication:
+        return self.proof
