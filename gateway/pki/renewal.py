@@ -12,8 +12,7 @@ from gateway.pki.issuance_errors import RevocationError, RevocationFault
 from gateway.pki.issuing_ca import extension
 from signers.jose_form import base64url
 
-MAX_SERIAL = 20  # octets; RFC 5280 §4.1.2.2.
-
+# A key identifier of at most 64 octets, and a serial number of at most twenty (RFC 5280 §4.1.2.2).
 _IDENTIFIER = re.compile(r"([A-Za-z0-9_-]{2,86})\.([A-Za-z0-9_-]{2,27})")
 
 
@@ -48,7 +47,7 @@ class RenewalIdentifier:
         serial = int.from_bytes(octets, "big", signed=True)
         parsed = cls(key_identifier, serial)
         # Trailing bits, or a serial with leading zeros, would be a second name of one certificate.
-        if serial <= 0 or len(octets) > MAX_SERIAL or parsed.text != text:
+        if serial <= 0 or parsed.text != text:
             raise RevocationError(RevocationFault.MALFORMED, "the renewal identifier is not in its only form")
         return parsed
 

@@ -6,7 +6,9 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from gateway.pki.issuance_errors import RequestFault
+from gateway.pki.issuance_errors import RequestError, RequestFault
+from gateway.pki.issuer_constraints import IssuerConstraints
+from gateway.pki.names import DistinguishedName
 from gateway.pki.wire import wire_profile
 from tests.support.issued import (
     LEAF_KEY,
@@ -81,6 +83,14 @@ async def test_a_name_within_the_cas_constraints_is_certified(lab, constraints, 
     """OpenSSL agrees that the certificate lies within the constraints."""
     ca = await lab.ca(constraints=constraints)
     verify_with_openssl(lab, ca, await issued(lab, leaf=server_leaf(name), ca=ca), "sslserver")
+
+
+def test_a_kind_of_name_that_no_constraint_can_hold_is_refused():
+    """Under any constraint a name of an unknown kind is refused, not passed."""
+    constraints = IssuerConstraints((((x509.DNSName("example.org"),), ()),))
+    with pytest.raises(RequestError) as refused:
+        constraints.require(DistinguishedName.of(()), [x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))])
+    assert refused.value.code is RequestFault.NAME_REFUSED
 
 
 async def test_a_constraint_on_uris_holds_for_the_host_behind_a_user(lab):

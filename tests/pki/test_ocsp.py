@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.pki.crl import RevocationReason
+from gateway.pki.der import encode
 from gateway.pki.issuance_errors import IssuingError, IssuingFault, RevocationError, RevocationFault
 from gateway.pki.issue import issue
 from gateway.pki.leaf import Leaf
@@ -39,6 +40,7 @@ __all__ = ["lab", "softhsm_all"]
 SHA1 = hashes.SHA1()  # noqa: S303 - the hash by which most clients name an issuer; it protects nothing.
 NAMES = WireNames("A", "wire.com", "wireapp://%40a@wire.com", "wireapp://a!1@wire.com")
 NO_CHECK = RawExtension("1.3.6.1.5.5.7.48.1.5", b"\x05\x00")
+TLS = ExtendedKeyUsageOID.CLIENT_AUTH.dotted_string
 OCSP_SIGNING = ExtendedKeyUsageOID.OCSP_SIGNING.dotted_string
 
 
@@ -211,6 +213,34 @@ async def test_wrong_questions_are_refused(lab):
     assert fault(sha1_as_sha256) is RevocationFault.UNSUPPORTED_HASH
 
 
+async def test_wrong_lengths_and_unknown_critical_extensions_are_refused(lab):
+    """Hashes fit their algorithm, serials fit in twenty octets, and critical means critical."""
+    ca = await lab.ca()
+    asked = ocsp.load_der_ocsp_request(question(await a_leaf(lab, ca), ca))
+    name, key = asked.issuer_name_hash, asked.issuer_key_hash
+    builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(name, key, 1 << 161, SHA1)
+    assert fault(builder.build().public_bytes(Encoding.DER)) is RevocationFault.MALFORMED
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b"\x05\x00")
+    builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(name, key, 1, SHA1)
+    optional = builder.add_extension(unknown, critical=False).build().public_bytes(Encoding.DER)
+    assert OcspRequest.parse(optional).serial == 1
+    critical = builder.add_extension(unknown, critical=True).build().public_bytes(Encoding.DER)
+    assert fault(critical) is RevocationFault.MALFORMED
+    algorithm = bytes.fromhex("300906052b0e03021a0500")
+    for first, second, code in (
+        (name, key, None),
+        (name + b"!", key, RevocationFault.MALFORMED),
+        (name, key[:-1], RevocationFault.MALFORMED),
+    ):
+        single = algorithm + encode(0x04, first) + encode(0x04, second) + b"\x02\x01\x01"
+        for _ in range(5):  # CertID, Request, requestList, TBSRequest, OCSPRequest.
+            single = encode(0x30, single)
+        if code is None:
+            assert OcspRequest.parse(single).serial == 1
+        else:
+            assert fault(single) is code
+
+
 async def test_two_questions_in_one_are_refused(lab):
     """RFC 5019 §2.1.1: a request is about one certificate."""
     ca = await lab.ca()
@@ -295,6 +325,12 @@ async def test_a_responder_with_a_fault_is_not_opened(lab):
     OcspResponder.open(ca, good, signer, lab.now)
     for der, key, now, code in (
         (await responder_certificate(lab, ca, signer, usages=()), signer, lab.now, IssuingFault.WRONG_USAGE),
+        (
+            await responder_certificate(lab, ca, signer, usages=[TLS]),
+            signer,
+            lab.now,
+            IssuingFault.WRONG_USAGE,
+        ),
         (await responder_certificate(lab, ca, signer, extra=()), signer, lab.now, IssuingFault.WRONG_USAGE),
         (await responder_certificate(lab, ca, signer, bits=()), signer, lab.now, IssuingFault.WRONG_USAGE),
         (good, other, lab.now, IssuingFault.KEY_MISMATCH),
