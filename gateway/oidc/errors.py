@@ -22,6 +22,7 @@ class OidcFault(StrEnum):
     METADATA_INVALID = "metadata_invalid"
     METADATA_ISSUER_MISMATCH = "metadata_issuer_mismatch"
     KEYS_INVALID = "keys_invalid"
+    NOT_RENEWED = "not_renewed"
     ENDPOINT_MISSING = "endpoint_missing"
     # The ID token, OpenID Connect Core §3.1.3.7
     TOKEN_MALFORMED = "token_malformed"

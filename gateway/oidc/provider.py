@@ -76,6 +76,7 @@ class Provider:
     def __init__(self, config: ProviderConfig, *, client: GuardedClient, clock: Clock) -> None:
         self.config = config
         self._client = client
+        self._clock = clock
         self._metadata = Refreshing(
             self._fetch_metadata,
             what=f"Metadata of {config.issuer}",
@@ -97,16 +98,18 @@ class Provider:
         """The one key for a token's *kid* and *algorithm*; no signature is tried against several.
 
         A key that is not there is looked for once more in a set fetched anew, as often as `renewal_interval`
-        allows: so a provider rotates (Core §10.1.1), and tokens that name keys at random cost it little.
-        Raises `ProviderError`, or `IdTokenError` with `KEY_NOT_FOUND` or `KEY_AMBIGUOUS`.
+        allows: so a provider rotates (Core §10.1.1), and tokens that name keys at random cost it little. That
+        a key does not exist is only said of a set fetched during this call. Raises `IdTokenError` with
+        `KEY_NOT_FOUND` or `KEY_AMBIGUOUS`, and `ProviderError`, `NOT_RENEWED` among them.
         """
+        started = self._clock()
         keys, generation = await self._keys.get()
         try:
             return keys.select(kid, algorithm)
         except JoseError as error:
             if error.code is not JoseFault.KEY_NOT_FOUND:
                 raise _key_error(error) from error
-        keys, _ = await self._keys.renewed(generation)
+        keys, _ = await self._keys.renewed(generation, since=started)
         try:
             return keys.select(kid, algorithm)
         except JoseError as error:

@@ -44,6 +44,12 @@ class RefreshPolicy:
     retry_interval: float = 10.0
     renewal_interval: float = 10.0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_age <= self.max_age or self.outage_limit < 0:
+            raise ValueError("min_age is at most max_age, and no time is negative")
+        if self.retry_interval <= 0 or self.renewal_interval <= 0:
+            raise ValueError("retry_interval and renewal_interval are above 0")
+
     def age(self, lifetime: int | None) -> int:
         """How long a value with *lifetime* counts as fresh."""
         return min(max(self.default_age if lifetime is None else lifetime, self.min_age), self.max_age)
@@ -88,18 +94,19 @@ class Refreshing(Generic[Value]):
                 return self._held()
             raise self._unavailable()
 
-    async def renewed(self, generation: int) -> tuple[Value, int]:
-        """The value after *generation*, for a caller who missed something in that one.
+    async def renewed(self, generation: int, *, since: float) -> tuple[Value, int]:
+        """A value fetched at *since* (seconds since the epoch) or later, for a caller who missed something.
 
-        Fetched anew at most once in `renewal_interval`; otherwise, and where fetching fails, the value as it
-        is, whose generation tells that nothing has changed. Raises `ProviderError` where none is usable.
+        *generation* is the one that lacked it. A value is fetched anew at most once in `renewal_interval`; a
+        caller who gets none raises `ProviderError`: what is missing may have been published meanwhile, so the
+        last good value is no ground for a verdict.
         """
         async with self._lock:
-            if self._generation == generation and self._may_renew():
+            if self._generation == generation and self._fetched < since and self._may_renew():
                 await self._attempt()
-            if self._is_fresh() or self._is_usable():
+            if self._fetched >= since:
                 return self._held()
-            raise self._unavailable()
+            raise self._not_renewed()
 
     async def _attempt(self) -> None:
         self._attempted = self._clock()
@@ -122,7 +129,8 @@ class Refreshing(Generic[Value]):
         return self._current, self._generation
 
     def _is_fresh(self) -> bool:
-        return self._clock() < self._fresh_until
+        # A clock that was set back must not make a value fresh for longer than its lifetime.
+        return self._fetched <= self._clock() < self._fresh_until
 
     def _is_usable(self) -> bool:
         return self._clock() < self._fetched + self._policy.outage_limit
@@ -140,6 +148,12 @@ class Refreshing(Generic[Value]):
         # A clock that was set back must not forbid attempts until it has caught up.
         elapsed = self._clock() - self._attempted
         return elapsed if elapsed >= 0 else float("inf")
+
+    def _not_renewed(self) -> ProviderError:
+        if self._failure is not None:
+            return self._unavailable()
+        wait = max(0.0, self._policy.renewal_interval - self._since_attempt())
+        return ProviderError(OidcFault.NOT_RENEWED, f"{self._what} were just fetched", retry_after=wait)
 
     def _unavailable(self) -> ProviderError:
         failure = self._failure

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from gateway.fetching import Address, DangerousLoopbackDoor, FetchError, FetchFault, GuardedClient
 from gateway.jose.jws import assemble, encode_header, signing_input
@@ -47,9 +49,6 @@ class SigningKey:
         self.jwk = {**public_jwk(self.private.public_key()), "kid": self.kid, "use": "sig", "alg": "ES256"}
 
     async def sign(self, message: bytes) -> bytes:
-        from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - one use
-        from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature  # noqa: PLC0415
-
         r, s = decode_dss_signature(self.private.sign(message, ec.ECDSA(hashes.SHA256())))
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 

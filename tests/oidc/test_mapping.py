@@ -1,7 +1,5 @@
 """Claims mapped by structure."""
 
-import json
-
 import pytest
 
 from gateway.oidc import (
@@ -62,9 +60,8 @@ async def test_names_write_no_claims(apply, name):
 )
 async def test_what_is_no_text(apply, name):
     """Control and direction characters, other types and overlong texts are refused."""
-    mapping = one("/extra")
     with pytest.raises(ClaimMappingError) as caught:
-        await apply(mapping, extra=[name]) if name is None else await apply(mapping, extra=name)
+        await apply(one("/o/extra"), o={"extra": name})
     assert (caught.value.fault, caught.value.member) == (OidcFault.CLAIM_INVALID, "target")
 
 
@@ -138,7 +135,7 @@ async def test_constant_text(apply):
 @pytest.mark.parametrize("text", ["", "name", "$.name", "/a~", "/a~2", "/~~00", "/1/2/3/4/5/6/7/8/9"])
 def test_what_is_no_path(text):
     """Configuration refuses what is not a JSON Pointer of bounded length."""
-    with pytest.raises(ValueError, match=json.dumps(text)[1:-1].replace("$", r"\$")):
+    with pytest.raises(ValueError, match=r"JSON Pointer|steps"):
         ClaimPath.parse(text)
 
 

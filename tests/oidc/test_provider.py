@@ -155,16 +155,43 @@ async def test_rotation(scripted, provider, clock):
 
 
 async def test_random_kids_cost_little(scripted, provider, clock):
-    """Many tokens with made-up kids cause one fetch in each interval, and known keys stay in use."""
+    """Tokens with made-up kids cause one fetch in each interval, and known keys stay in use."""
     await key_of(provider, scripted.keys[0])
     clock.now += 10
+    with pytest.raises(IdTokenError) as caught:
+        await provider.key("made up", Algorithm.ES256)
+    assert caught.value.fault is OidcFault.KEY_NOT_FOUND
+    clock.now += 1
     for index in range(50):
-        with pytest.raises(IdTokenError) as caught:
-            await provider.key(f"made up {index}", Algorithm.ES256)
-        assert caught.value.fault is OidcFault.KEY_NOT_FOUND
+        error = await failure(provider.key(f"made up {index}", Algorithm.ES256))
+        assert (error.fault, error.retry_after) == (OidcFault.NOT_RENEWED, 9)
     assert scripted.fetches(JWKS) == 2
     await key_of(provider, scripted.keys[0])
     assert scripted.fetches(JWKS) == 2
+
+
+async def test_a_rotation_behind_random_kids(scripted, provider, clock):
+    """A key that was published just after somebody's look is not said to be missing, and is found soon."""
+    await key_of(provider, scripted.keys[0])
+    clock.now += 10
+    with pytest.raises(IdTokenError):
+        await provider.key("made up", Algorithm.ES256)
+    scripted.keys[:] = [SigningKey()]
+    scripted.publish()
+    clock.now += 1
+    error = await failure(key_of(provider, scripted.keys[0]))
+    assert error.transient
+    clock.now += error.retry_after
+    await key_of(provider, scripted.keys[0])
+
+
+async def test_a_rotation_in_an_outage_is_no_verdict(scripted, provider, clock):
+    """A new key that cannot be looked for is the provider's failure, not the token's."""
+    await key_of(provider, scripted.keys[0])
+    scripted.break_down()
+    clock.now += 10
+    error = await failure(key_of(provider, SigningKey()))
+    assert (error.fault, error.transient) == (OidcFault.PROVIDER_STATUS, True)
 
 
 async def test_a_crowd_at_a_rotation_fetches_once(scripted, provider, clock):
@@ -245,7 +272,7 @@ async def test_unknown_kinds_of_keys_are_passed_over(scripted, provider):
 
 
 async def test_an_outage_is_survived_for_a_time(scripted, http, clock):
-    """The last good keys serve while the provider is down, each pause has one attempt, and the bound holds."""
+    """The last good keys serve while the provider is down, with one attempt a pause, up to the bound."""
     refresh = RefreshPolicy(max_age=60, outage_limit=600, retry_interval=10)
     config = ProviderConfig(scripted.issuer, CLIENT_ID, keys_refresh=refresh)
     provider = Provider(config, client=http, clock=clock)
@@ -325,6 +352,25 @@ async def test_a_clock_that_was_set_back(scripted, provider, clock):
     scripted.publish()
     clock.now -= 100_000
     await provider.metadata()
+
+
+async def test_a_clock_set_back_prolongs_nothing(scripted, provider, clock):
+    """Keys that were fetched in the future of a corrected clock are fetched again."""
+    clock.now += 100_000
+    await key_of(provider, scripted.keys[0])
+    clock.now -= 100_000
+    await key_of(provider, scripted.keys[0])
+    assert scripted.fetches(JWKS) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"min_age": 9, "max_age": 8}, {"outage_limit": -1}, {"retry_interval": 0}, {"renewal_interval": 0}],
+)
+def test_refresh_policies_that_are_refused(wrong):
+    """Times that contradict each other, and pauses of nothing, are configuration errors."""
+    with pytest.raises(ValueError, match=r"interval|age"):
+        RefreshPolicy(**wrong)
 
 
 async def test_an_outage_is_no_verdict(scripted, provider, clock):
