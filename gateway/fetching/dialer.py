@@ -64,8 +64,7 @@ class GuardedDialer:
         The caller bounds the time. Raises `FetchError`: `HOST_REFUSED`, `NAME_NOT_FOUND`, `DNS_FAILED`,
         `DNS_ANSWER_TOO_LARGE` or `ADDRESS_REFUSED`.
         """
-        spelled = f"[{host}]" if ":" in host else host
-        name, literal = canonical_host(spelled, named_hosts=self.named_hosts)
+        name, literal = self._canonical(host)
         if self.uses_door(name):
             return (_LOOPBACK,)
         addresses = await self._resolver.addresses(name) if literal is None else (literal,)
@@ -83,7 +82,7 @@ class GuardedDialer:
         `CONNECT_FAILED`.
         """
         addresses = await self.resolve(host)
-        if self._door is not None and self.uses_door(host):
+        if self._door is not None and self.uses_door(self._canonical(host)[0]):
             port = self._door.port_map.get(port, port)
         cause: Exception | None = None
         for address in addresses[:MAX_ATTEMPTS]:
@@ -92,6 +91,9 @@ class GuardedDialer:
             except OSError as error:  # A TimeoutError is one, too.
                 cause = error
         raise FetchError(FetchFault.CONNECT_FAILED, "no address accepts a connection", host=host) from cause
+
+    def _canonical(self, host: str) -> tuple[str, Address | None]:
+        return canonical_host(f"[{host}]" if ":" in host else host, named_hosts=self.named_hosts)
 
 
 async def _connect(address: Address, port: int, connect_timeout: float) -> socket.socket:
