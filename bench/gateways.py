@@ -92,6 +92,8 @@ def _config(site: Site, algorithm: Algorithm, uri: str, address: str) -> str:
 [server]
 tls_address = "127.0.0.1:{free_port()}"
 mtls_address = {quote(address.replace("localhost", "127.0.0.1"))}
+https_address = ""
+https_mtls_address = ""
 certificate = {quote(str(server.certificate))}
 private_key = {quote(str(server.private_key))}
 client_ca = {quote(str(server.authority))}

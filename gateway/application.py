@@ -27,7 +27,7 @@ from gateway.tokens.caller import CallerTokenAuthenticator
 from gateway.tokens.client_assertion import AssertionPolicy, ClientAssertionVerifier
 from gateway.tokens.client_authentication import CertificateTrust, ClientAuthenticator
 from gateway.tokens.dpop import DpopDoor
-from gateway.tokens.metadata import ServerMetadata, describe
+from gateway.tokens.metadata import PublicUrls, ServerMetadata, describe
 from gateway.tokens.mint import TokenMinter
 from gateway.tokens.registration import ClientRegistrar
 from gateway.tokens.revocation import TokenRevoker
@@ -130,6 +130,15 @@ def store_url(settings: Settings) -> str:
     return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
 
 
+def public_urls(settings: Settings) -> PublicUrls:
+    """How clients reach the HTTPS edge."""
+    server = settings.server
+    return PublicUrls(
+        plain=settings.public_url if server.https_address else None,
+        mtls=settings.edge.mtls_public_url if server.https_mtls_address else None,
+    )
+
+
 def store_options(settings: Settings) -> StoreOptions:
     """The store's options."""
     store = settings.store
@@ -214,7 +223,9 @@ def _wire(
             dpop=doors.api,
         ),
         dpop=doors.server,
-        metadata=describe(tokens.issuer, tokens.assertion_algorithms, tokens.dpop_algorithms),
+        metadata=describe(
+            tokens.issuer, tokens.assertion_algorithms, tokens.dpop_algorithms, public_urls(settings)
+        ),
     )
 
 

@@ -5,6 +5,7 @@ Durations are seconds, sizes are bytes. Relative paths are taken from the folder
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,9 +34,13 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_LARGEST_PORT = 65_535
+_PORT = re.compile(r"[0-9]{1,5}")
+
+
 def _host_and_port(value: str) -> str:
     host, separator, port = value.rpartition(":")
-    if not separator or not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest port
+    if not separator or not host or not _PORT.fullmatch(port) or int(port) > _LARGEST_PORT:
         raise ValueError("write it as host:port, for example 127.0.0.1:50051")
     return value
 
@@ -49,7 +54,19 @@ def _issuer(value: str) -> str:
     return value
 
 
+def _public_url(value: str) -> str:
+    try:
+        Origins.parse((value,))
+    except TargetUriError as error:
+        raise ValueError(f"{error}; write https://host or https://host:port") from error
+    if value.endswith("/"):
+        raise ValueError("leave the slash at the end out")
+    return value
+
+
 Address = Annotated[str, AfterValidator(_host_and_port)]
+OptionalAddress = Annotated[str, AfterValidator(lambda value: _host_and_port(value) if value else value)]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
 Issuer = Annotated[str, AfterValidator(_issuer)]
 
 
@@ -58,22 +75,30 @@ class ServerSettings(_Section):
 
     - `tls_address`, `mtls_address`: where the gRPC listeners bind, ``host:port``; port 0 takes a free one
       (with one worker only).
-    - `certificate`, `private_key`: PEM files of both listeners; read again when they change.
+    - `https_address`, `https_mtls_address`: where the HTTPS edge binds, without and with client certificate;
+      empty turns it off.
+    - `certificate`, `private_key`: PEM files of all listeners; read again when they change.
     - `client_ca`: PEM bundle of the roots that issue client certificates.
     - `workers`: processes that share the ports.
-    - `max_message_bytes`, `max_metadata_bytes`: larger requests are refused.
+    - `max_message_bytes`, `max_metadata_bytes`: larger requests are refused; the latter bounds the head of an
+      HTTP request too.
     - `max_concurrent_calls`: calls under way per worker; more are refused with OVERLOADED.
     - `max_concurrent_streams`: calls under way per connection.
     - `default_deadline`: seconds granted to a call that brings no deadline.
     - `max_deadline`: seconds that a call gets at most, whatever it asks for.
     - `drain_timeout`: seconds that calls under way get after SIGTERM.
     - `max_connection_age`: seconds after which a client is asked to reconnect, so that load spreads.
+    - `https_max_connections`: HTTPS connections per worker; more are closed.
+    - `https_request_timeout`: seconds within which the head of an HTTP request must arrive, then its body.
+    - `https_keep_alive`: seconds that an HTTPS connection may be idle.
     - `tls_reload_interval`: seconds between looks at the certificate files.
     - `reflection`, `channelz`: whether those services are offered (channelz to admins only).
     """
 
     tls_address: Address = "127.0.0.1:50051"
     mtls_address: Address = "127.0.0.1:50052"
+    https_address: OptionalAddress = "127.0.0.1:8443"
+    https_mtls_address: OptionalAddress = "127.0.0.1:8444"
     certificate: Path
     private_key: Path
     client_ca: Path
@@ -86,13 +111,17 @@ class ServerSettings(_Section):
     max_deadline: float = Field(60.0, gt=0)
     drain_timeout: float = Field(25.0, ge=0)
     max_connection_age: float = Field(1800.0, ge=1)
+    https_max_connections: int = Field(1_000, ge=1)
+    https_request_timeout: float = Field(10.0, gt=0)
+    https_keep_alive: float = Field(60.0, gt=0)
     tls_reload_interval: float = Field(1.0, gt=0)
     reflection: bool = True
     channelz: bool = False
 
     @model_validator(mode="after")
     def _one_worker_for_port_zero(self) -> Self:
-        if self.workers > 1 and (self.tls_address.endswith(":0") or self.mtls_address.endswith(":0")):
+        addresses = (self.tls_address, self.mtls_address, self.https_address, self.https_mtls_address)
+        if self.workers > 1 and any(address.endswith(":0") for address in addresses):
             raise ValueError("port 0 works with workers = 1 only: several workers must share a known port")
         return self
 
@@ -180,10 +209,15 @@ class TokenSettings(_Section):
             raise ValueError(f"origins: {error}; write https://host or https://host:port") from error
         return self
 
-    def public_origins(self) -> Origins:
-        """Where clients reach the gateway. Raises `TargetUriError`."""
+    @property
+    def issuer_origin(self) -> str:
+        """The origin of the issuer."""
         issuer = urlsplit(self.issuer)
-        return Origins.parse(self.origins or (f"{issuer.scheme}://{issuer.netloc}",))
+        return f"{issuer.scheme}://{issuer.netloc}"
+
+    def public_origins(self) -> Origins:
+        """Where clients reach the gateway over gRPC. Raises `TargetUriError`."""
+        return Origins.parse(self.origins or (self.issuer_origin,))
 
 
 class KeySettings(_Section):
@@ -264,6 +298,28 @@ class TerminatorSettings(_Section):
     format: Literal["rfc9440", "pem", "xfcc"] = "rfc9440"
 
 
+class EdgeSettings(_Section):
+    """How the HTTPS edge is known to its clients.
+
+    - `public_url`: the origin that the URLs of the endpoints begin with; by default that of `tokens.issuer`.
+    - `mtls_public_url`: the same for the address that asks for client certificates; without it the metadata
+      name no `mtls_endpoint_aliases` (RFC 8705 §5). DPoP proofs may name either origin.
+    """
+
+    public_url: PublicUrl | None = None
+    mtls_public_url: PublicUrl | None = None
+
+
+class CompatibilitySettings(_Section):
+    """Deviations that clients of other servers need. All are off.
+
+    - `wso2_x5t_sha256`: introspection gives the certificate's thumbprint under the old name of WSO2 Identity
+      Server, ``x5t#SHA256``, beside ``x5t#S256``.
+    """
+
+    wso2_x5t_sha256: bool = False
+
+
 class LogSettings(_Section):
     """What is logged, on stderr.
 
@@ -301,8 +357,21 @@ class Settings(BaseSettings):
     pkcs11: Pkcs11Settings = Pkcs11Settings()
     callers: tuple[CallerSettings, ...] = ()
     terminator: TerminatorSettings = TerminatorSettings()
+    edge: EdgeSettings = EdgeSettings()
+    compatibility: CompatibilitySettings = CompatibilitySettings()
     log: LogSettings = LogSettings()
     health: HealthSettings = HealthSettings()
+
+    @property
+    def public_url(self) -> str:
+        """What the URLs of the HTTPS edge begin with."""
+        return self.edge.public_url or self.tokens.issuer_origin
+
+    def public_origins(self) -> Origins:
+        """Where clients reach the gateway, through whichever door; what DPoP proofs may name."""
+        tokens, mtls = self.tokens, self.edge.mtls_public_url
+        origins = [*(tokens.origins or (tokens.issuer_origin,)), self.public_url]
+        return Origins.parse(tuple(dict.fromkeys([*origins, mtls] if mtls else origins)))
 
     @classmethod
     def settings_customise_sources(
@@ -357,7 +426,9 @@ def _explain(file: Path, error: ValidationError) -> str:
 
 __all__ = [
     "CallerSettings",
+    "CompatibilitySettings",
     "ConfigurationError",
+    "EdgeSettings",
     "HealthSettings",
     "KeySettings",
     "LogSettings",

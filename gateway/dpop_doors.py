@@ -32,7 +32,7 @@ def dpop_doors(settings: Settings, replay: ReplayRepository, clock: Clock) -> Dp
     def door(space: str) -> DpopDoor:
         nonces = ServerNonces(secrets, space=space, clock=clock) if secrets else None
         verifier = DpopVerifier(policy=policy, replay=replay, clock=clock, nonces=nonces)
-        return DpopDoor(verifier, nonces, tokens.public_origins())
+        return DpopDoor(verifier, nonces, settings.public_origins())
 
     return DpopDoors(server=door("as"), api=door("rs"))
 

@@ -23,14 +23,20 @@ from gateway.callers import CallerDirectory, CertificatePrincipals
 from gateway.client_roots import ClientRoots
 from gateway.clock import Clock, system_clock
 from gateway.config import Settings
+from gateway.edge.introspection import IntrospectionEndpoint
+from gateway.edge.pipeline import EdgePipeline
+from gateway.edge.routes import health_routes, metadata_routes, oauth_routes
+from gateway.edge.server import EdgeServer
+from gateway.edge.token import RevocationEndpoint, TokenEndpoint
+from gateway.edge.well_known import JwksEndpoint, MetadataEndpoint, health_endpoints
 from gateway.health import HealthMonitor
 from gateway.keys.model import KeyPurpose
+from gateway.ports import Ports
 from gateway.request_callers import RequestCallers
 from gateway.rpc.caller import CallerResolver
 from gateway.rpc.client_service import ClientService
 from gateway.rpc.introspection_service import IntrospectionService
 from gateway.rpc.key_service import KeyService
-from gateway.rpc.listeners import Ports
 from gateway.rpc.pipeline import Pipeline
 from gateway.rpc.server import GrpcServer
 from gateway.rpc.token_service import TokenService
@@ -109,7 +115,47 @@ def _grpc_server(
         client_ca=settings.path(settings.server.client_ca),
     )
     tls = TlsReloader(files=files, roots=roots, registered=application.store.clients, clock=clock)
-    return GrpcServer(settings=settings.server, pipeline=pipeline, health=health, tls=tls)
+    return GrpcServer(
+        settings=settings.server,
+        pipeline=pipeline,
+        health=health,
+        tls=tls,
+        edge=_edge(settings, application, pipeline, callers, health),
+    )
+
+
+def _edge(
+    settings: Settings,
+    application: Application,
+    pipeline: Pipeline,
+    callers: RequestCallers,
+    health: HealthMonitor,
+) -> EdgeServer:
+    """The HTTPS edge, with the callers, the limits and the log of *pipeline*."""
+    max_age = settings.tokens.jwks_max_age
+    routes = [
+        *oauth_routes(
+            token=TokenEndpoint(application.minter, application.dpop),
+            introspection=IntrospectionEndpoint(application.introspector, settings.compatibility),
+            revocation=RevocationEndpoint(application.revoker),
+            jwks=JwksEndpoint(application.keyring, max_age),
+        ),
+        *metadata_routes(settings.tokens.issuer, MetadataEndpoint(application.metadata, max_age)),
+        *health_routes(*health_endpoints(health)),
+    ]
+    return EdgeServer(
+        settings=settings.server,
+        application=EdgePipeline(
+            routes=routes,
+            limits=pipeline.limits,
+            admission=pipeline.admission,
+            callers=callers,
+            authorize=pipeline.authorize,
+            access_log=pipeline.access_log,
+            request_timeout=settings.server.https_request_timeout,
+            on_server_fault=pipeline.on_server_fault,
+        ),
+    )
 
 
 def _add_services(settings: Settings, application: Application, pipeline: Pipeline) -> None:

@@ -19,8 +19,7 @@ import uvloop
 from gateway.config import ConfigurationError, Settings, load
 from gateway.errors import GatewayError
 from gateway.pki import PkiError
-from gateway.ports import Ports
-from gateway.rpc.listeners import ListenError
+from gateway.ports import ListenError, Ports
 from gateway.rpc.server import GrpcServer
 from gateway.server import run_worker
 from gateway.store import StoreError

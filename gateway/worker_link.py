@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import dataclasses
 import json
 import logging
 import os
@@ -41,7 +42,7 @@ class SupervisorLink:
 
     def ready(self, ports: Ports) -> None:
         """The worker serves on *ports*."""
-        self._write(f"ready {json.dumps({'tls': ports.tls, 'mtls': ports.mtls})}\n".encode())
+        self._write(f"ready {json.dumps(dataclasses.asdict(ports))}\n".encode())
 
     async def beat(self) -> None:
         """Give signs of life until cancelled."""

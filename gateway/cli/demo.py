@@ -126,6 +126,7 @@ def _gateway(folder: Path, stage: Stage) -> Iterator[tuple[str, str]]:
     """A gateway process of its own; leaving the context stops it and looks at its exit status."""
     command = [sys.executable, "-m", "gateway.cli", "dev", "--dir", str(folder), *stage.arguments]
     command += ["--tls-address", "127.0.0.1:0", "--mtls-address", "127.0.0.1:0"]
+    command += ["--https-address", "", "--https-mtls-address", ""]
     with (folder.parent / f"{folder.name}.log").open("wb") as log:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **stage.environment}

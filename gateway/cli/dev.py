@@ -8,6 +8,8 @@ from pathlib import Path
 from gateway.application import load_roots, open_application
 from gateway.cli.development import (
     CLIENT_ID,
+    HTTPS_ADDRESS,
+    HTTPS_MTLS_ADDRESS,
     KEY_URI,
     MTLS_ADDRESS,
     RESOURCE,
@@ -35,6 +37,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.add_argument("--tls-address", default=TLS_ADDRESS, help=f"default: {TLS_ADDRESS}")
     parser.add_argument("--mtls-address", default=MTLS_ADDRESS, help=f"default: {MTLS_ADDRESS}")
+    parser.add_argument("--https-address", default=HTTPS_ADDRESS, help=f"default: {HTTPS_ADDRESS}")
+    parser.add_argument(
+        "--https-mtls-address", default=HTTPS_MTLS_ADDRESS, help=f"default: {HTTPS_MTLS_ADDRESS}"
+    )
     parser.add_argument("--prepare-only", action="store_true", help="make the files and exit")
     parser.set_defaults(run=run)
 
@@ -44,7 +50,12 @@ def run(arguments: argparse.Namespace) -> int:
     configuration = prepare(
         arguments.dir,
         DevelopmentKey(arguments.key, arguments.algorithm),
-        Addresses(arguments.tls_address, arguments.mtls_address),
+        Addresses(
+            arguments.tls_address,
+            arguments.mtls_address,
+            arguments.https_address,
+            arguments.https_mtls_address,
+        ),
     )
     settings = load(configuration)
     asyncio.run(_register_sample_client(settings))

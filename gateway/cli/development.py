@@ -26,6 +26,8 @@ TRUST_DOMAIN: Final = "spiffe://countersign.test"
 KEY_URI: Final = "file:keys/tokens.pem"
 TLS_ADDRESS: Final = "127.0.0.1:50051"
 MTLS_ADDRESS: Final = "127.0.0.1:50052"
+HTTPS_ADDRESS: Final = "127.0.0.1:8443"
+HTTPS_MTLS_ADDRESS: Final = "127.0.0.1:8444"
 _VALIDITY: Final = timedelta(days=30)
 _RENEW_BEFORE: Final = timedelta(days=1)
 _CALLERS: Final = ("admin", "orders-backend", "orders-api")
@@ -37,11 +39,13 @@ _CONFIGURATION: Final = """\
 [server]
 tls_address = "{tls_address}"
 mtls_address = "{mtls_address}"
+https_address = "{https_address}"
+https_mtls_address = "{https_mtls_address}"
 certificate = "server.pem"
 private_key = "server-key.pem"
 client_ca = "ca.pem"
 
-[store]
+{edge}[store]
 url = "sqlite:///countersign.db"
 
 [tokens]
@@ -83,6 +87,18 @@ class Addresses:
 
     tls: str = TLS_ADDRESS
     mtls: str = MTLS_ADDRESS
+    https: str = HTTPS_ADDRESS
+    https_mtls: str = HTTPS_MTLS_ADDRESS
+
+    def edge_section(self) -> str:
+        """The section that tells clients where the HTTPS edge is, where its ports are known beforehand."""
+        named = (("public_url", self.https), ("mtls_public_url", self.https_mtls))
+        lines = [
+            f'{name} = "https://localhost:{port}"\n'
+            for name, address in named
+            if (port := address.rpartition(":")[2]) not in {"", "0"}
+        ]
+        return "".join(["[edge]\n", *lines, "\n"]) if lines else ""
 
 
 def prepare(folder: Path, key: DevelopmentKey, addresses: Addresses) -> Path:
@@ -100,6 +116,9 @@ def prepare(folder: Path, key: DevelopmentKey, addresses: Addresses) -> Path:
             name=configuration.name,
             tls_address=addresses.tls,
             mtls_address=addresses.mtls,
+            https_address=addresses.https,
+            https_mtls_address=addresses.https_mtls,
+            edge=addresses.edge_section(),
             issuer=ISSUER,
             algorithm=key.algorithm.value,
             key_uri=key.uri,

@@ -28,7 +28,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def announce(settings: Settings, ports: Ports) -> None:
-    """Print the one line that says where calls are taken; programs wait for it."""
-    tls = settings.server.tls_address.rpartition(":")[0]
-    mtls = settings.server.mtls_address.rpartition(":")[0]
-    print(f"Ready: TLS {tls}:{ports.tls}, mutual TLS {mtls}:{ports.mtls}", flush=True)
+    """Print where calls are taken; programs wait for the line of gRPC, which comes last."""
+    server = settings.server
+    if ports.https is not None:
+        print(f"HTTPS: https://{_at(server.https_address, ports.https)}", flush=True)
+    if ports.https_mtls is not None:
+        url = f"https://{_at(server.https_mtls_address, ports.https_mtls)}"
+        print(f"HTTPS with client certificates: {url}", flush=True)
+    tls, mtls = _at(server.tls_address, ports.tls), _at(server.mtls_address, ports.mtls)
+    print(f"Ready: TLS {tls}, mutual TLS {mtls}", flush=True)
+
+
+def _at(address: str, port: int) -> str:
+    return f"{address.rpartition(':')[0]}:{port}"

@@ -10,9 +10,9 @@ from typing import Final, TypeAlias
 import grpc
 
 from gateway.config import ServerSettings
-from gateway.ports import Ports
+from gateway.ports import ListenError, Ports
 
-__all__ = ["ListenError", "Options", "Ports", "bind", "server_options"]
+__all__ = ["Options", "bind", "server_options"]
 
 Options: TypeAlias = Sequence[tuple[str, int]]
 
@@ -24,10 +24,6 @@ _MAX_PING_STRIKES: Final = 2
 _IDENTITY_ONLY: Final = 1
 """Bit 0 of the compression algorithms: a message travels as it is. Messages here are small and hold secrets;
 compression would tell something about them, and let a small message grow without bound."""
-
-
-class ListenError(Exception):
-    """An address cannot be bound. The message names it."""
 
 
 def server_options(settings: ServerSettings) -> Options:

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import grpc
 from grpc_channelz.v1 import channelz, channelz_pb2_grpc
@@ -18,7 +19,7 @@ from gateway.rpc.health import HealthServicer
 from gateway.rpc.listeners import bind, server_options
 from gateway.rpc.pipeline import Pipeline
 from gateway.rpc.tls import RotatingCredentials
-from gateway.tls_reload import TlsReloader
+from gateway.tls_reload import ListenerTls, TlsReloader
 
 logger = logging.getLogger(__name__)
 
@@ -26,11 +27,27 @@ STREAM_GRACE: Final = 1.0
 """Seconds that streams get to end by themselves when the server drains; they have no end of their own."""
 
 
+class Edge(Protocol):
+    """The HTTPS listeners, which share certificates, health and drain: `gateway.edge.server.EdgeServer`."""
+
+    async def open(self, tls: ListenerTls) -> tuple[int | None, int | None]:
+        """Bind and serve; the ports without and with client certificate. Raises `ListenError`."""
+        ...
+
+    def offer(self, tls: ListenerTls) -> None:
+        """Use these certificates from the next handshake on."""
+        ...
+
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - it bounds several waits together
+        """Take nothing new, and let what is under way finish within *timeout* seconds. Idempotent."""
+        ...
+
+
 class GrpcServer:
     """Both listeners with everything that runs beside them. An async context manager, used once.
 
     *pipeline* holds the servicers of the gateway's own API; health, reflection and channelz are added here.
-    *resources* are closed in order, after the last call has ended.
+    *edge* serves HTTPS from the same process. *resources* are closed in order, after the last call has ended.
     """
 
     def __init__(
@@ -40,12 +57,14 @@ class GrpcServer:
         pipeline: Pipeline,
         health: HealthMonitor,
         tls: TlsReloader,
+        edge: Edge | None = None,
         resources: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._settings = settings
         self._pipeline = pipeline
         self._health = health
         self._tls = tls
+        self._edge = edge
         self._resources = resources
         self._server: grpc.aio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -84,12 +103,16 @@ class GrpcServer:
         self._server = grpc.aio.server(handlers=[self._pipeline], options=server_options(self._settings))
         self._ports = bind(self._server, self._settings, tls=tls.credentials, mutual=mutual.credentials)
         await self._health.probe()
+        if self._edge is not None:
+            https, https_mtls = await self._edge.open(current)
+            self._tls.on_change(self._edge.offer)
+            self._ports = replace(self._ports, https=https, https_mtls=https_mtls)
         await self._server.start()
         self._tasks = [
             asyncio.create_task(self._health.run(), name="health"),
             asyncio.create_task(self._tls.run(self._settings.tls_reload_interval), name="tls-reload"),
         ]
-        logger.info("Serving TLS on port %d and mutual TLS on port %d", self._ports.tls, self._ports.mtls)
+        logger.info("Serving on %s", self._ports)
 
     def reload(self) -> None:
         """Look for changed certificates now."""
@@ -118,11 +141,14 @@ class GrpcServer:
             logger.info("Draining: %d calls under way", self._pipeline.admission.calls)
             self._health.drain()
             self._pipeline.admission.draining = True
-            stopped = asyncio.create_task(self._server.stop(self._settings.drain_timeout), name="stop-grpc")
+            timeout = self._settings.drain_timeout
+            stopped = [asyncio.create_task(self._server.stop(timeout), name="stop-grpc")]
+            if self._edge is not None:
+                stopped.append(asyncio.create_task(self._edge.drain(timeout), name="stop-https"))
             try:
-                await asyncio.wait([stopped], timeout=min(STREAM_GRACE, self._settings.drain_timeout))
+                await asyncio.wait(stopped, timeout=min(STREAM_GRACE, timeout))
                 self._pipeline.admission.drain()
-                await stopped
+                await asyncio.gather(*stopped)
             finally:
                 self._server = None
         await self._close()

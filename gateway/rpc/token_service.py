@@ -9,6 +9,7 @@ from gateway.errors import GatewayError, Reason, RequestError
 from gateway.keys.keyring import Keyring
 from gateway.rpc.dpop import ProvenCalls
 from gateway.rpc.jwks_conversion import jwks_messages
+from gateway.rpc.metadata_conversion import metadata_message
 from gateway.rpc.pipeline import current_call
 from gateway.rpc.status import to_status_proto
 from gateway.rpc.token_conversion import credential_of, minted_message, token_request_of
@@ -43,19 +44,7 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
         self._batch_minting = ProvenCalls(dpop, f"{_SERVICE}BatchMintTokens")
         self._keyring = keyring
         self._metadata = token_service_pb2.GetServerMetadataResponse(
-            metadata=token_service_pb2.ServerMetadata(
-                issuer=metadata.issuer,
-                grant_types_supported=metadata.grant_types_supported,
-                token_endpoint_auth_methods_supported=metadata.token_endpoint_auth_methods_supported,
-                token_endpoint_auth_signing_alg_values_supported=(
-                    metadata.token_endpoint_auth_signing_alg_values_supported
-                ),
-                tls_client_certificate_bound_access_tokens=(
-                    metadata.tls_client_certificate_bound_access_tokens
-                ),
-                dpop_signing_alg_values_supported=metadata.dpop_signing_alg_values_supported,
-            ),
-            metadata_json=metadata.to_json(),
+            metadata=metadata_message(metadata), metadata_json=metadata.to_json()
         )
         self._jwks_max_age = jwks_max_age
 

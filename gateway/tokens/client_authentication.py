@@ -39,9 +39,13 @@ class PrivateKeyJwt:
 
 @dataclass(frozen=True, slots=True)
 class ClientSecret:
-    """A secret that the gateway generated at registration."""
+    """A secret that the gateway generated at registration.
+
+    `method` is how it was sent where the door knows different ways; then only the registered one counts.
+    """
 
     secret: str
+    method: ClientAuthenticationMethod | None = None
 
     def __repr__(self) -> str:
         return "ClientSecret(secret=<redacted>)"
@@ -91,7 +95,9 @@ class ClientAuthenticator:
             _require(method is ClientAuthenticationMethod.PRIVATE_KEY_JWT, "method_not_registered")
             await self._assertions.verify(client, credential.assertion)
         elif isinstance(credential, ClientSecret):
-            _require(method in _SECRET_METHODS, "method_not_registered")
+            _require(
+                method in _SECRET_METHODS and credential.method in {None, method}, "method_not_registered"
+            )
             _match_secret(client, credential)
         elif method is ClientAuthenticationMethod.TLS_CLIENT_AUTH:
             self._match_name(client, call.certificate)

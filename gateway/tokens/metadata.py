@@ -1,18 +1,49 @@
 """Authorization server metadata (RFC 8414 §2) as a typed value; every door renders this one."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from gateway.tokens.client import ClientAuthenticationMethod, GrantType
 from signers import Algorithm
 
+TOKEN_PATH: Final = "/oauth2/token"
+INTROSPECTION_PATH: Final = "/oauth2/introspect"
+REVOCATION_PATH: Final = "/oauth2/revoke"
+JWKS_PATH: Final = "/oauth2/jwks"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where clients call, under one public URL."""
+
+    token_endpoint: str
+    introspection_endpoint: str
+    revocation_endpoint: str
+
+    @classmethod
+    def under(cls, base: str) -> "Endpoints":
+        """The endpoints below *base*, an https URL without trailing slash."""
+        return cls(
+            token_endpoint=base + TOKEN_PATH,
+            introspection_endpoint=base + INTROSPECTION_PATH,
+            revocation_endpoint=base + REVOCATION_PATH,
+        )
+
+    def members(self) -> Mapping[str, str]:
+        """The members of the metadata document."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 @dataclass(frozen=True, slots=True)
 class ServerMetadata:
-    """What a client needs to know of this server. Endpoints that no door serves are absent (None)."""
+    """What a client needs to know of this server. What no door serves is None."""
 
     issuer: str
+    endpoints: Endpoints | None
+    jwks_uri: str | None
+    mtls_endpoint_aliases: Endpoints | None
     grant_types_supported: tuple[str, ...]
     token_endpoint_auth_methods_supported: tuple[str, ...]
     token_endpoint_auth_signing_alg_values_supported: tuple[str, ...]
@@ -20,27 +51,52 @@ class ServerMetadata:
     dpop_signing_alg_values_supported: tuple[str, ...]
 
     def to_json(self) -> bytes:
-        """The metadata document as RFC 8414 §3.2 gives it."""
+        """The metadata document as RFC 8414 §3.2 gives it; what is None is left out."""
+        methods = self.token_endpoint_auth_methods_supported
+        algorithms = self.token_endpoint_auth_signing_alg_values_supported
         document: dict[str, Any] = {
             "issuer": self.issuer,
+            **(self.endpoints.members() if self.endpoints is not None else {}),
             "grant_types_supported": self.grant_types_supported,
-            "token_endpoint_auth_methods_supported": self.token_endpoint_auth_methods_supported,
-            "token_endpoint_auth_signing_alg_values_supported": (
-                self.token_endpoint_auth_signing_alg_values_supported
-            ),
-            "tls_client_certificate_bound_access_tokens": (self.tls_client_certificate_bound_access_tokens),
-            "dpop_signing_alg_values_supported": self.dpop_signing_alg_values_supported,
             "response_types_supported": [],
+            "tls_client_certificate_bound_access_tokens": self.tls_client_certificate_bound_access_tokens,
+            "dpop_signing_alg_values_supported": self.dpop_signing_alg_values_supported,
         }
+        if self.jwks_uri is not None:
+            document["jwks_uri"] = self.jwks_uri
+        if self.mtls_endpoint_aliases is not None:
+            document["mtls_endpoint_aliases"] = self.mtls_endpoint_aliases.members()
+        for endpoint in ("token", "introspection", "revocation"):
+            document[f"{endpoint}_endpoint_auth_methods_supported"] = methods
+            document[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = algorithms
         return json.dumps(document, separators=(",", ":")).encode()
 
 
+@dataclass(frozen=True, slots=True)
+class PublicUrls:
+    """How clients reach the edge: what URLs begin with, None where that listener is off.
+
+    *mtls* is the address that asks for client certificates (RFC 8705 §5).
+    """
+
+    plain: str | None = None
+    mtls: str | None = None
+
+
 def describe(
-    issuer: str, assertion_algorithms: tuple[Algorithm, ...], dpop_algorithms: tuple[Algorithm, ...]
+    issuer: str,
+    assertion_algorithms: tuple[Algorithm, ...],
+    dpop_algorithms: tuple[Algorithm, ...],
+    urls: PublicUrls | None = None,
 ) -> ServerMetadata:
-    """The metadata of a gateway with this configuration."""
+    """The metadata of a gateway with this configuration; without *urls* it has no HTTPS edge."""
+    urls = urls or PublicUrls()
+    base = urls.plain or urls.mtls
     return ServerMetadata(
         issuer=issuer,
+        endpoints=None if base is None else Endpoints.under(base),
+        jwks_uri=None if base is None else base + JWKS_PATH,
+        mtls_endpoint_aliases=None if urls.mtls is None else Endpoints.under(urls.mtls),
         grant_types_supported=tuple(sorted(GrantType)),
         token_endpoint_auth_methods_supported=tuple(sorted(ClientAuthenticationMethod)),
         token_endpoint_auth_signing_alg_values_supported=tuple(sorted(assertion_algorithms)),

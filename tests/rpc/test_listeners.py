@@ -4,7 +4,8 @@ import grpc
 import pytest
 
 from gateway.config import ServerSettings
-from gateway.rpc.listeners import ListenError, server_options
+from gateway.ports import ListenError
+from gateway.rpc.listeners import server_options
 from tests.support.pki import Authority
 from tests.support.rpc_server import MINT, serving
 

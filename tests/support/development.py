@@ -69,5 +69,9 @@ def development_gateway(folder: Path, *arguments: str, environment=None) -> Iter
 
 
 def _free(arguments: Sequence[str]) -> list[str]:
-    addresses = ["--tls-address", "127.0.0.1:0", "--mtls-address", "127.0.0.1:0"]
-    return [*arguments] if "--tls-address" in arguments else [*arguments, *addresses]
+    """*arguments*, with port 0 wherever they name no address."""
+    free = list(arguments)
+    for option in ("--tls-address", "--mtls-address", "--https-address", "--https-mtls-address"):
+        if option not in arguments:
+            free += [option, "127.0.0.1:0"]
+    return free

@@ -145,6 +145,8 @@ async def prepare(
         "server": {
             "tls_address": "127.0.0.1:0",
             "mtls_address": "127.0.0.1:0",
+            "https_address": "127.0.0.1:0",
+            "https_mtls_address": "127.0.0.1:0",
             "certificate": certificate.name,
             "private_key": key.name,
             "client_ca": "client-ca.pem",

@@ -1,0 +1,42 @@
+"""DPoP proofs in HTTP headers (RFC 9449 §5)."""
+
+from dataclasses import replace
+from typing import Final
+
+from starlette.responses import Response
+
+from gateway.edge.exchange import EdgeRequest
+from gateway.edge.oauth_errors import DPOP_NONCE
+from gateway.principal import Call
+from gateway.tokens.dpop import DpopDoor
+
+_DPOP: Final = "dpop"
+
+
+class ProvenRequests:
+    """Gives an endpoint the call with the proof that its request carries."""
+
+    def __init__(self, door: DpopDoor, path: str) -> None:
+        """*path*: the one path whose proofs these are."""
+        self._door = door
+        self._targets = door.targets(path)
+
+    async def call(self, request: EdgeRequest) -> Call:
+        """The call; where its request carries a proof, that is checked and used up.
+
+        Raises `RequestError` INVALID_DPOP_PROOF, `DpopNonceError`, `AvailabilityError`.
+        """
+        call = request.call
+        proofs = request.header_values(_DPOP)
+        if not proofs:
+            return call
+        proof = call.principal.proof
+        if proof is None:
+            proof = await self._door.accept(proofs, targets=self._targets, method=request.method)
+        return replace(call, proof=proof)
+
+    def give_nonce(self, call: Call, response: Response) -> None:
+        """Send a fresh nonce to whoever brought a proof (RFC 9449 §8.2)."""
+        nonce = None if call.proof is None else self._door.nonce()
+        if nonce is not None:
+            response.headers[DPOP_NONCE] = nonce

@@ -1,0 +1,80 @@
+"""What an endpoint works with: the request, read as a whole, and the response."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from starlette.responses import Response
+
+from gateway.edge.form import Form, require_form
+from gateway.edge.oauth_errors import HttpError
+from gateway.principal import Call
+
+Headers: TypeAlias = Sequence[tuple[str, str]]
+"""Names in lower case, values as latin-1, in the order sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRequest:
+    """A request whose caller is known. `basic` holds the credentials of an ``Authorization: Basic``."""
+
+    call: Call
+    method: str
+    path: str
+    query: bytes
+    headers: Headers
+    body: bytes
+    basic: str | None
+
+    def header_values(self, name: str) -> list[str]:
+        """Every value of the header *name* (lower case)."""
+        return values_of(self.headers, name)
+
+    def form(self) -> Form:
+        """The body, a form. Raises `HttpError` 415, `RequestError` INVALID_REQUEST."""
+        if self.query:
+            # RFC 6749 §2.3.1: what identifies a client or is a token never travels in a URI.
+            raise HttpError(400, "Send parameters in the body, not in the URI.", cause="query_not_allowed")
+        require_form(self.header_values("content-type"), self.header_values("content-encoding"))
+        return Form.parse(self.body)
+
+
+Endpoint: TypeAlias = Callable[[EdgeRequest], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One path.
+
+    - *methods*: what it answers to; HEAD goes with GET, its body is not sent.
+    - *policy*: the RPC whose row in `gateway.authorization` says who may call.
+    - *max_body*: octets of a request.
+    - *always_admitted*: answers under overload and while draining, and is not counted.
+    """
+
+    path: str
+    methods: frozenset[str]
+    endpoint: Endpoint
+    policy: str
+    max_body: int = 0
+    always_admitted: bool = False
+
+    @property
+    def allow(self) -> str:
+        """The value of the ``Allow`` header."""
+        return ", ".join(sorted(self.methods))
+
+
+def get(path: str, endpoint: Endpoint, policy: str, *, always_admitted: bool = False) -> Route:
+    """A route that is read."""
+    return Route(path, frozenset({"GET", "HEAD"}), endpoint, policy, always_admitted=always_admitted)
+
+
+def post(path: str, endpoint: Endpoint, policy: str, *, max_body: int) -> Route:
+    """A route that is posted to."""
+    return Route(path, frozenset({"POST"}), endpoint, policy, max_body)
+
+
+def values_of(headers: Headers, name: str) -> list[str]:
+    """Every value of the header *name* (lower case)."""
+    return [value for key, value in headers if key == name]

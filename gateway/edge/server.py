@@ -1,0 +1,133 @@
+"""The life of the HTTPS listeners: bind, serve, drain, close."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final, TypeAlias
+
+from uvicorn.config import Config
+
+from gateway.config import ServerSettings
+from gateway.edge.protocol import ConnectionLimits, EdgeProtocol
+from gateway.edge.tls import RotatingContext
+from gateway.ports import ListenError
+from gateway.tls_files import TlsFileError
+from gateway.tls_reload import ListenerTls
+
+logger = logging.getLogger(__name__)
+
+Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+
+_BACKLOG: Final = 1024
+_HANDSHAKE_TIMEOUT: Final = 10.0
+_SHUTDOWN_TIMEOUT: Final = 2.0
+"""Seconds that the other side gets to answer the end of TLS."""
+
+
+class EdgeServer:
+    """Serves one ASGI *application* on the addresses of *settings* that are not empty."""
+
+    def __init__(self, *, settings: ServerSettings, application: Application) -> None:
+        self._settings = settings
+        self._config = Config(
+            application,
+            interface="asgi3",
+            http=EdgeProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=settings.https_keep_alive,  # type: ignore[arg-type]  # seconds; a fraction is fine
+        )
+        self._config.load()
+        self._limits = ConnectionLimits(
+            head_bytes=settings.max_metadata_bytes,
+            request_timeout=settings.https_request_timeout,
+            keep_alive=settings.https_keep_alive,
+            max_age=settings.max_connection_age,
+            max_connections=settings.https_max_connections,
+        )
+        self._contexts: list[RotatingContext] = []
+        self._servers: list[asyncio.Server] = []
+
+    @property
+    def connections(self) -> int:
+        """Connections open now."""
+        return len(self._limits.connections)
+
+    async def open(self, tls: ListenerTls) -> tuple[int | None, int | None]:
+        """Bind and serve: the ports without and with client certificate, None where that is off.
+
+        Raises `ListenError`, `TlsFileError`.
+        """
+        settings = self._settings
+        return (
+            await self._listen(settings.https_address, tls, mutual=False),
+            await self._listen(settings.https_mtls_address, tls, mutual=True),
+        )
+
+    def offer(self, tls: ListenerTls) -> None:
+        """Use these certificates from the next handshake on."""
+        for context in self._contexts:
+            try:
+                context.offer(tls)
+            except ssl.SSLError:
+                # OpenSSL may be pickier than the check of the files; what was in use stays in use.
+                logger.exception("The HTTPS listeners keep their certificates")
+
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - it bounds several waits together
+        """Take no new connection, end idle ones, and let requests under way finish within *timeout* seconds.
+
+        Idempotent.
+        """
+        servers, self._servers = self._servers, []
+        for server in servers:
+            server.close()
+        for connection in tuple(self._limits.connections):
+            connection.shutdown()
+        if self._limits.tasks:
+            await asyncio.wait(tuple(self._limits.tasks), timeout=timeout)
+        late = tuple(self._limits.tasks)
+        for task in late:
+            task.cancel()  # The pipeline answers that the gateway is shutting down.
+        if late:
+            await asyncio.wait(late, timeout=_SHUTDOWN_TIMEOUT)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SHUTDOWN_TIMEOUT):
+                while self._limits.connections:
+                    self._limits.idle.clear()
+                    await self._limits.idle.wait()
+        for connection in tuple(self._limits.connections):
+            # Responses are written; a peer that does not take its own is not waited for any longer.
+            connection.transport.abort()
+
+    async def _listen(self, address: str, tls: ListenerTls, *, mutual: bool) -> int | None:
+        if not address:
+            return None
+        try:
+            context = RotatingContext.of(tls, mutual=mutual)
+        except ssl.SSLError as error:
+            raise TlsFileError(f"The certificate files cannot be used for HTTPS: {error.reason}.") from error
+        self._contexts.append(context)
+        host, _, port = address.rpartition(":")
+        try:
+            server = await asyncio.get_running_loop().create_server(
+                lambda: EdgeProtocol(self._config, self._limits),
+                host.strip("[]"),
+                int(port),
+                ssl=context,
+                backlog=_BACKLOG,
+                reuse_port=self._settings.workers > 1 or None,
+                ssl_handshake_timeout=_HANDSHAKE_TIMEOUT,
+                ssl_shutdown_timeout=_SHUTDOWN_TIMEOUT,
+            )
+        except OSError as error:
+            raise ListenError(
+                f"{address} cannot be bound: another process may listen there, or the host has no such "
+                "address."
+            ) from error
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])

@@ -1,0 +1,93 @@
+"""POST /oauth2/token and /oauth2/revoke: convert, call, convert back."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from gateway.edge.credentials import client_claim
+from gateway.edge.dpop import ProvenRequests
+from gateway.edge.exchange import EdgeRequest
+from gateway.edge.form import Form
+from gateway.edge.oauth_errors import NO_STORE
+from gateway.errors import Reason, RequestError
+from gateway.tokens.binding import Binding, DpopBinding
+from gateway.tokens.client import GrantType
+from gateway.tokens.dpop import DpopDoor
+from gateway.tokens.grants import ClientCredentialsGrant, Grant, TokenRequest
+from gateway.tokens.metadata import TOKEN_PATH
+from gateway.tokens.mint import MintedToken, TokenMinter
+from gateway.tokens.revocation import TokenRevoker
+
+_CLIENT_CREDENTIALS: Final = ClientCredentialsGrant()
+
+GRANTS: Final[Mapping[str, Callable[[Form], Grant]]] = {
+    GrantType.CLIENT_CREDENTIALS: lambda _: _CLIENT_CREDENTIALS,
+}
+"""How the parameters of each grant are read, by ``grant_type``."""
+
+
+class TokenEndpoint:
+    """RFC 6749 §3.2."""
+
+    def __init__(self, minter: TokenMinter, dpop: DpopDoor) -> None:
+        self._minter = minter
+        self._proven = ProvenRequests(dpop, TOKEN_PATH)
+
+    async def __call__(self, request: EdgeRequest) -> Response:
+        """Mint one token."""
+        form = request.form()
+        claim = client_claim(request.basic, form)
+        client_id, asked = claim.require_client_id(), token_request(form)
+        call = await self._proven.call(request)
+        minted = await self._minter.mint(call, client_id, claim.credential, asked)
+        response = Response(json.dumps(_document(minted)), 200, NO_STORE, "application/json")
+        self._proven.give_nonce(call, response)
+        return response
+
+
+class RevocationEndpoint:
+    """RFC 7009."""
+
+    def __init__(self, revoker: TokenRevoker) -> None:
+        self._revoker = revoker
+
+    async def __call__(self, request: EdgeRequest) -> Response:
+        """Revoke one token. ``token_type_hint`` is advice that is not needed (RFC 7009 §2.1)."""
+        form = request.form()
+        claim = client_claim(request.basic, form)
+        await self._revoker.revoke(
+            request.call, claim.require_client_id(), claim.credential, form.require("token")
+        )
+        return Response(status_code=200, headers=NO_STORE)
+
+
+def token_request(form: Form) -> TokenRequest:
+    """What the form asks for. Raises `RequestError`: MISSING_FIELD, UNSUPPORTED_GRANT_TYPE."""
+    read = GRANTS.get(form.require("grant_type"))
+    if read is None:
+        raise RequestError(
+            Reason.UNSUPPORTED_GRANT_TYPE, "The gateway does not know this grant.", field="grant_type"
+        )
+    scope = form.get("scope")
+    # A stray space makes an empty scope token, which is refused as any unknown one (RFC 6749 §3.3).
+    return TokenRequest(read(form), () if scope is None else tuple(scope.split(" ")), form.all("resource"))
+
+
+def token_type(binding: Binding | None) -> str:
+    """How a token so bound is presented: a certificate-bound one is a bearer token too (RFC 8705 §3)."""
+    return "DPoP" if isinstance(binding, DpopBinding) else "Bearer"
+
+
+def _document(minted: MintedToken) -> Mapping[str, Any]:
+    """RFC 6749 §5.1."""
+    token = minted.token
+    document: dict[str, Any] = {
+        "access_token": minted.value,
+        "token_type": token_type(token.binding),
+        "expires_in": token.expire_time - token.issue_time,
+    }
+    if token.scope:
+        document["scope"] = " ".join(token.scope)
+    return document
