@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.clock import Clock, system_clock
+from gateway.store.accounts import SqlAccountRepository, SqlExternalAccountRepository
+from gateway.store.certificates import SqlCertificateRepository
 from gateway.store.clients import SqlClientRepository
 from gateway.store.database import Database
 from gateway.store.failures import (
@@ -21,6 +23,7 @@ from gateway.store.failures import (
 from gateway.store.keys import SqlKeyRepository
 from gateway.store.migrations import check_revision, upgrade
 from gateway.store.options import SqliteUrl, StoreOptions, parse_url
+from gateway.store.orders import SqlOrderRepository
 from gateway.store.postgresql import open_postgresql
 from gateway.store.purge import Purge
 from gateway.store.replays import SqlReplayRepository
@@ -52,6 +55,10 @@ class Store:
     revocations: SqlRevocationRepository
     replay: SqlReplayRepository
     keys: SqlKeyRepository
+    accounts: SqlAccountRepository
+    external_accounts: SqlExternalAccountRepository
+    orders: SqlOrderRepository
+    certificates: SqlCertificateRepository
     database: Database
     purge: Purge
 
@@ -100,6 +107,10 @@ async def open_store(
             revocations=SqlRevocationRepository(database),
             replay=SqlReplayRepository(database),
             keys=SqlKeyRepository(database, clock, idempotency_lifetime=lifetime),
+            accounts=SqlAccountRepository(database),
+            external_accounts=SqlExternalAccountRepository(database),
+            orders=SqlOrderRepository(database),
+            certificates=SqlCertificateRepository(database),
             database=database,
             purge=Purge(database, clock, options),
         )

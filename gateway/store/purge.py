@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from gateway.clock import Clock
 from gateway.errors import GatewayError
 from gateway.store.database import Database, Transaction, to_microseconds
+from gateway.store.enrollment_tables import authorizations, certificates, crls, orders
 from gateway.store.options import StoreOptions
 from gateway.store.statement import Statement
 from gateway.store.tables import idempotency, replays, revocations
@@ -33,7 +34,8 @@ def _delete_expired(table: sa.Table) -> Statement:
     return Statement(lambda _: sa.delete(table).where(row.in_(expired)))
 
 
-_STATEMENTS = {table.name: _delete_expired(table) for table in (replays, revocations, idempotency)}
+_EXPIRING = (replays, revocations, idempotency, authorizations, orders, certificates, crls)
+_STATEMENTS = {table.name: _delete_expired(table) for table in _EXPIRING}
 
 
 class Purge:

@@ -4,7 +4,7 @@ import hashlib
 
 import sqlalchemy as sa
 
-from gateway.store.database import Database, to_microseconds
+from gateway.store.database import Database, Transaction, to_microseconds
 from gateway.store.statement import SqlDialect, Statement
 from gateway.store.tables import replays
 
@@ -35,6 +35,14 @@ class SqlReplayRepository:
             _USE, digest=_digest(kind, value), expire_time=to_microseconds(expire_time)
         )
         return row is not None
+
+
+async def use_in(transaction: Transaction, kind: str, value: str, *, expire_time: float) -> bool:
+    """As `SqlReplayRepository.use_once`, within a transaction: what undoes that, undoes the use."""
+    row = await transaction.fetch_one(
+        _USE, digest=_digest(kind, value), expire_time=to_microseconds(expire_time)
+    )
+    return row is not None
 
 
 def _digest(kind: str, value: str) -> bytes:
