@@ -1,15 +1,16 @@
 """Threads that each own one session of a token, and the queue in front of them.
 
-A thread hop costs more than a signature in a fast token, so hops are shared. Jobs go into one queue; a thread
-that wakes takes jobs until the queue is empty, and hands their results back in one call to the event loop.
-No timer delays a lone job, and because jobs are taken one by one, a call that hangs holds up no other job.
+A thread hop costs as much as a signature in a fast token, so hops are shared: a thread that is awake takes
+jobs until the queue is empty, and hands their results back in one call to the event loop. Another is woken
+only for a job that has waited for `PATIENCE`: threads that compete for the interpreter's lock make a fast
+token slower, and only a slow one needs several. No timer delays a lone job, and because jobs are taken one by
+one, a call that hangs holds up no other job for longer than `PATIENCE`.
 
 All methods but those of `_Worker` run on the event loop that opened the pool.
 """
 
 import asyncio
 import os
-import queue
 import threading
 import time
 from collections import deque
@@ -27,11 +28,14 @@ MAX_BATCH = 16
 MAX_HOLD = 0.002
 """Seconds that a finished result waits for others."""
 
+PATIENCE = 0.001
+"""Seconds that a job waits for the threads that are awake before another is woken."""
+
 
 class Job(Generic[T]):
     """A call to be made with a session, and the future that waits for it."""
 
-    __slots__ = ("call", "deadline", "error", "finished", "future", "key", "result")
+    __slots__ = ("call", "deadline", "error", "finished", "future", "key", "result", "taken")
 
     def __init__(
         self, call: Callable[[Session], T], key: str, future: "asyncio.Future[T]", deadline: float
@@ -40,6 +44,7 @@ class Job(Generic[T]):
         self.key = key
         self.future = future
         self.deadline = deadline
+        self.taken = False
         self.finished = False
         self.result: T | None = None
         self.error: Exception | None = None
@@ -74,13 +79,11 @@ class SessionPool:
         self._pid = os.getpid()
         self._max_queue = max_queue
         self._timeout = timeout
-        self._queue: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
+        self._shared = _Shared(self._loop)
         self._outstanding: deque[Job[Any]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._closing = False
-        self._workers = [
-            _Worker(f"{name}-{i}", lease, self._queue, self._loop) for i, lease in enumerate(leases)
-        ]
+        self._reinforcing: asyncio.TimerHandle | None = None
+        self._workers = [_Worker(f"{name}-{i}", lease, self._shared) for i, lease in enumerate(leases)]
         for worker in self._workers:
             worker.start()
 
@@ -92,7 +95,7 @@ class SessionPool:
     @property
     def queued(self) -> int:
         """Jobs that no thread has taken yet."""
-        return self._queue.qsize()
+        return len(self._shared.jobs)
 
     def stuck(self) -> int:
         """Threads that have been inside one call for longer than the timeout."""
@@ -105,19 +108,23 @@ class SessionPool:
         *places* is how many jobs the caller is about to submit: all are admitted or none. Raises
         `SignerBusyError` where the queue is full, `SignerUnavailableError` where nobody would serve it.
         """
-        if self._closing:
+        shared = self._shared
+        if shared.closing:
             raise SignerUnavailableError("The signer is closed.", key=key)
         if os.getpid() != self._pid:
             raise SignerUnavailableError(
                 "This process was forked after the signer was opened; open signers after the fork.", key=key
             )
-        since = time.monotonic() - self._timeout
-        if all(worker.is_busy_since(since) for worker in self._workers):
+        if not shared.idle and self.stuck() == len(self._workers):
             raise SignerUnavailableError("Every session hangs in the device.", key=key)
-        if self._queue.qsize() + places > self._max_queue:
+        if len(shared.jobs) + places > self._max_queue:
             raise SignerBusyError("Every session is in use, and the queue is full.", key=key)
         job = Job(call, key, self._loop.create_future(), self._loop.time() + self._timeout)
-        self._queue.put(job)
+        shared.jobs.append(job)
+        if len(shared.idle) == len(self._workers):
+            shared.wake_one()
+        elif self._reinforcing is None and shared.idle:
+            self._reinforcing = self._loop.call_later(PATIENCE, self._reinforce, job)
         self._watch(job)
         return job.future
 
@@ -126,17 +133,30 @@ class SessionPool:
 
         Waits at most the timeout, and leaves hung threads behind: they are daemons.
         """
-        if not self._closing:
-            self._closing = True
-            for _ in self._workers:
-                self._queue.put(None)
+        self._shared.closing = True
+        while self._shared.wake_one():
+            pass
         await asyncio.wait([worker.ended for worker in self._workers], timeout=self._timeout)
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._reinforcing):
+            if timer is not None:
+                timer.cancel()
         for job in self._outstanding:
             if not job.future.done():
                 job.future.set_exception(SignerUnavailableError("The signer was closed.", key=job.key))
         self._outstanding.clear()
+
+    def _reinforce(self, waited: Job[Any]) -> None:
+        """Wake one more thread where *waited*, queued `PATIENCE` ago, has not been taken yet."""
+        shared = self._shared
+        self._reinforcing = None
+        if not waited.taken:
+            shared.wake_one()
+        if shared.idle:
+            try:
+                newest = shared.jobs[-1]
+            except IndexError:
+                return
+            self._reinforcing = self._loop.call_later(PATIENCE, self._reinforce, newest)
 
     def _watch(self, job: Job[Any]) -> None:
         # All jobs have the same timeout, so they expire in the order in which they came.
@@ -167,21 +187,37 @@ class SessionPool:
             self._timer = self._loop.call_at(self._outstanding[0].deadline, self._expire)
 
 
+class _Shared:
+    """What the loop and the threads share. Every step is one operation that is atomic by itself: no lock."""
+
+    __slots__ = ("closing", "idle", "jobs", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.jobs: deque[Job[Any]] = deque()
+        self.idle: list[_Worker] = []
+        self.closing = False
+        self.loop = loop
+
+    def wake_one(self) -> bool:
+        """Wake the thread that fell idle last, if any; on the event loop."""
+        if not self.idle:
+            return False
+        self.idle.pop().woken.release()
+        return True
+
+
 class _Worker(threading.Thread):
     """Runs jobs in its own session. A daemon: a hung device must not keep the process from ending."""
 
-    def __init__(
-        self,
-        name: str,
-        lease: SessionLease,
-        jobs: "queue.SimpleQueue[Job[Any] | None]",
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
+    def __init__(self, name: str, lease: SessionLease, shared: _Shared) -> None:
         super().__init__(name=name, daemon=True)
-        self.ended: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[None] = shared.loop.create_future()
+        self.woken = threading.Lock()
+        """Held while the thread may rest; released once by whoever takes it out of `_Shared.idle`."""
+        self.woken.acquire()
         self._lease = lease
-        self._jobs = jobs
-        self._loop = loop
+        self._shared = shared
+        self._done: list[Job[Any]] = []
         self._busy_since: float | None = None
 
     def is_busy_since(self, instant: float) -> bool:
@@ -190,37 +226,48 @@ class _Worker(threading.Thread):
         return since is not None and since < instant
 
     def run(self) -> None:
-        done: list[Job[Any]] = []
-        job = self._next(done)
-        while job is not None:
+        jobs = self._shared.jobs
+        while True:
+            try:
+                job = jobs.popleft()
+            except IndexError:
+                self._hand_over()
+                if self._shared.closing:
+                    break
+                self._rest()
+                continue
+            job.taken = True
             self._busy_since = started = time.monotonic()
             job.run(self._lease)
             self._busy_since = None
-            done.append(job)
-            if len(done) >= MAX_BATCH or time.monotonic() - started > MAX_HOLD:
-                self._hand_over(done)
-                done = []
-            job = self._next(done)
-        self._hand_over(done)
+            self._done.append(job)
+            if len(self._done) >= MAX_BATCH or time.monotonic() - started > MAX_HOLD:
+                self._hand_over()
         self._lease.close()
         self._on_loop(self._set_ended)
 
-    def _next(self, done: list[Job[Any]]) -> Job[Any] | None:
-        try:
-            return self._jobs.get_nowait()
-        except queue.Empty:
-            pass
-        self._hand_over(done)
-        done.clear()
-        return self._jobs.get()
+    def _rest(self) -> None:
+        """Wait until woken."""
+        shared = self._shared
+        shared.idle.append(self)
+        if shared.jobs or shared.closing:
+            # They may have come before this thread could be seen idle, and then nobody was woken for them.
+            try:
+                shared.idle.remove(self)
+            except ValueError:
+                # Somebody was woken: this thread. The lock is released, or is about to be.
+                self.woken.acquire()
+            return
+        self.woken.acquire()
 
-    def _hand_over(self, done: list[Job[Any]]) -> None:
-        if done:
-            self._on_loop(_deliver, tuple(done))
+    def _hand_over(self) -> None:
+        if self._done:
+            done, self._done = tuple(self._done), []
+            self._on_loop(_deliver, done)
 
     def _on_loop(self, call: Callable[..., None], *arguments: Any) -> None:
         try:
-            self._loop.call_soon_threadsafe(call, *arguments)
+            self._shared.loop.call_soon_threadsafe(call, *arguments)
         except RuntimeError:
             # The loop was closed without closing the pool; nobody waits any more.
             return
