@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.jose.errors import JoseError, JoseFault
@@ -24,7 +24,8 @@ class Claims:
     ``optional_`` ones return None where the claim is absent. JSON ``null`` is a value, and an invalid one.
     """
 
-    _members: Mapping[str, Any]
+    # What a token says is not for logs.
+    _members: Mapping[str, Any] = field(repr=False)
 
     @classmethod
     def parse(cls, payload: bytes) -> "Claims":
