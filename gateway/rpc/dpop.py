@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 import grpc
 
 from gateway.principal import Call
-from gateway.rpc.pipeline import current_call
+from gateway.rpc.pipeline import current_call, current_metadata
 from gateway.rpc.status import DPOP_NONCE_KEY
 from gateway.tokens.dpop import DpopDoor
 
@@ -28,7 +28,7 @@ class ProvenCalls:
         Raises `RequestError` INVALID_DPOP_PROOF, `DpopNonceError`, `AvailabilityError`.
         """
         call = current_call()
-        proofs = [value for key, value in context.invocation_metadata() if key == _DPOP]
+        proofs = [value for key, value in current_metadata() if key == _DPOP]
         if not proofs:
             return call
         proof = call.principal.proof

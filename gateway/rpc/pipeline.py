@@ -40,11 +40,17 @@ Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 
 _HEALTH = "/grpc.health.v1.Health/"
 _current_call: ContextVar[Call] = ContextVar("call")
+_current_metadata: ContextVar[Metadata] = ContextVar("metadata")
 
 
 def current_call() -> Call:
     """The `Call` under way on this task: who calls, with which certificate. Outside one, `LookupError`."""
     return _current_call.get()
+
+
+def current_metadata() -> Metadata:
+    """What the client sent beside the message; asking grpc for it again converts it again."""
+    return _current_metadata.get()
 
 
 class CallerResolver(Protocol):
@@ -149,6 +155,7 @@ class _Method:
         progress.caller = principal.name
         pipeline.authorize(self._method, principal)
         _current_call.set(Call(principal, certificate, progress.request_id))
+        _current_metadata.set(progress.metadata)
 
     def _log(self, progress: _Progress, code: str, reason: str, cause: str) -> None:
         deadline = progress.deadline

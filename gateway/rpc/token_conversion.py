@@ -31,11 +31,12 @@ def token_request_of(
     """One token asked for. Raises `RequestError`: MISSING_FIELD, INVALID_FIELD."""
     if message.WhichOneof("grant") is None:
         raise RequestError(Reason.MISSING_FIELD, "Name a grant.", field="grant")
-    if len(message.scope) > _MAX_NAMES:
+    scope, resource = tuple(message.scope), tuple(message.resource)
+    if len(scope) > _MAX_NAMES:
         raise RequestError(Reason.INVALID_FIELD, f"At most {_MAX_NAMES}.", field="scope")
-    if len(message.resource) > _MAX_NAMES:
+    if len(resource) > _MAX_NAMES:
         raise RequestError(Reason.INVALID_FIELD, f"At most {_MAX_NAMES}.", field="resource")
-    return TokenRequest(_CLIENT_CREDENTIALS, tuple(message.scope), tuple(message.resource))
+    return TokenRequest(_CLIENT_CREDENTIALS, scope, resource)
 
 
 def minted_message(minted: MintedToken) -> access_token_pb2.AccessToken:

@@ -1,7 +1,7 @@
 """What a token is bound to: a certificate (RFC 8705 §3), a DPoP key (RFC 9449 §6), or nothing; never both."""
 
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from gateway.errors import AuthenticationError, Reason, RequestError
 from gateway.jose import base64url
@@ -19,7 +19,7 @@ class CertificateBinding:
 
     x5t_s256: str
 
-    def confirmation(self) -> dict[str, Any]:
+    def confirmation(self) -> dict[str, str]:
         """The value of ``cnf`` (RFC 7800 §3.1)."""
         return {"x5t#S256": self.x5t_s256}
 
@@ -30,7 +30,7 @@ class DpopBinding:
 
     jkt: str
 
-    def confirmation(self) -> dict[str, Any]:
+    def confirmation(self) -> dict[str, str]:
         """The value of ``cnf`` (RFC 7800 §3.1)."""
         return {"jkt": self.jkt}
 
