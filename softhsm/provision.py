@@ -29,13 +29,12 @@ from pkcs11 import Attribute, KeyType, MechanismFlag  # noqa: E402  # See above.
 from signers.algorithms import Algorithm  # noqa: E402  # See above.
 from signers.errors import KeyNotFoundError  # noqa: E402
 from signers.pkcs11.ctypes_binding import CtypesCryptoki  # noqa: E402
-from signers.pkcs11.generate import EC_PARAMS  # noqa: E402
+from signers.pkcs11.generate import EC_PARAMS, RSA_BITS  # noqa: E402
 from signers.registry import SignerRegistry  # noqa: E402
 
 DEFAULT_TOKEN = "countersign"
 DEFAULT_KEYS = ("tokens-es256:ES256", "tokens-eddsa:EdDSA")
 
-_RSA_BITS = 2048
 
 _MODULES = (
     "/usr/lib/softhsm/libsofthsm2.so",
@@ -165,7 +164,7 @@ def _generate(made: Provisioned, keys: Sequence[tuple[str, Algorithm]]) -> None:
         for label, algorithm in keys:
             generate: Callable[..., object]
             if algorithm.spec.key_type == "RSA":
-                generate = partial(session.generate_keypair, KeyType.RSA, _RSA_BITS)
+                generate = partial(session.generate_keypair, KeyType.RSA, RSA_BITS)
             else:
                 generate = session.create_domain_parameters(
                     KeyType.EC_EDWARDS if algorithm is Algorithm.EDDSA else KeyType.EC,

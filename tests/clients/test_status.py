@@ -13,7 +13,7 @@ from countersign import (
     Reason,
     UnavailableError,
 )
-from countersign._status import error_of_status
+from countersign._status import error_of_call, error_of_status
 from countersign.errors import CLASS_OF_REASON
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
@@ -72,3 +72,25 @@ def test_code_without_class():
     """A code that no class fits gives the root, a number that no code has gives UNKNOWN."""
     assert type(error_of_status(status(CODE.DATA_LOSS, "Lost."))) is CountersignError
     assert error_of_status(status_pb2.Status(code=99)).code is CODE.UNKNOWN
+
+
+class CancelledByTheServer:
+    """What gRPC reports of a call that a server cancelled when it began to shut down."""
+
+    def code(self):
+        return CODE.CANCELLED
+
+    def details(self):
+        return "CANCELLED"
+
+    def initial_metadata(self):
+        return ()
+
+    trailing_metadata = initial_metadata
+
+
+def test_a_call_that_the_server_cancelled_may_be_repeated():
+    """A server that shuts down cancels what it has not begun: for the caller it is not available."""
+    error = error_of_call(CancelledByTheServer(), "request-1")
+
+    assert (UnavailableError, CODE.UNAVAILABLE) == (type(error), error.code)

@@ -21,6 +21,10 @@ def error_of_call(call: Any, request_id: str) -> CountersignError:
     *request_id* is the id that was sent; one that the gateway sent back takes its place.
     """
     code: grpc.StatusCode = call.code()
+    if code is grpc.StatusCode.CANCELLED:
+        # Nobody on this side cancelled: that raises otherwise. A server that began to shut down a moment ago
+        # cancels what it has not begun, so the call is as safe to repeat as an UNAVAILABLE one.
+        code = grpc.StatusCode.UNAVAILABLE
     answered = _metadata_value(call.trailing_metadata(), REQUEST_ID)
     answered = answered or _metadata_value(call.initial_metadata(), REQUEST_ID) or request_id
     try:
