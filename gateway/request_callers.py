@@ -105,6 +105,10 @@ class RequestCallers:
                 principal = await self._tokens.authenticate(token, scheme, certificate)
         return principal, certificate
 
+    def is_terminator(self, transport: ClientCertificate) -> bool:
+        """Whether a connection with this certificate is a trusted terminator's."""
+        return self._terminators.include(transport, self._principals.principal(transport))
+
     def _mentions_certificate(self, metadata: Metadata) -> bool:
         """Whether there is anything to resolve: names are in lower case; a chain's begins the same."""
         return any([key.startswith(self._header) for key, _ in metadata])  # noqa: C419 - faster on a few

@@ -145,6 +145,7 @@ def _edge(
     ]
     return EdgeServer(
         settings=settings.server,
+        callers=callers,
         application=EdgePipeline(
             routes=routes,
             limits=pipeline.limits,

@@ -1,11 +1,14 @@
 """One HTTPS connection: uvicorn's HTTP/1.1 over llhttp, bounded in size, number and time.
 
 What uvicorn leaves open is closed here: the head of a request has a limit and must arrive in time, a
-connection ends after a while, trailers never become headers, and nothing is upgraded.
+connection ends after a while, trailers never become headers, and nothing is upgraded. Header values that go
+on in a next line are refused (RFC 9112 §5.2), but from trusted terminators: nginx writes a certificate so.
 """
 
 import asyncio
+import re
 import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import httptools
@@ -17,6 +20,8 @@ from gateway.edge.tls import presented_chain
 
 CLIENT_CHAIN: Final = "countersign.client_chain"
 """The key of the ASGI scope under which the presented certificates lie, DER, the leaf first."""
+
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 MAX_PIPELINED: Final = 16
 """Requests of one connection that may wait for the one before."""
@@ -36,6 +41,7 @@ class ConnectionLimits(ServerState):
     - *keep_alive*: for which a connection may be idle.
     - *max_age*: after which a connection ends with its next response.
     - *max_connections*: at the same time.
+    - *is_terminator*: whether what a peer presented, DER, is a trusted terminator's. Must not raise.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class ConnectionLimits(ServerState):
         keep_alive: float,
         max_age: float,
         max_connections: int,
+        is_terminator: Callable[[Sequence[bytes]], bool],
     ) -> None:
         super().__init__()
         self.head_bytes = head_bytes
@@ -53,6 +60,7 @@ class ConnectionLimits(ServerState):
         self.keep_alive = keep_alive
         self.max_age = max_age
         self.max_connections = max_connections
+        self.is_terminator = is_terminator
         self.idle = asyncio.Event()
         """Set whenever the last connection has gone."""
 
@@ -77,6 +85,9 @@ class EdgeProtocol(HttpToolsProtocol):
         ssl_object = transport.get_extra_info("ssl_object")
         if ssl_object is not None:
             self._chain = presented_chain(ssl_object)
+        if self._chain and self._limits.is_terminator(self._chain):
+            # Only this leniency is wanted of those that go with it; `on_header` takes the others back.
+            self.parser.set_dangerous_leniencies(lenient_headers=True, lenient_data_after_close=True)
         if len(self.connections) > self._limits.max_connections:
             transport.abort()
             return
@@ -122,8 +133,12 @@ class EdgeProtocol(HttpToolsProtocol):
         """A header, or a trailer: those are dropped, as a terminator that removes a header from the head may
         let the same name pass behind the body.
         """
-        if not self._head_complete:
-            super().on_header(name, value)
+        if self._head_complete:
+            return
+        if _CONTROL.search(value):
+            self._refused = 400
+            raise ValueError("a control character in a header")  # As below.
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is there: check its size, and serve."""

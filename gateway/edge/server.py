@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
@@ -12,7 +12,10 @@ from uvicorn.config import Config
 from gateway.config import ServerSettings
 from gateway.edge.protocol import ConnectionLimits, EdgeProtocol
 from gateway.edge.tls import RotatingContext
+from gateway.errors import GatewayError
 from gateway.ports import ListenError
+from gateway.proofs.client_certificate import ClientCertificate
+from gateway.request_callers import RequestCallers
 from gateway.tls_files import TlsFileError
 from gateway.tls_reload import ListenerTls
 
@@ -27,9 +30,14 @@ _SHUTDOWN_TIMEOUT: Final = 2.0
 
 
 class EdgeServer:
-    """Serves one ASGI *application* on the addresses of *settings* that are not empty."""
+    """Serves one ASGI *application* on the addresses of *settings* that are not empty.
 
-    def __init__(self, *, settings: ServerSettings, application: Application) -> None:
+    *callers* know which peers are trusted terminators.
+    """
+
+    def __init__(
+        self, *, settings: ServerSettings, application: Application, callers: RequestCallers
+    ) -> None:
         self._settings = settings
         self._config = Config(
             application,
@@ -49,6 +57,7 @@ class EdgeServer:
             keep_alive=settings.https_keep_alive,
             max_age=settings.max_connection_age,
             max_connections=settings.https_max_connections,
+            is_terminator=lambda chain: _is_terminator(callers, chain),
         )
         self._contexts: list[RotatingContext] = []
         self._servers: list[asyncio.Server] = []
@@ -131,3 +140,10 @@ class EdgeServer:
             ) from error
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
+
+
+def _is_terminator(callers: RequestCallers, chain: Sequence[bytes]) -> bool:
+    try:
+        return callers.is_terminator(ClientCertificate.from_der(chain[0], chain[1:]))
+    except GatewayError:
+        return False  # Each request of the connection will tell what is wrong with the certificate.
