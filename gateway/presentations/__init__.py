@@ -1,0 +1,1 @@
+"""Verifiable presentations: what a wallet showed, checked rule by rule and reported rule by rule."""
