@@ -8,10 +8,12 @@ import httpx
 import pytest
 
 from gateway.edge import tls as edge_tls
+from gateway.edge.server import EdgeServer
 from gateway.edge.tls import RotatingContext
+from gateway.keys.keyring import KeyringView
 from gateway.ports import ListenError
 from gateway.tls_reload import ListenerTls
-from tests.support.edge import TOKEN, Edge, leaf, register, register_certificates
+from tests.support.edge import TOKEN, Edge, free_ports, leaf, register, register_certificates
 from tests.support.gateway import RunningGateway, prepare, running_gateway
 from tests.support.pki import Authority, self_signed
 
@@ -274,3 +276,46 @@ async def test_both_doors(tmp_path):
         response = await Edge(gateway).post(TOKEN, identity=certificate, data={**GRANT, "client_id": "both"})
         assert response.status_code == 200
         assert over_grpc.token_type == response.json()["token_type"]
+
+
+async def test_workers_share_the_ports(gateway: RunningGateway):
+    """Several workers bind the same addresses; a single one takes them alone."""
+    (port,) = free_ports(1)
+    shared = gateway.prepared.settings.server.model_copy(
+        update={"workers": 2, "https_address": f"127.0.0.1:{port}", "https_mtls_address": ""}
+    )
+    original = gateway.server._edge
+    application = original._config.app
+    material = gateway.server._tls._for_listeners(gateway.server._tls._material)
+    servers = [
+        EdgeServer(settings=shared, application=application, callers=application._callers) for _ in range(2)
+    ]
+    for server in servers:
+        assert await server.open(material) == (port, None)
+    alone = EdgeServer(
+        settings=shared.model_copy(update={"workers": 1}),
+        application=application,
+        callers=application._callers,
+    )
+    with pytest.raises(ListenError):
+        await alone.open(material)
+    await servers[0].drain(1)
+    async with httpx.AsyncClient(verify=Edge(gateway).context(), trust_env=False) as client:
+        for _ in range(5):
+            assert (await client.get(f"https://localhost:{port}/healthz")).status_code == 200
+    await servers[1].drain(1)
+
+
+async def test_a_signer_that_is_gone(gateway: RunningGateway):
+    """Where nothing can sign a client is told to come again, and health hears of it."""
+    edge = Edge(gateway)
+    async with gateway.client(gateway.admin) as admin:
+        await register(admin, "unsigned")
+    keyring = gateway.server._edge._config.app._routes["/oauth2/jwks"].endpoint._keyring
+    keyring.replace(KeyringView())
+    response = await edge.post(
+        TOKEN, identity=leaf(gateway, "unsigned"), data={**GRANT, "client_id": "unsigned"}
+    )
+    assert (response.status_code, response.json()["error"]) == (503, "temporarily_unavailable")
+    assert int(response.headers["retry-after"]) >= 1
+    assert gateway.log.records[-1].reason == "NO_ACTIVE_KEY"

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from tests.support import node
 from tests.support.edge import (
     Edge,
+    free_ports,
     leaf,
     register,
     register_basic,
@@ -26,15 +26,6 @@ from tests.support.pki import Issued, new_key, self_signed
 from tests.support.private_jwk import private_jwk
 
 SOURCES = Path(__file__).parent / "oauth_clients"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @asynccontextmanager

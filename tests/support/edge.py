@@ -1,6 +1,7 @@
 """The HTTPS edge of a running gateway, as httpx and raw sockets see it."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -162,3 +163,12 @@ async def register_certificates(admin, name: str, certificates: Sequence[Issued]
 def leaf(gateway: RunningGateway, name: str) -> Issued:
     """The certificate of a client of `register`."""
     return gateway.root.leaf(dns=(f"{name}.example.org",))
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
