@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from gateway.config import Settings
+from gateway.edge.oauth_errors import OAUTH
 from gateway.errors import Reason
 from gateway.rpc.status import STATUS
 
@@ -79,6 +80,12 @@ def codes() -> dict[str, str]:
     return {reason.value: STATUS[reason].name for reason in Reason}
 
 
+def oauth() -> str:
+    """The HTTP status and OAuth error of each reason that an OAuth endpoint tells."""
+    rows = [f"| `{row.error}` | {row.status} | {reason} |" for reason, row in OAUTH.items()]
+    return "\n".join(["| error | status | reason |", "|---|---|---|", *sorted(rows)])
+
+
 def replaced(document: str, name: str, table: str) -> str:
     """*document* with *table* between the markers of *name*."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
@@ -88,5 +95,6 @@ def replaced(document: str, name: str, table: str) -> str:
 
 
 if __name__ == "__main__":
-    path = DOCS / "operations.md"
-    path.write_text(replaced(path.read_text(encoding="utf-8"), "fields", fields()), encoding="utf-8")
+    for file, name, table in (("operations.md", "fields", fields()), ("oauth.md", "oauth", oauth())):
+        path = DOCS / file
+        path.write_text(replaced(path.read_text(encoding="utf-8"), name, table), encoding="utf-8")

@@ -18,3 +18,10 @@ def test_errors_lists_every_reason_with_its_code():
     rows = dict(re.findall(r"^\| ([A-Z_]+) \| ([A-Z_]+) \|", document, re.MULTILINE))
 
     assert tables.codes() == rows
+
+
+def test_oauth_lists_every_error_with_its_status():
+    """docs/oauth.md has each reason with the status and the error that OAuth clients get."""
+    document = (tables.DOCS / "oauth.md").read_text(encoding="utf-8")
+
+    assert document == tables.replaced(document, "oauth", tables.oauth())
