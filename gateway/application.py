@@ -16,6 +16,10 @@ from gateway.client_roots import ClientRoots
 from gateway.clock import Clock, system_clock
 from gateway.config import ConfigurationError, KeySettings, Settings
 from gateway.dpop_doors import dpop_doors
+from gateway.enrollment.core import Enrollment
+from gateway.enrollment.minter import ClientTokenMinter
+from gateway.enrollment_wiring import enrollment_of, wire_minter
+from gateway.fetching import DnsResolver, GuardedClient
 from gateway.introspection.introspect import Introspector
 from gateway.keys.declared import DeclaredKey
 from gateway.keys.keyring import Keyring
@@ -51,6 +55,8 @@ class Application:
     callers: CallerTokenAuthenticator
     dpop: DpopDoor
     metadata: ServerMetadata
+    client_tokens: ClientTokenMinter | None
+    enrollment: Enrollment | None
 
 
 @asynccontextmanager
@@ -177,6 +183,8 @@ def _wire(
         issuer=tokens.issuer, keyring=keyring, refresh_keys=loader.refresh, clock=clock
     )
     doors = dpop_doors(settings, store.replay, clock)
+    resolver = DnsResolver()
+    fetcher = GuardedClient(resolver)
     return Application(
         signers=signers,
         store=store,
@@ -226,6 +234,8 @@ def _wire(
         metadata=describe(
             tokens.issuer, tokens.assertion_algorithms, tokens.dpop_algorithms, public_urls(settings)
         ),
+        client_tokens=wire_minter(settings, store, keyring, clock),
+        enrollment=enrollment_of(settings, store, keyring, fetcher, resolver, clock),
     )
 
 

@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from gateway.enrollment_settings import EnrollmentSettings, ProvisionerSettings
 from gateway.keys.model import KeyPurpose
 from gateway.principal import Role
 from gateway.proofs.target_uri import Origins, TargetUriError
@@ -358,6 +359,8 @@ class Settings(BaseSettings):
     callers: tuple[CallerSettings, ...] = ()
     terminator: TerminatorSettings = TerminatorSettings()
     edge: EdgeSettings = EdgeSettings()
+    enrollment: EnrollmentSettings = EnrollmentSettings()
+    provisioners: tuple[ProvisionerSettings, ...] = ()
     compatibility: CompatibilitySettings = CompatibilitySettings()
     log: LogSettings = LogSettings()
     health: HealthSettings = HealthSettings()

@@ -13,6 +13,7 @@ RETRY_AFTER: Final[Mapping[Reason, timedelta]] = {
     Reason.SIGNER_BUSY: timedelta(seconds=0.2),
     Reason.NO_ACTIVE_KEY: timedelta(seconds=5),
     Reason.ISSUER_UNAVAILABLE: timedelta(seconds=5),
+    Reason.IDENTITY_PROVIDER_UNAVAILABLE: timedelta(seconds=5),
     Reason.STORE_UNAVAILABLE: timedelta(seconds=1),
     Reason.OVERLOADED: timedelta(seconds=0.5),
     # Another replica can serve the call at once.

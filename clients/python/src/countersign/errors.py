@@ -154,6 +154,7 @@ CLASS_OF_REASON: Mapping[str, type[CountersignError]] = {
     Reason.ORDER_NOT_READY: ConflictError,
     Reason.ALREADY_REVOKED: ConflictError,
     Reason.ISSUER_UNAVAILABLE: UnavailableError,
+    Reason.IDENTITY_PROVIDER_UNAVAILABLE: UnavailableError,
     Reason.INTERNAL: CountersignError,
 }
 

@@ -1,0 +1,173 @@
+"""After issuing: revocation (RFC 8555 §7.6), lists of the revoked, renewal information (RFC 9773)."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from gateway.clock import Clock
+from gateway.enrollment.authorities import IssuingAuthority, moment, unavailable
+from gateway.enrollment.model import Account
+from gateway.enrollment.ports import Certificate, CertificateRepository, Crl
+from gateway.enrollment.provisioners import Provisioners
+from gateway.errors import AuthorizationError, Reason, RequestError, StateError
+from gateway.jose.jwk import Jwk
+from gateway.pki.crl import MAX_ENTRIES, CrlHeader, RevocationReason, make_crl
+from gateway.pki.issuance_errors import IssuingError, RevocationError
+from gateway.pki.issuing_ca import extension
+from gateway.pki.renewal import RenewalIdentifier, RenewalWindow, suggested_window
+from signers.jose_form import thumbprint
+
+ACCEPTED_REASONS: Final = frozenset(
+    {
+        RevocationReason.UNSPECIFIED,
+        RevocationReason.KEY_COMPROMISE,
+        RevocationReason.AFFILIATION_CHANGED,
+        RevocationReason.SUPERSEDED,
+        RevocationReason.CESSATION_OF_OPERATION,
+        RevocationReason.PRIVILEGE_WITHDRAWN,
+    }
+)
+"""Holds cannot be lifted here, and only a CA says that a CA was compromised."""
+
+CRL_LIFETIME: Final = 24 * 3600.0
+"""Seconds from a list's thisUpdate to its nextUpdate; a new one is made after half of that."""
+CRL_DELAY: Final = 60.0
+"""Seconds within which a revocation appears on a new list."""
+RENEWAL_POLL: Final = timedelta(hours=6)
+"""How long a client should wait before it asks for renewal information again (RFC 9773 §4.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalInfo:
+    """When to renew a certificate."""
+
+    window: RenewalWindow
+    retry_after: timedelta
+
+
+class Revocations:
+    """Revokes, and tells what was revoked."""
+
+    def __init__(
+        self, *, certificates: CertificateRepository, provisioners: Provisioners, clock: Clock
+    ) -> None:
+        self._certificates = certificates
+        self._provisioners = provisioners
+        self._clock = clock
+
+    async def revoke_by_account(self, account: Account, der: bytes, reason: RevocationReason) -> Certificate:
+        """Revoke a certificate that was issued to *account*.
+
+        Raises `RequestError` BAD_REVOCATION_REASON, `StateError` (ENROLLMENT_NOT_FOUND, ALREADY_REVOKED),
+        `AuthorizationError` ACCOUNT_UNUSABLE for another's certificate; `AvailabilityError`.
+        """
+        certificate = await self._find(der)
+        if certificate.account_id != account.account_id:
+            raise AuthorizationError(
+                Reason.ACCOUNT_UNUSABLE, "The certificate was issued to another account."
+            )
+        return await self._revoke(certificate, reason)
+
+    async def revoke_by_key(self, key: Jwk, der: bytes, reason: RevocationReason) -> Certificate:
+        """Revoke the certificate of *key*, which has signed the request; raises as `revoke_by_account`."""
+        certificate = await self._find(der)
+        certified = x509.load_der_x509_certificate(certificate.der).public_key()
+        if thumbprint(certified) != key.thumbprint:  # type: ignore[arg-type]  # Only such keys are certified.
+            raise AuthorizationError(
+                Reason.ACCOUNT_UNUSABLE, "The request is not signed by the certificate's key."
+            )
+        return await self._revoke(certificate, reason)
+
+    async def renewal_info(self, identifier: str) -> RenewalInfo:
+        """When to renew the certificate that the RFC 9773 §4.1 *identifier* names; open to everybody.
+
+        Raises `RequestError` INVALID_FIELD, `StateError` ENROLLMENT_NOT_FOUND.
+        """
+        try:
+            parsed = RenewalIdentifier.parse(identifier)
+        except RevocationError as error:
+            raise RequestError(
+                Reason.INVALID_FIELD, "It is not a renewal identifier.", field="certificate"
+            ) from error
+        found = await self._certificates.by_serial(parsed.key_identifier.hex(), parsed.serial)
+        if found is None:
+            raise _missing()
+        revoked_at = None if found.revoke_time is None else moment(found.revoke_time)
+        window = suggested_window(found.not_before, found.not_after, revoked_at=revoked_at)
+        return RenewalInfo(window, RENEWAL_POLL)
+
+    async def crl(self, provisioner: str) -> Crl:
+        """The current list of the provisioner's CA, made now where the last one is stale.
+
+        It is stale after half of its time, or when a certificate was revoked since and it is `CRL_DELAY` old.
+        Replicas that make one at once publish one. Raises `StateError` ENROLLMENT_NOT_FOUND,
+        `AvailabilityError`, `SignerError`.
+        """
+        authority = self._provisioners.get(provisioner).authority
+        latest = await self._certificates.latest_crl(authority.key_id)
+        if latest is not None and not await self._is_stale(latest):
+            return latest
+        return await self._publish(authority, 1 if latest is None else latest.number + 1)
+
+    async def _is_stale(self, crl: Crl) -> bool:
+        now = self._clock()
+        if now >= crl.this_update + (crl.next_update - crl.this_update) / 2:
+            return True
+        if now < crl.this_update + CRL_DELAY:
+            return False
+        last = await self._certificates.last_revocation(crl.issuer_key_id)
+        return last is not None and last >= crl.this_update
+
+    async def _publish(self, authority: IssuingAuthority, number: int) -> Crl:
+        ca = authority.current()
+        now = float(int(self._clock()))
+        entries = await self._certificates.revoked(authority.key_id, now=now, limit=MAX_ENTRIES + 1)
+        header = CrlHeader(number, moment(now), moment(now + CRL_LIFETIME))
+        try:
+            der = await make_crl(ca, header, entries)
+        except IssuingError as error:
+            raise unavailable(error) from error
+        return await self._certificates.publish_crl(
+            Crl(authority.key_id, number, now, now + CRL_LIFETIME, der)
+        )
+
+    async def _find(self, der: bytes) -> Certificate:
+        """The certificate that *der* is, octet for octet."""
+        try:
+            presented = x509.load_der_x509_certificate(der)
+            authority = extension(presented, x509.AuthorityKeyIdentifier)
+            encoded = presented.public_bytes(Encoding.DER)
+        except (ValueError, IssuingError) as error:
+            raise RequestError(
+                Reason.INVALID_FIELD, "It is not a certificate in DER.", field="certificate_der"
+            ) from error
+        if authority is None or authority.value.key_identifier is None:
+            raise _missing()
+        key_id = authority.value.key_identifier.hex()
+        found = await self._certificates.by_serial(key_id, presented.serial_number)
+        if found is None or found.der != encoded:
+            raise _missing()
+        return found
+
+    async def _revoke(self, certificate: Certificate, reason: RevocationReason) -> Certificate:
+        if reason not in ACCEPTED_REASONS:
+            raise RequestError(
+                Reason.BAD_REVOCATION_REASON,
+                "The reason is not one that is accepted.",
+                field="reason",
+                metadata={"reason": reason.value},
+            )
+        revoked = await self._certificates.revoke(
+            certificate.certificate_id, reason=reason, now=self._clock()
+        )
+        if not revoked:
+            raise StateError(Reason.ALREADY_REVOKED, "The certificate is revoked already.")
+        stored = await self._certificates.get(certificate.certificate_id)
+        return stored if stored is not None else certificate
+
+
+def _missing() -> StateError:
+    return StateError(Reason.ENROLLMENT_NOT_FOUND, "There is no such certificate.", field="certificate")

@@ -1,0 +1,228 @@
+"""Enrollment from the configuration: provisioners with their CAs, providers and minters."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from gateway.clock import Clock
+from gateway.config import ConfigurationError, Settings
+from gateway.enrollment.authorities import IssuingAuthority
+from gateway.enrollment.core import Enrollment, Repositories, wire_enrollment
+from gateway.enrollment.domain_validation import DomainValidator
+from gateway.enrollment.minter import ClientTokenMinter
+from gateway.enrollment.model import ChallengeType
+from gateway.enrollment.provisioners import Provisioner, Provisioners, WireDpop, WireOidc
+from gateway.enrollment.targets import TargetTemplate
+from gateway.enrollment.wire_names import Generation
+from gateway.enrollment_settings import ProvisionerSettings
+from gateway.fetching import DnsResolver, GuardedClient
+from gateway.jose.key_material import implied_algorithm
+from gateway.keys.keyring import Keyring
+from gateway.keys.model import KeyPurpose
+from gateway.oidc.mapping import WIRE_DEVICE_AND_USER, WIREAPP_ID
+from gateway.oidc.provider import Provider, ProviderConfig
+from gateway.oidc.verifier import IdTokenVerifier
+from gateway.pki.issuance_errors import IssuingError
+from gateway.pki.name_policy import NamePolicy
+from gateway.pki.profile import CertificateProfile, KeyUsageBit, Validity
+from gateway.pki.wire import wire_profile
+from gateway.proofs.nonces import MIN_SECRET_SIZE
+from gateway.proofs.single_use_nonces import SingleUseNonces
+from gateway.store import Store
+from signers import Algorithm, PublicKey
+
+
+def wire_minter(settings: Settings, store: Store, keyring: Keyring, clock: Clock) -> ClientTokenMinter | None:
+    """The minter of client access tokens; None where it is off. Raises `ConfigurationError`."""
+    enrollment = settings.enrollment
+    if enrollment.client_token_target is None:
+        return None
+    return ClientTokenMinter(
+        keyring=keyring,
+        algorithm=enrollment.client_token_algorithm,
+        nonces=_nonces(settings, store, "wire-device", clock),
+        target=TargetTemplate.parse(enrollment.client_token_target),
+        proof_max_lifetime=enrollment.client_proof_max_lifetime,
+        clock_skew=enrollment.clock_skew,
+        clock=clock,
+    )
+
+
+def enrollment_of(
+    settings: Settings,
+    store: Store,
+    keyring: Keyring,
+    client: GuardedClient,
+    resolver: DnsResolver,
+    clock: Clock,
+) -> Enrollment | None:
+    """The use cases; None without provisioners. Each CA's chain is checked against its signer.
+
+    Raises `ConfigurationError`.
+    """
+    if not settings.provisioners:
+        return None
+    names = [each.name for each in settings.provisioners]
+    if len(set(names)) != len(names):
+        raise ConfigurationError("provisioners: two have one name; give each a name of its own.")
+    provisioners = Provisioners(
+        _provisioner(settings, each, keyring, client, clock) for each in settings.provisioners
+    )
+    return wire_enrollment(
+        provisioners=provisioners,
+        repositories=Repositories(store.accounts, store.external_accounts, store.orders, store.certificates),
+        nonces=_nonces(settings, store, "acme", clock),
+        domains=DomainValidator(client, resolver),
+        keyring=keyring,
+        ocsp_algorithm=settings.enrollment.ocsp_algorithm,
+        clock=clock,
+    )
+
+
+def _provisioner(
+    settings: Settings,
+    configured: ProvisionerSettings,
+    keyring: Keyring,
+    client: GuardedClient,
+    clock: Clock,
+) -> Provisioner:
+    authority = _authority(settings, configured, keyring, clock)
+    return Provisioner(
+        name=configured.name,
+        url=configured.url,
+        challenges=frozenset(map(ChallengeType, configured.challenges)),
+        profile=_profile(configured),
+        authority=authority,
+        order_lifetime=configured.order_lifetime,
+        oidc=_oidc(configured, client, clock),
+        dpop=_dpop(settings, configured, keyring),
+        external_account_required=configured.external_account_required,
+        terms_url=configured.terms_url,
+    )
+
+
+def _authority(
+    settings: Settings, configured: ProvisionerSettings, keyring: Keyring, clock: Clock
+) -> IssuingAuthority:
+    path = settings.path(configured.chain)
+    try:
+        authority = IssuingAuthority(path.read_bytes(), keyring=keyring, clock=clock)
+        authority.check()
+    except (OSError, IssuingError) as error:
+        raise ConfigurationError(
+            f"provisioners.chain: {path}: {error}; name a PEM file that starts with the CA's certificate."
+        ) from error
+    return authority
+
+
+def _profile(configured: ProvisionerSettings) -> CertificateProfile:
+    validity = Validity(
+        default=timedelta(seconds=configured.default_lifetime),
+        minimum=timedelta(seconds=configured.minimum_lifetime),
+        maximum=timedelta(seconds=configured.maximum_lifetime),
+        past=timedelta(seconds=configured.order_lifetime) + timedelta(hours=1),
+    )
+    if configured.kind == "wire":
+        return wire_profile(
+            configured.name,
+            domains=frozenset(configured.domains) or None,
+            validity=validity,
+            crl_urls=configured.crl_urls,
+            ocsp_urls=configured.ocsp_urls,
+        )
+    try:
+        networks = tuple(ip_network(each) for each in configured.ip_networks)
+    except ValueError as error:
+        raise ConfigurationError(f"provisioners.ip_networks: {error}; write 192.0.2.0/24.") from error
+    return CertificateProfile(
+        validity=validity,
+        names=NamePolicy(
+            dns_domains=configured.domains, wildcards=configured.wildcards, ip_networks=networks
+        ),
+        extended_key_usage=(ExtendedKeyUsageOID.SERVER_AUTH.dotted_string,),
+        rsa_key_usage=frozenset({KeyUsageBit.KEY_ENCIPHERMENT}),
+        crl_urls=configured.crl_urls,
+        ocsp_urls=configured.ocsp_urls,
+    )
+
+
+def _oidc(configured: ProvisionerSettings, client: GuardedClient, clock: Clock) -> WireOidc | None:
+    if configured.oidc_issuer is None or configured.oidc_client_id is None:
+        return None
+    try:
+        config = ProviderConfig(configured.oidc_issuer, configured.oidc_client_id)
+    except ValueError as error:
+        raise ConfigurationError(f"provisioners.oidc_issuer: {error}.") from error
+    return WireOidc(
+        tokens=IdTokenVerifier(Provider(config, client=client, clock=clock), clock=clock),
+        target=configured.oidc_target or configured.oidc_issuer,
+        mappings={Generation.FIRST: WIREAPP_ID, Generation.SECOND: WIRE_DEVICE_AND_USER},
+    )
+
+
+def _dpop(settings: Settings, configured: ProvisionerSettings, keyring: Keyring) -> WireDpop | None:
+    if configured.dpop_target is None:
+        return None
+    target = TargetTemplate.parse(configured.dpop_target)
+    if configured.dpop_keys:
+        keys = [_public_key(settings.path(each)) for each in configured.dpop_keys]
+        return WireDpop(target, lambda: keys)
+    return WireDpop(target, _own_keys(keyring))
+
+
+def _own_keys(keyring: Keyring) -> Callable[[], Sequence[tuple[Algorithm, PublicKey]]]:
+    """The gateway's own minter keys whose tokens are honored now: a rotation is followed at once."""
+
+    def keys() -> Sequence[tuple[Algorithm, PublicKey]]:
+        return [
+            (key.algorithm, key.public_key)
+            for (purpose, _), key in keyring.view.verification_keys.items()
+            if purpose is KeyPurpose.CLIENT_ACCESS_TOKENS
+        ]
+
+    return keys
+
+
+def _public_key(path: Path) -> tuple[Algorithm, PublicKey]:
+    try:
+        key = load_pem_public_key(path.read_bytes())
+        algorithm = implied_algorithm(key) if isinstance(key, PublicKey) else None
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"provisioners.dpop_keys: {path}: {error}; name PEM files of public keys."
+        ) from error
+    if algorithm is None or not isinstance(key, PublicKey):
+        raise ConfigurationError(f"provisioners.dpop_keys: {path}: use an Ed25519 or elliptic-curve key.")
+    return algorithm, key
+
+
+def _nonces(settings: Settings, store: Store, space: str, clock: Clock) -> SingleUseNonces:
+    files = settings.enrollment.nonce_secrets
+    if not files:
+        raise ConfigurationError(
+            "enrollment.nonce_secrets: is required for enrollment; make a file with: head -c 32 /dev/urandom."
+        )
+    return SingleUseNonces(
+        [_secret(settings.path(each)) for each in files],
+        space=space,
+        lifetime=settings.enrollment.nonce_lifetime,
+        replay=store.replay,
+        clock=clock,
+    )
+
+
+def _secret(path: Path) -> bytes:
+    try:
+        secret = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"enrollment.nonce_secrets: {path} cannot be read: {error}.") from error
+    if len(secret) < MIN_SECRET_SIZE:
+        raise ConfigurationError(
+            f"enrollment.nonce_secrets: {path} holds fewer than {MIN_SECRET_SIZE} bytes; "
+            "make it with: head -c 32 /dev/urandom."
+        )
+    return secret
