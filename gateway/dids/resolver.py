@@ -1,7 +1,6 @@
 """The one way from a DID to a document: one table of methods, one cache, one flight for each DID."""
 
 import asyncio
-import contextlib
 import logging
 import math
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from gateway.dids.did_key import KeyResolver
 from gateway.dids.did_url import Did, parse_did
 from gateway.dids.did_web import DID_WEB_POLICY, WebResolver
 from gateway.dids.errors import DidError, DidFault
+from gateway.dids.flights import FlightRefusedError, Flights
 from gateway.dids.ion_node import SidetreeNode
 from gateway.dids.resolution import MethodResolver, Resolution
 from gateway.fetching import FetchPolicy, GuardedClient
@@ -67,8 +67,7 @@ class DidResolver:
         self._computed = BoundedCache[Resolution](max_entries=self._limits.computed, max_size=size)
         self._fetched = BoundedCache[Resolution](max_entries=self._limits.fetched, max_size=size)
         self._failures = BoundedCache[DidError](max_entries=self._limits.failures, max_size=size)
-        self._flights: dict[str, asyncio.Task[Resolution | DidError]] = {}
-        self._closed = False
+        self._flights = Flights[Resolution | DidError](self._limits.flights)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -80,18 +79,22 @@ class DidResolver:
         held = self._held(did)
         if held is not None:
             return held
-        outcome = await asyncio.shield(self._flight(did))
+        parsed = parse_did(did)
+        method = self._methods.get(parsed.method)
+        if method is None:
+            raise DidError(DidFault.METHOD_NOT_SUPPORTED, f"did:{parsed.method[:32]} is not supported")
+        try:
+            outcome = await self._flights.join(did, lambda: self._resolve(parsed, method))
+        except FlightRefusedError as error:
+            fault = DidFault.CLOSED if error.closed else DidFault.BUSY
+            raise DidError(fault, "no further resolution is begun") from error
         if isinstance(outcome, DidError):
             raise outcome.again()
         return outcome
 
     async def aclose(self) -> None:
         """End what is under way and refuse what comes, both with `CLOSED`. Idempotent."""
-        self._closed = True
-        flights = tuple(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        await self._flights.aclose()
 
     def _held(self, did: str) -> Resolution | None:
         now = self._clock()
@@ -99,23 +102,6 @@ class DidResolver:
         if failure is not None:
             raise failure.again()
         return self._computed.get(did, now) or self._fetched.get(did, now)
-
-    def _flight(self, text: str) -> asyncio.Task[Resolution | DidError]:
-        flight = self._flights.get(text)
-        if flight is not None:
-            return flight
-        if self._closed:
-            raise DidError(DidFault.CLOSED, "the resolver is closed")
-        did = parse_did(text)
-        method = self._methods.get(did.method)
-        if method is None:
-            raise DidError(DidFault.METHOD_NOT_SUPPORTED, f"did:{did.method[:32]} is not supported")
-        if len(self._flights) >= self._limits.flights:
-            raise DidError(DidFault.BUSY, "too many resolutions are under way")
-        flight = asyncio.create_task(self._resolve(did, method), name=f"resolve did:{did.method}")
-        self._flights[text] = flight
-        flight.add_done_callback(lambda done: self._landed(text, done))
-        return flight
 
     async def _resolve(self, did: Did, method: MethodResolver) -> Resolution | DidError:
         try:
@@ -142,14 +128,6 @@ class DidResolver:
         size = len(did) + _OVERHEAD
         now, lifetime = self._clock(), self._limits.failure_lifetime
         self._failures.put(did, kept, now=now, lifetime=lifetime, size=size)
-
-    def _landed(self, did: str, flight: asyncio.Task[Resolution | DidError]) -> None:
-        self._flights.pop(did, None)
-        # Where every caller gave up, nobody else would look at a failure of our own.
-        with contextlib.suppress(asyncio.CancelledError):
-            error = flight.exception()
-            if error is not None:
-                logger.error("Resolving a DID failed unexpectedly.", exc_info=error)
 
 
 def _require_active(resolution: Resolution) -> Resolution:
