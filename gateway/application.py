@@ -11,11 +11,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from cryptography import x509
 
-from gateway.callers import CallerDirectory
 from gateway.client_roots import ClientRoots
 from gateway.clock import Clock, system_clock
 from gateway.config import ConfigurationError, KeySettings, Settings
-from gateway.dpop_doors import dpop_doors
 from gateway.enrollment.core import Enrollment
 from gateway.enrollment.minter import ClientTokenMinter
 from gateway.enrollment_wiring import enrollment_of, wire_minter
@@ -27,15 +25,15 @@ from gateway.keys.loading import KeyringLoader
 from gateway.keys.management import KeyManager
 from gateway.pki import PkiError
 from gateway.store import Store, StoreOptions, open_store
+from gateway.token_use_cases import token_use_cases
+from gateway.tokens.authorization_requests import AuthorizationRequests
 from gateway.tokens.caller import CallerTokenAuthenticator
-from gateway.tokens.client_assertion import AssertionPolicy, ClientAssertionVerifier
-from gateway.tokens.client_authentication import CertificateTrust, ClientAuthenticator
+from gateway.tokens.client_authentication import CertificateTrust
 from gateway.tokens.dpop import DpopDoor
 from gateway.tokens.metadata import PublicUrls, ServerMetadata, describe
 from gateway.tokens.mint import TokenMinter
 from gateway.tokens.registration import ClientRegistrar
 from gateway.tokens.revocation import TokenRevoker
-from gateway.tokens.verification import AccessTokenVerifier
 from signers.pkcs11.options import Pkcs11Options
 from signers.registry import SignerRegistry
 
@@ -51,6 +49,7 @@ class Application:
     minter: TokenMinter
     revoker: TokenRevoker
     introspector: Introspector
+    authorizations: AuthorizationRequests
     registrar: ClientRegistrar
     callers: CallerTokenAuthenticator
     dpop: DpopDoor
@@ -166,23 +165,9 @@ def _wire(
     clock: Clock,
 ) -> Application:
     tokens = settings.tokens
-    assertions = ClientAssertionVerifier(
-        policy=AssertionPolicy(
-            audiences=(tokens.issuer, *tokens.assertion_audiences),
-            algorithms=frozenset(tokens.assertion_algorithms),
-            max_lifetime=tokens.assertion_max_lifetime,
-            clock_skew=tokens.clock_skew,
-        ),
-        replay=store.replay,
-        clock=clock,
+    use_cases = token_use_cases(
+        settings, trust=trust, store=store, keyring=keyring, refresh_keys=loader.refresh, clock=clock
     )
-    authenticator = ClientAuthenticator(
-        clients=store.clients, trust=trust, assertions=assertions, clock=clock
-    )
-    verifier = AccessTokenVerifier(
-        issuer=tokens.issuer, keyring=keyring, refresh_keys=loader.refresh, clock=clock
-    )
-    doors = dpop_doors(settings, store.replay, clock)
     resolver = DnsResolver()
     fetcher = GuardedClient(resolver)
     return Application(
@@ -198,39 +183,15 @@ def _wire(
             publish_before_use=timedelta(seconds=tokens.jwks_max_age),
             honor_after_use=timedelta(seconds=tokens.max_lifetime + tokens.clock_skew),
         ),
-        minter=TokenMinter(
-            issuer=tokens.issuer,
-            algorithm=tokens.algorithm,
-            lifetime=tokens.lifetime,
-            keyring=keyring,
-            authenticator=authenticator,
-            clock=clock,
-        ),
-        revoker=TokenRevoker(
-            authenticator=authenticator,
-            verifier=verifier,
-            revocations=store.revocations,
-            max_lifetime=tokens.max_lifetime,
-            clock=clock,
-        ),
-        introspector=Introspector(
-            authenticator=authenticator,
-            verifier=verifier,
-            clients=store.clients,
-            revocations=store.revocations,
-        ),
+        minter=use_cases.minter,
+        revoker=use_cases.revoker,
+        introspector=use_cases.introspector,
+        authorizations=use_cases.authorizations,
         registrar=ClientRegistrar(
             clients=store.clients, max_lifetime=tokens.max_lifetime, issuer=tokens.issuer, clock=clock
         ),
-        callers=CallerTokenAuthenticator(
-            issuer=tokens.issuer,
-            verifier=verifier,
-            clients=store.clients,
-            revocations=store.revocations,
-            directory=CallerDirectory(settings.callers),
-            dpop=doors.api,
-        ),
-        dpop=doors.server,
+        callers=use_cases.callers,
+        dpop=use_cases.dpop,
         metadata=describe(
             tokens.issuer, tokens.assertion_algorithms, tokens.dpop_algorithms, public_urls(settings)
         ),

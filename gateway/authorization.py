@@ -23,6 +23,7 @@ class Policy:
 _PUBLIC = Policy(public=True)
 _CLIENT = Policy(proves_itself=True)
 _ADMIN = Policy(roles=frozenset({Role.ADMIN}))
+_LOGIN = Policy(roles=frozenset({Role.LOGIN}))
 
 POLICIES: Mapping[str, Policy] = {
     "/countersign.v1.TokenService/MintToken": _CLIENT,
@@ -30,6 +31,8 @@ POLICIES: Mapping[str, Policy] = {
     "/countersign.v1.TokenService/RevokeToken": _CLIENT,
     "/countersign.v1.TokenService/GetServerMetadata": _PUBLIC,
     "/countersign.v1.TokenService/GetJwks": _PUBLIC,
+    "/countersign.v1.AuthorizationService/PushAuthorizationRequest": _CLIENT,
+    "/countersign.v1.AuthorizationService/CreateAuthorizationCode": _LOGIN,
     "/countersign.v1.IntrospectionService/IntrospectToken": _CLIENT,
     "/countersign.v1.IntrospectionService/BatchIntrospectTokens": _CLIENT,
     "/countersign.v1.KeyService/ListKeys": _ADMIN,

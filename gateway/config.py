@@ -156,6 +156,13 @@ class TokenSettings(_Section):
     - `assertion_audiences`: further ``aud`` values accepted in client assertions beside the issuer
       (RFC 7523 §3); empty is the strict default.
     - `assertion_algorithms`: what client assertions may be signed with.
+    - `code_lifetime`, `pushed_request_lifetime`: seconds for which an authorization code, and a pushed
+      authorization request, can be used.
+    - `refresh_idle_lifetime`, `refresh_lifetime`: seconds after which a refresh token expires that was not
+      used, and after which it expires in any case.
+    - `refresh_grace`: seconds for which a rotated refresh token still gives its successor, for clients that
+      lost the answer; 0 takes any second use for theft.
+    - `refresh_grace_uses`: how often it does.
     - `origins`: the public origins at which clients reach the gateway, as they write them
       (``https://id.example.org:50052``); a DPoP proof must name one. Empty means the issuer's origin.
     - `dpop_algorithms`: what DPoP proofs may be signed with.
@@ -182,6 +189,12 @@ class TokenSettings(_Section):
         Algorithm.PS256,
     )
     jwks_max_age: int = Field(300, ge=1, le=86_400)
+    code_lifetime: int = Field(60, ge=1, le=60)
+    pushed_request_lifetime: int = Field(90, ge=1, le=599)
+    refresh_idle_lifetime: int = Field(14 * 86_400, ge=60, le=366 * 86_400)
+    refresh_lifetime: int = Field(90 * 86_400, ge=60, le=366 * 86_400)
+    refresh_grace: int = Field(10, ge=0, le=300)
+    refresh_grace_uses: int = Field(64, ge=1, le=1_000)
     origins: tuple[str, ...] = ()
     dpop_algorithms: tuple[Algorithm, ...] = Field(
         (Algorithm.ES256, Algorithm.ES384, Algorithm.EDDSA, Algorithm.PS256), min_length=1

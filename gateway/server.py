@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from countersign.v1 import (
+    authorization_service_pb2_grpc,
     client_service_pb2_grpc,
     introspection_service_pb2_grpc,
     key_service_pb2_grpc,
@@ -33,6 +34,7 @@ from gateway.health import HealthMonitor
 from gateway.keys.model import KeyPurpose
 from gateway.ports import Ports
 from gateway.request_callers import RequestCallers
+from gateway.rpc.authorization_service import AuthorizationService
 from gateway.rpc.caller import CallerResolver
 from gateway.rpc.client_service import ClientService
 from gateway.rpc.introspection_service import IntrospectionService
@@ -49,6 +51,7 @@ _DATABASE: Final = "database"
 _SIGNERS: Final = "signers"
 _SERVICES: Final = {
     "countersign.v1.TokenService": frozenset({_DATABASE, _SIGNERS}),
+    "countersign.v1.AuthorizationService": frozenset({_DATABASE}),
     "countersign.v1.IntrospectionService": frozenset({_DATABASE}),
     "countersign.v1.KeyService": frozenset({_DATABASE}),
     "countersign.v1.ClientService": frozenset({_DATABASE}),
@@ -170,6 +173,9 @@ def _add_services(settings: Settings, application: Application, pipeline: Pipeli
             jwks_max_age=settings.tokens.jwks_max_age,
         ),
         pipeline,
+    )
+    authorization_service_pb2_grpc.add_AuthorizationServiceServicer_to_server(
+        AuthorizationService(application.authorizations, application.dpop), pipeline
     )
     introspection_service_pb2_grpc.add_IntrospectionServiceServicer_to_server(
         IntrospectionService(application.introspector), pipeline

@@ -9,19 +9,25 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from gateway.errors import AuthenticationError, AuthorizationError, Reason, RequestError
+from gateway.introspection.refresh_tokens import ActiveRefreshToken, RefreshTokenReader
 from gateway.principal import ANONYMOUS, Call, Role
 from gateway.tokens.access_token import AccessToken
 from gateway.tokens.client_authentication import ClientAuthenticator, ClientCredential
-from gateway.tokens.ports import ClientRepository, RevocationRepository
+from gateway.tokens.opaque import OpaqueKind, is_kind
+from gateway.tokens.ports import ClientRepository
+from gateway.tokens.revocation_status import RevocationStatus
 from gateway.tokens.verification import AccessTokenVerifier, TokenInvalidError
 
 logger = logging.getLogger(__name__)
 
 MAX_BATCH: Final = 1_000
 _SLICE: Final = 50
+
+
+ActiveToken: TypeAlias = AccessToken | ActiveRefreshToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +51,18 @@ class Introspector:
         authenticator: ClientAuthenticator,
         verifier: AccessTokenVerifier,
         clients: ClientRepository,
-        revocations: RevocationRepository,
+        status: RevocationStatus,
+        refresh: RefreshTokenReader,
     ) -> None:
         self._authenticator = authenticator
         self._verifier = verifier
         self._clients = clients
-        self._revocations = revocations
+        self._status = status
+        self._refresh = refresh
 
     async def introspect(
         self, call: Call, client_id: str | None, credential: ClientCredential | None, token: str
-    ) -> AccessToken | None:
+    ) -> ActiveToken | None:
         """What *token* says, or None where it is inactive for the asker.
 
         The asker is the client *client_id*, authenticated as for minting, or without one the caller itself.
@@ -62,8 +70,10 @@ class Introspector:
         PERMISSION_DENIED, `AvailabilityError`.
         """
         asker = await self._asker(call, client_id, credential)
+        if is_kind(OpaqueKind.REFRESH_TOKEN, token):
+            return await self._owned(asker, token)
         accepted = await self._visible(asker, token)
-        if accepted is None or await self._revocations.is_revoked(accepted.token_id):
+        if accepted is None or await self._status.is_revoked(accepted):
             return None
         return accepted if await self._enabled(accepted.client_id) else None
 
@@ -73,7 +83,7 @@ class Introspector:
         client_id: str | None,
         credential: ClientCredential | None,
         tokens: Sequence[str],
-    ) -> list[AccessToken | None]:
+    ) -> list[ActiveToken | None]:
         """As `introspect`, for up to `MAX_BATCH` tokens in order, with one look at the revocations.
 
         Raises `RequestError` INVALID_FIELD for the size of the batch.
@@ -85,17 +95,23 @@ class Introspector:
         for start in range(0, len(tokens), _SLICE):
             accepted += [await self._visible(asker, token) for token in tokens[start : start + _SLICE]]
             await asyncio.sleep(0)  # A long batch gives way to other calls.
-        revoked = await self._revocations.revoked_among(
-            [token.token_id for token in accepted if token is not None]
-        )
+        accepted = await self._status.in_force(accepted)
         issued_to = {token.client_id for token in accepted if token is not None}
         enabled = {client_id for client_id in issued_to if await self._enabled(client_id)}
-        return [
-            token
-            if token is not None and token.token_id not in revoked and token.client_id in enabled
-            else None
-            for token in accepted
+        answers: list[ActiveToken | None] = [
+            token if token is not None and token.client_id in enabled else None for token in accepted
         ]
+        for index, token in enumerate(tokens):
+            if is_kind(OpaqueKind.REFRESH_TOKEN, token):
+                answers[index] = await self._owned(asker, token)
+        return answers
+
+    async def _owned(self, asker: Asker, token: str) -> ActiveRefreshToken | None:
+        """A refresh token is nobody's business but its client's: a resource server never sees one."""
+        found = await self._refresh.read(token)
+        if found is None or found.client_id != asker.client_id:
+            return None
+        return found if await self._enabled(found.client_id) else None
 
     async def _asker(self, call: Call, client_id: str | None, credential: ClientCredential | None) -> Asker:
         if client_id is not None:

@@ -17,13 +17,23 @@ from gateway.jose.jwk import JwkSet, public_jwk
 from gateway.pki.certificate_identity import CertificateIdentity, IdentityKind
 from gateway.pki.errors import PkiError
 from gateway.pki.thumbprints import x5t_s256
-from gateway.tokens.client import Client, ClientAuthenticationMethod, GrantType
+from gateway.tokens.client import AccessTokenFormat, Client, ClientAuthenticationMethod, GrantType
 from signers import KeyUnusableError, PublicKey
 
 _Message = client_service_pb2.Client
 _MAX_KEYS: Final = 10
 _MAX_JWKS: Final = 65_536
-_GRANT_TYPES: Final = {client_service_pb2.GRANT_TYPE_CLIENT_CREDENTIALS: GrantType.CLIENT_CREDENTIALS}
+_GRANT_TYPES: Final = {
+    client_service_pb2.GRANT_TYPE_CLIENT_CREDENTIALS: GrantType.CLIENT_CREDENTIALS,
+    client_service_pb2.GRANT_TYPE_AUTHORIZATION_CODE: GrantType.AUTHORIZATION_CODE,
+    client_service_pb2.GRANT_TYPE_REFRESH_TOKEN: GrantType.REFRESH_TOKEN,
+}
+_FORMATS: Final = {
+    client_service_pb2.ACCESS_TOKEN_FORMAT_UNSPECIFIED: AccessTokenFormat.JWT,
+    client_service_pb2.ACCESS_TOKEN_FORMAT_JWT: AccessTokenFormat.JWT,
+    client_service_pb2.ACCESS_TOKEN_FORMAT_OPAQUE: AccessTokenFormat.OPAQUE,
+}
+_FORMAT_MESSAGES: Final = {format_: message for message, format_ in _FORMATS.items()}
 _GRANT_MESSAGES: Final = {grant: message for message, grant in _GRANT_TYPES.items()}
 _BLANK: Final = Client(
     client_id="",
@@ -96,6 +106,9 @@ def client_message(client: Client) -> _Message:
         resources=sorted(client.resources),
         certificate_bound_access_tokens=client.certificate_bound_access_tokens,
         dpop_bound_access_tokens=client.dpop_bound_access_tokens,
+        redirect_uris=sorted(client.redirect_uris),
+        require_pushed_authorization_requests=client.require_pushed_authorization_requests,
+        access_token_format=_FORMAT_MESSAGES[client.access_token_format],
         disabled=client.disabled,
         etag=str(client.revision),
     )
@@ -185,6 +198,13 @@ def _grant_types(client: Client, message: _Message) -> Client:
     return replace(client, grant_types=grants)
 
 
+def _format(client: Client, message: _Message) -> Client:
+    chosen = _FORMATS.get(message.access_token_format)
+    if chosen is None:
+        raise RequestError(Reason.INVALID_FIELD, "It is unknown.", field="client.access_token_format")
+    return replace(client, access_token_format=chosen)
+
+
 def _lifetime(client: Client, message: _Message) -> Client:
     if not message.HasField("access_token_lifetime"):
         return replace(client, access_token_lifetime=None)
@@ -235,6 +255,11 @@ _CHANGES: Final[Mapping[str, Callable[[Client, _Message], Client]]] = {
     "dpop_bound_access_tokens": lambda client, message: replace(
         client, dpop_bound_access_tokens=message.dpop_bound_access_tokens
     ),
+    "redirect_uris": lambda client, message: replace(client, redirect_uris=frozenset(message.redirect_uris)),
+    "require_pushed_authorization_requests": lambda client, message: replace(
+        client, require_pushed_authorization_requests=message.require_pushed_authorization_requests
+    ),
+    "access_token_format": _format,
     "access_token_lifetime": _lifetime,
     "disabled": lambda client, message: replace(client, disabled=message.disabled),
 }
@@ -244,4 +269,5 @@ _RENDERERS: Final[Mapping[ClientAuthenticationMethod, Callable[[Client, _Message
     ClientAuthenticationMethod.PRIVATE_KEY_JWT: _render_jwks,
     ClientAuthenticationMethod.CLIENT_SECRET_BASIC: lambda _, m: m.client_secret_basic.SetInParent(),
     ClientAuthenticationMethod.CLIENT_SECRET_POST: lambda _, m: m.client_secret_post.SetInParent(),
+    ClientAuthenticationMethod.NONE: lambda _, m: m.none.SetInParent(),
 }

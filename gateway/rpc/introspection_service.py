@@ -7,9 +7,9 @@ from countersign.v1 import introspection_service_pb2, introspection_service_pb2_
 
 from gateway.errors import Reason, RequestError
 from gateway.introspection.introspect import MAX_BATCH, Introspector
+from gateway.rpc.introspection_conversion import introspected_message
 from gateway.rpc.pipeline import current_call
-from gateway.rpc.token_conversion import confirmation_message, credential_of, token_type_of
-from gateway.tokens.access_token import AccessToken
+from gateway.rpc.token_conversion import credential_of
 
 _Context: TypeAlias = grpc.aio.ServicerContext
 _UNSPECIFIED = introspection_service_pb2.TOKEN_TYPE_HINT_UNSPECIFIED
@@ -34,7 +34,9 @@ class IntrospectionService(introspection_service_pb2_grpc.IntrospectionServiceSe
         )
         if accepted is None:
             return introspection_service_pb2.IntrospectTokenResponse()
-        return introspection_service_pb2.IntrospectTokenResponse(active=True, token=_message(accepted))
+        return introspection_service_pb2.IntrospectTokenResponse(
+            active=True, token=introspected_message(accepted)
+        )
 
     async def BatchIntrospectTokens(
         self, request: introspection_service_pb2.BatchIntrospectTokensRequest, context: _Context
@@ -53,7 +55,7 @@ class IntrospectionService(introspection_service_pb2_grpc.IntrospectionServiceSe
         result = introspection_service_pb2.BatchIntrospectTokensResult
         return introspection_service_pb2.BatchIntrospectTokensResponse(
             results=[
-                result() if accepted is None else result(active=True, token=_message(accepted))
+                result() if accepted is None else result(active=True, token=introspected_message(accepted))
                 for accepted in answers
             ]
         )
@@ -70,20 +72,3 @@ def _check(
         raise RequestError(
             Reason.INVALID_FIELD, "Leave the hint out, or name a type.", field=f"{prefix}token_type_hint"
         )
-
-
-def _message(token: AccessToken) -> introspection_service_pb2.IntrospectedToken:
-    message = introspection_service_pb2.IntrospectedToken(
-        scope=token.scope,
-        client_id=token.client_id,
-        token_type=token_type_of(token.binding),
-        subject=token.subject,
-        audience=token.audience,
-        issuer=token.issuer,
-        token_id=token.token_id,
-    )
-    message.issue_time.seconds = token.issue_time
-    message.expire_time.seconds = token.expire_time
-    if token.binding is not None:
-        message.confirmation.CopyFrom(confirmation_message(token.binding))
-    return message

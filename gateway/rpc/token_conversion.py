@@ -6,10 +6,17 @@ from gateway.errors import Reason, RequestError
 from gateway.jose import base64url
 from gateway.tokens.binding import Binding, CertificateBinding, DpopBinding
 from gateway.tokens.client_authentication import ClientCredential, ClientSecret, PrivateKeyJwt
-from gateway.tokens.grants import ClientCredentialsGrant, TokenRequest
+from gateway.tokens.grants import (
+    AuthorizationCodeGrant,
+    ClientCredentialsGrant,
+    Grant,
+    RefreshTokenGrant,
+    TokenRequest,
+)
 from gateway.tokens.mint import MintedToken
 
-_MAX_NAMES = 100
+MAX_NAMES = 100
+"""Scopes, and resources, of one request."""
 _CLIENT_CREDENTIALS = ClientCredentialsGrant()
 
 
@@ -32,11 +39,22 @@ def token_request_of(
     if message.WhichOneof("grant") is None:
         raise RequestError(Reason.MISSING_FIELD, "Name a grant.", field="grant")
     scope, resource = tuple(message.scope), tuple(message.resource)
-    if len(scope) > _MAX_NAMES:
-        raise RequestError(Reason.INVALID_FIELD, f"At most {_MAX_NAMES}.", field="scope")
-    if len(resource) > _MAX_NAMES:
-        raise RequestError(Reason.INVALID_FIELD, f"At most {_MAX_NAMES}.", field="resource")
-    return TokenRequest(_CLIENT_CREDENTIALS, scope, resource)
+    if len(scope) > MAX_NAMES:
+        raise RequestError(Reason.INVALID_FIELD, f"At most {MAX_NAMES}.", field="scope")
+    if len(resource) > MAX_NAMES:
+        raise RequestError(Reason.INVALID_FIELD, f"At most {MAX_NAMES}.", field="resource")
+    return TokenRequest(_grant_of(message), scope, resource)
+
+
+def _grant_of(message: token_service_pb2.MintTokenRequest | token_service_pb2.BatchMintTokensItem) -> Grant:
+    if isinstance(message, token_service_pb2.MintTokenRequest):
+        match message.WhichOneof("grant"):
+            case "authorization_code":
+                code = message.authorization_code
+                return AuthorizationCodeGrant(code.code, code.redirect_uri, code.code_verifier)
+            case "refresh_token":
+                return RefreshTokenGrant(message.refresh_token.refresh_token)
+    return _CLIENT_CREDENTIALS
 
 
 def minted_message(minted: MintedToken) -> access_token_pb2.AccessToken:

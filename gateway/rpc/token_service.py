@@ -58,7 +58,11 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
             credential_of(request.authentication),
             token_request_of(request),
         )
-        return token_service_pb2.MintTokenResponse(token=minted_message(minted))
+        response = token_service_pb2.MintTokenResponse(token=minted_message(minted))
+        if minted.refresh_token is not None:
+            response.refresh_token = minted.refresh_token.value
+            response.refresh_token_expire_time.seconds = int(minted.refresh_token.expire_time)
+        return response
 
     async def BatchMintTokens(
         self, request: token_service_pb2.BatchMintTokensRequest, context: _Context

@@ -11,6 +11,7 @@ from pathlib import Path
 from gateway.clock import Clock, system_clock
 from gateway.store.accounts import SqlAccountRepository, SqlExternalAccountRepository
 from gateway.store.certificates import SqlCertificateRepository
+from gateway.store.authorization_codes import SqlCodeRepository, SqlPushedRequestRepository
 from gateway.store.clients import SqlClientRepository
 from gateway.store.database import Database
 from gateway.store.failures import (
@@ -20,12 +21,15 @@ from gateway.store.failures import (
     StoreError,
     StoreUrlError,
 )
+from gateway.store.grants import SqlGrantRepository
 from gateway.store.keys import SqlKeyRepository
 from gateway.store.migrations import check_revision, upgrade
+from gateway.store.opaque_tokens import SqlOpaqueTokenRepository
 from gateway.store.options import SqliteUrl, StoreOptions, parse_url
 from gateway.store.orders import SqlOrderRepository
 from gateway.store.postgresql import open_postgresql
 from gateway.store.purge import Purge
+from gateway.store.refresh_tokens import SqlRefreshTokenRepository
 from gateway.store.replays import SqlReplayRepository
 from gateway.store.revocations import SqlRevocationRepository
 from gateway.store.sqlite import open_sqlite
@@ -59,6 +63,11 @@ class Store:
     external_accounts: SqlExternalAccountRepository
     orders: SqlOrderRepository
     certificates: SqlCertificateRepository
+    codes: SqlCodeRepository
+    pushed_requests: SqlPushedRequestRepository
+    grants: SqlGrantRepository
+    refresh_tokens: SqlRefreshTokenRepository
+    opaque_tokens: SqlOpaqueTokenRepository
     database: Database
     purge: Purge
 
@@ -111,6 +120,11 @@ async def open_store(
             external_accounts=SqlExternalAccountRepository(database),
             orders=SqlOrderRepository(database),
             certificates=SqlCertificateRepository(database),
+            codes=SqlCodeRepository(database),
+            pushed_requests=SqlPushedRequestRepository(database),
+            grants=SqlGrantRepository(database),
+            refresh_tokens=SqlRefreshTokenRepository(database),
+            opaque_tokens=SqlOpaqueTokenRepository(database),
             database=database,
             purge=Purge(database, clock, options),
         )

@@ -16,7 +16,7 @@ from gateway.pki.certificate_identity import CertificateIdentity, IdentityKind
 from gateway.pki.errors import PkiError
 from gateway.store.database import to_microseconds, to_seconds
 from gateway.store.failures import StoreCause, unavailable
-from gateway.tokens.client import Client, ClientAuthenticationMethod, GrantType
+from gateway.tokens.client import AccessTokenFormat, Client, ClientAuthenticationMethod, GrantType
 
 _MICROSECOND = timedelta(microseconds=1)
 # The bound was kept when the set was registered; what is stored is read back whatever it is now.
@@ -27,6 +27,7 @@ def to_document(client: Client) -> str:
     """The document of *client*."""
     lifetime = client.access_token_lifetime
     members = {
+        "access_token_format": client.access_token_format.value,
         "access_token_lifetime": None if lifetime is None else lifetime // _MICROSECOND,
         "audiences": sorted(client.audiences),
         "authentication_method": client.authentication_method.value,
@@ -39,6 +40,8 @@ def to_document(client: Client) -> str:
         "grant_types": sorted(client.grant_types),
         "identity": None if client.identity is None else [client.identity.kind, client.identity.value],
         "jwks": None if client.jwks is None else client.jwks.members(),
+        "redirect_uris": sorted(client.redirect_uris),
+        "require_pushed_authorization_requests": client.require_pushed_authorization_requests,
         "resources": sorted(client.resources),
         "scopes": sorted(client.scopes),
         "secret_hash": None if client.secret_hash is None else b64encode(client.secret_hash).decode(),
@@ -92,6 +95,9 @@ def _client(client_id: str, revision: int, members: dict[str, Any]) -> Client:
         revision=revision,
         create_time=to_seconds(members["create_time"]),
         update_time=to_seconds(members["update_time"]),
-        # Documents from before there was DPoP hold no such member.
+        # Documents of earlier programs hold none of these.
         dpop_bound_access_tokens=members.get("dpop_bound_access_tokens", False),
+        redirect_uris=frozenset(members.get("redirect_uris", ())),
+        require_pushed_authorization_requests=members.get("require_pushed_authorization_requests", False),
+        access_token_format=AccessTokenFormat(members.get("access_token_format", "jwt")),
     )

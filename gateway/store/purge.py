@@ -13,7 +13,16 @@ from gateway.store.database import Database, Transaction, to_microseconds
 from gateway.store.enrollment_tables import authorizations, certificates, crls, orders
 from gateway.store.options import StoreOptions
 from gateway.store.statement import Statement
-from gateway.store.tables import idempotency, replays, revocations
+from gateway.store.tables import (
+    authorization_codes,
+    grants,
+    idempotency,
+    opaque_tokens,
+    pushed_requests,
+    refresh_tokens,
+    replays,
+    revocations,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +43,20 @@ def _delete_expired(table: sa.Table) -> Statement:
     return Statement(lambda _: sa.delete(table).where(row.in_(expired)))
 
 
-_EXPIRING = (replays, revocations, idempotency, authorizations, orders, certificates, crls)
+_EXPIRING = (
+    replays,
+    revocations,
+    idempotency,
+    pushed_requests,
+    authorization_codes,
+    refresh_tokens,
+    opaque_tokens,
+    grants,
+    authorizations,
+    orders,
+    certificates,
+    crls,
+)
 _STATEMENTS = {table.name: _delete_expired(table) for table in _EXPIRING}
 
 

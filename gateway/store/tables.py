@@ -100,3 +100,68 @@ idempotency = sa.Table(
     sqlite_with_rowid=False,
 )
 """`resource_create_time` tells a resource from a later one of the same name."""
+
+grants = sa.Table(
+    "grants",
+    metadata,
+    sa.Column("grant_id", BYTEWISE, primary_key=True),
+    sa.Column("client_id", sa.Text, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("create_time", sa.BigInteger, nullable=False),
+    sa.Column("expire_time", sa.BigInteger, nullable=False),
+    sa.Column("revoke_time", sa.BigInteger),
+    sa.Column("sequence_number", sa.BigInteger),
+    sa.Index("grants_by_expiry", "expire_time"),
+    sa.Index("grants_by_sequence", "sequence_number", unique=True),
+    sqlite_with_rowid=False,
+)
+"""`document` is JSON, see `gateway.store.grant_document`. `sequence_number` is of the revocation."""
+
+refresh_tokens = sa.Table(
+    "refresh_tokens",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("grant_id", BYTEWISE, nullable=False),
+    sa.Column("issue_time", sa.BigInteger, nullable=False),
+    sa.Column("idle_expire_time", sa.BigInteger, nullable=False),
+    sa.Column("expire_time", sa.BigInteger, nullable=False),
+    sa.Column("consume_time", sa.BigInteger),
+    sa.Column("successor", sa.LargeBinary),
+    sa.Column("sealed_successor", sa.LargeBinary),
+    sa.Column("replays", sa.BigInteger, nullable=False),
+    sa.Index("refresh_tokens_by_expiry", "expire_time"),
+    sqlite_with_rowid=False,
+)
+"""`successor` is the digest of the token that took its place, `sealed_successor` that token, encrypted."""
+
+authorization_codes = sa.Table(
+    "authorization_codes",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("expire_time", sa.BigInteger, nullable=False),
+    sa.Column("grant_id", sa.Text),
+    sa.Index("authorization_codes_by_expiry", "expire_time"),
+    sqlite_with_rowid=False,
+)
+"""`expire_time` of a used code is that of its grant, so that a replay is known for as long as it matters."""
+
+pushed_requests = sa.Table(
+    "pushed_requests",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("expire_time", sa.BigInteger, nullable=False),
+    sa.Index("pushed_requests_by_expiry", "expire_time"),
+    sqlite_with_rowid=False,
+)
+
+opaque_tokens = sa.Table(
+    "opaque_tokens",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("claims", sa.LargeBinary, nullable=False),
+    sa.Column("expire_time", sa.BigInteger, nullable=False),
+    sa.Index("opaque_tokens_by_expiry", "expire_time"),
+    sqlite_with_rowid=False,
+)

@@ -10,7 +10,8 @@ from gateway.proofs.dpop_proof import DpopProof
 from gateway.tokens.access_token import AccessToken
 from gateway.tokens.binding import DpopBinding
 from gateway.tokens.dpop import DpopDoor
-from gateway.tokens.ports import ClientRepository, RevocationRepository
+from gateway.tokens.ports import ClientRepository
+from gateway.tokens.revocation_status import RevocationStatus
 from gateway.tokens.verification import AccessTokenVerifier, TokenInvalidError
 
 
@@ -23,7 +24,7 @@ class CallerTokenAuthenticator:
         issuer: str,
         verifier: AccessTokenVerifier,
         clients: ClientRepository,
-        revocations: RevocationRepository,
+        status: RevocationStatus,
         directory: CallerDirectory,
         dpop: DpopDoor,
     ) -> None:
@@ -31,7 +32,7 @@ class CallerTokenAuthenticator:
         self._issuer = issuer
         self._verifier = verifier
         self._clients = clients
-        self._revocations = revocations
+        self._status = status
         self._directory = directory
         self._dpop = dpop
 
@@ -90,7 +91,7 @@ class CallerTokenAuthenticator:
         return accepted
 
     async def _principal(self, accepted: AccessToken, proof: DpopProof | None) -> Principal:
-        if await self._revocations.is_revoked(accepted.token_id):
+        if await self._status.is_revoked(accepted):
             raise _refused("revoked")
         client = await self._clients.get(accepted.client_id)
         if client is None or client.disabled:

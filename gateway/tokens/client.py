@@ -16,12 +16,22 @@ class ClientAuthenticationMethod(StrEnum):
     PRIVATE_KEY_JWT = "private_key_jwt"
     CLIENT_SECRET_BASIC = "client_secret_basic"
     CLIENT_SECRET_POST = "client_secret_post"
+    NONE = "none"
 
 
 class GrantType(StrEnum):
     """A grant by the name that RFC 7591 §2 registers."""
 
     CLIENT_CREDENTIALS = "client_credentials"
+    AUTHORIZATION_CODE = "authorization_code"
+    REFRESH_TOKEN = "refresh_token"
+
+
+class AccessTokenFormat(StrEnum):
+    """What a client's access tokens look like to it."""
+
+    JWT = "jwt"
+    OPAQUE = "opaque"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,9 @@ class Client:
       `aud` holds one of them.
     - `certificate_bound_access_tokens`: RFC 8705 §3.4; without a certificate the mint is refused.
     - `dpop_bound_access_tokens`: RFC 9449 §5.2; without a proof the mint is refused.
+    - `redirect_uris`: where a user may be sent back to, see `gateway.tokens.redirect_uri`.
+    - `require_pushed_authorization_requests`: RFC 9126 §6; others are refused.
+    - `access_token_format`: a JWT says what it is to everybody, an opaque token to who may introspect it.
     - `access_token_lifetime`: None means the gateway's default.
     - `revision` counts changes from 1 and is the client's etag.
     - times are seconds since the epoch.
@@ -61,3 +74,6 @@ class Client:
     create_time: float
     update_time: float
     dpop_bound_access_tokens: bool = False
+    redirect_uris: frozenset[str] = frozenset()
+    require_pushed_authorization_requests: bool = False
+    access_token_format: AccessTokenFormat = AccessTokenFormat.JWT

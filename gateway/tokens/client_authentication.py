@@ -81,6 +81,7 @@ class ClientAuthenticator:
     async def authenticate(self, call: Call, client_id: str, credential: ClientCredential | None) -> Client:
         """The enabled client *client_id*, proven by *credential*, or by the call's certificate without one.
 
+        A public client (method ``none``) proves nothing: what it sends must be proof enough for itself.
         Raises `AuthenticationError` INVALID_CLIENT, `AvailabilityError`.
         """
         if not CLIENT_ID_PATTERN.fullmatch(client_id):
@@ -103,7 +104,7 @@ class ClientAuthenticator:
             self._match_name(client, call.certificate)
         elif method is ClientAuthenticationMethod.SELF_SIGNED_TLS_CLIENT_AUTH:
             self._match_registered(client, call.certificate)
-        else:
+        elif method is not ClientAuthenticationMethod.NONE:
             raise refused("credential_missing")
         return client
 

@@ -1,9 +1,12 @@
 """What a client asks for, and what it gets: grant type, scope and audience (RFC 6749 §3.3, RFC 8707 §2)."""
 
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from gateway.errors import AuthorizationError, Reason, RequestError
+from gateway.principal import Call
+from gateway.tokens.authorization import Authentication
 from gateway.tokens.client import Client, GrantType
 
 
@@ -12,9 +15,35 @@ class ClientCredentialsGrant:
     """The client asks on its own behalf (RFC 6749 §4.4)."""
 
 
-Grant: TypeAlias = ClientCredentialsGrant
+@dataclass(frozen=True, slots=True)
+class AuthorizationCodeGrant:
+    """A user authorized the client (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
 
-_TYPES = {ClientCredentialsGrant: GrantType.CLIENT_CREDENTIALS}
+    code: str
+    redirect_uri: str
+    code_verifier: str
+
+    def __repr__(self) -> str:
+        return "AuthorizationCodeGrant(<redacted>)"
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshTokenGrant:
+    """The client asks again for what a user authorized before (RFC 6749 §6)."""
+
+    refresh_token: str
+
+    def __repr__(self) -> str:
+        return "RefreshTokenGrant(<redacted>)"
+
+
+Grant: TypeAlias = ClientCredentialsGrant | AuthorizationCodeGrant | RefreshTokenGrant
+
+_TYPES: dict[type[Grant], GrantType] = {
+    ClientCredentialsGrant: GrantType.CLIENT_CREDENTIALS,
+    AuthorizationCodeGrant: GrantType.AUTHORIZATION_CODE,
+    RefreshTokenGrant: GrantType.REFRESH_TOKEN,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +58,47 @@ class TokenRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """A refresh token to hand out. `expire_time`: from when on it cannot be used in any case, seconds."""
+
+    value: str
+    expire_time: float
+
+    def __repr__(self) -> str:
+        return "RefreshToken(<redacted>)"
+
+
+Settle: TypeAlias = Callable[[], Awaitable[RefreshToken | None]]
+
+
+@dataclass(frozen=True, slots=True)
 class Granted:
-    """What the token will carry: its subject, its scope in the order asked for, and its audience."""
+    """What the token will carry: its subject, its scope in the order asked for, and its audience.
+
+    - `authentication`: of the user, where there is one.
+    - `grant_id`: what the token is revoked with, if it comes from a grant.
+    - `settle`: makes the grant used, once, after the token was signed and before anybody sees it; returns the
+      refresh token to hand out beside it. Raises `GatewayError`, and then the token is thrown away.
+    """
 
     subject: str
     scope: tuple[str, ...]
     audience: tuple[str, ...]
+    authentication: Authentication | None = None
+    grant_id: str | None = None
+    settle: Settle | None = None
 
 
-def decide(client: Client, request: TokenRequest) -> Granted:
-    """Grant exactly what was asked, or refuse: nothing is narrowed silently.
+class Decider(Protocol):
+    """The rules of one grant that needs more than the client: a code, a token, an assertion."""
 
-    Raises `AuthorizationError` UNAUTHORIZED_CLIENT, `RequestError` INVALID_SCOPE or INVALID_TARGET.
-    """
+    async def decide(self, call: Call, client: Client, request: TokenRequest) -> Granted:
+        """Grant exactly what was asked, or refuse. Raises `GatewayError`."""
+        ...
+
+
+def require_grant_type(client: Client, request: TokenRequest) -> None:
+    """*client* is registered for the grant. Raises `AuthorizationError` UNAUTHORIZED_CLIENT."""
     grant_type = _TYPES[type(request.grant)]
     if grant_type not in client.grant_types:
         raise AuthorizationError(
@@ -49,13 +106,48 @@ def decide(client: Client, request: TokenRequest) -> Granted:
             "The client is not registered for this grant.",
             metadata={"grant_type": grant_type.value},
         )
-    return Granted(client.client_id, _scope(client, request.scope), _audience(client, request.resource))
 
 
-def _scope(client: Client, asked: tuple[str, ...]) -> tuple[str, ...]:
+def decide(client: Client, request: TokenRequest) -> Granted:
+    """The client credentials grant: exactly what was asked, or nothing; it is not narrowed silently.
+
+    Raises `AuthorizationError` UNAUTHORIZED_CLIENT, `RequestError` (INVALID_SCOPE, INVALID_TARGET;
+    UNSUPPORTED_GRANT_TYPE for any other grant, which has its own `Decider`).
+    """
+    if not isinstance(request.grant, ClientCredentialsGrant):
+        raise RequestError(
+            Reason.UNSUPPORTED_GRANT_TYPE, "Only client credentials are granted here.", field="grant"
+        )
+    require_grant_type(client, request)
+    return Granted(client.client_id, scope_for(client, request.scope), audience_for(client, request.resource))
+
+
+def scope_for(client: Client, asked: tuple[str, ...]) -> tuple[str, ...]:
+    """The scope that *client* gets where it asks for *asked*. Raises `RequestError` INVALID_SCOPE."""
+    return narrowed_scope(asked, client.scopes, tuple(sorted(client.scopes)))
+
+
+def audience_for(client: Client, asked: tuple[str, ...]) -> tuple[str, ...]:
+    """The audience that *client* gets where it asks for *asked*. Raises `RequestError` INVALID_TARGET."""
+    if not asked and client.default_audience is None:
+        raise RequestError(
+            Reason.INVALID_TARGET,
+            "Name a resource: the client has no default audience.",
+            field="resource",
+        )
+    return narrowed_audience(asked, client.audiences, (client.default_audience or "",))
+
+
+def narrowed_scope(
+    asked: tuple[str, ...], allowed: Collection[str], default: tuple[str, ...]
+) -> tuple[str, ...]:
+    """*asked*, which must be among *allowed*, or *default* where it is empty.
+
+    Raises `RequestError` INVALID_SCOPE.
+    """
     if not asked:
-        return tuple(sorted(client.scopes))
-    refused = [scope for scope in asked if scope not in client.scopes]
+        return default
+    refused = [scope for scope in asked if scope not in allowed]
     if refused:
         raise RequestError(
             Reason.INVALID_SCOPE,
@@ -66,16 +158,13 @@ def _scope(client: Client, asked: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(asked))
 
 
-def _audience(client: Client, asked: tuple[str, ...]) -> tuple[str, ...]:
+def narrowed_audience(
+    asked: tuple[str, ...], allowed: Collection[str], default: tuple[str, ...]
+) -> tuple[str, ...]:
+    """As `narrowed_scope`, for resources. Raises `RequestError` INVALID_TARGET."""
     if not asked:
-        if client.default_audience is None:
-            raise RequestError(
-                Reason.INVALID_TARGET,
-                "Name a resource: the client has no default audience.",
-                field="resource",
-            )
-        return (client.default_audience,)
-    refused = [resource for resource in asked if resource not in client.audiences]
+        return default
+    refused = [resource for resource in asked if resource not in allowed]
     if refused:
         raise RequestError(
             Reason.INVALID_TARGET,
@@ -84,3 +173,8 @@ def _audience(client: Client, asked: tuple[str, ...]) -> tuple[str, ...]:
             metadata={"resource": refused[0][:128]},
         )
     return tuple(dict.fromkeys(asked))
+
+
+def invalid_grant(cause: str) -> RequestError:
+    """The one answer to a code, token or assertion that does not hold; *cause* is for our log only."""
+    return RequestError(Reason.INVALID_GRANT, "The grant is not valid.", cause=cause)

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 from gateway.clock import Clock
 from gateway.errors import Reason, RequestError, StateError
 from gateway.idempotency import IdempotencyKey
-from gateway.tokens.client import Client, ClientAuthenticationMethod
+from gateway.tokens.client import Client, ClientAuthenticationMethod, GrantType
 from gateway.tokens.client_authentication import CLIENT_ID_PATTERN
 from gateway.tokens.ports import ClientRepository, Page
+from gateway.tokens.redirect_uri import is_registrable
 
 _MAX_ENTRIES: Final = 100
 _MAX_DISPLAY_NAME: Final = 200
@@ -23,6 +24,7 @@ _SECRET_BYTES: Final = 32
 _ATTEMPTS: Final = 10
 # RFC 6749 §3.3: visible ASCII without the quote and the backslash.
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,128}")
+_PUBLIC_GRANTS: Final = frozenset({GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN})
 _SECRET_METHODS: Final = frozenset(
     {ClientAuthenticationMethod.CLIENT_SECRET_BASIC, ClientAuthenticationMethod.CLIENT_SECRET_POST}
 )
@@ -155,6 +157,8 @@ class ClientRegistrar:
                 "dpop_bound_access_tokens",
             )
         self._check_lifetime(client.access_token_lifetime)
+        _check_redirect_uris(client)
+        _check_public(client)
         _check_authentication(client)
 
     def _check_lifetime(self, lifetime: timedelta | None) -> None:
@@ -187,6 +191,29 @@ def _check_identifiers(identifiers: frozenset[str], field: str) -> None:
                 f"{_MAX_IDENTIFIER} characters.",
                 field,
             )
+
+
+def _check_redirect_uris(client: Client) -> None:
+    if len(client.redirect_uris) > _MAX_ENTRIES:
+        raise _invalid(f"At most {_MAX_ENTRIES}.", "redirect_uris")
+    if not all(is_registrable(uri) for uri in client.redirect_uris):
+        raise _invalid(
+            "A redirect URI is https, http of the loopback interface, or of a scheme that is a reversed "
+            "domain name; absolute and without fragment (RFC 9700 §2.1, RFC 8252 §7).",
+            "redirect_uris",
+        )
+    if GrantType.AUTHORIZATION_CODE in client.grant_types and not client.redirect_uris:
+        raise _invalid("The authorization code grant needs one.", "redirect_uris")
+
+
+def _check_public(client: Client) -> None:
+    """Whoever knows its id is a public client: what needs no further proof is not for it."""
+    if client.authentication_method is not ClientAuthenticationMethod.NONE:
+        return
+    if client.grant_types - _PUBLIC_GRANTS:
+        raise _invalid("A public client uses codes and refresh tokens only.", "grant_types")
+    if client.resources:
+        raise _invalid("A public client cannot be a resource server.", "resources")
 
 
 def _check_authentication(client: Client) -> None:

@@ -1,4 +1,7 @@
-"""Revoking access tokens (RFC 7009): by the token, for its own client; by its id, for an administrator."""
+"""Revoking tokens (RFC 7009): by the token, for its own client; by its id, for an administrator.
+
+A refresh token is revoked with its whole grant, which ends its access tokens too (RFC 7009 §2.1).
+"""
 
 import re
 from typing import Final
@@ -7,6 +10,8 @@ from gateway.clock import Clock
 from gateway.errors import AuthorizationError, Reason, RequestError
 from gateway.principal import Call, Role
 from gateway.tokens.client_authentication import ClientAuthenticator, ClientCredential
+from gateway.tokens.grant_ports import GrantRepository, RefreshTokenRepository
+from gateway.tokens.opaque import OpaqueKind, digest_of, is_kind
 from gateway.tokens.ports import Revocation, RevocationRepository
 from gateway.tokens.verification import AccessTokenVerifier, TokenInvalidError
 
@@ -22,6 +27,8 @@ class TokenRevoker:
         authenticator: ClientAuthenticator,
         verifier: AccessTokenVerifier,
         revocations: RevocationRepository,
+        grants: GrantRepository,
+        refresh_tokens: RefreshTokenRepository,
         max_lifetime: int,
         clock: Clock,
     ) -> None:
@@ -29,6 +36,8 @@ class TokenRevoker:
         self._authenticator = authenticator
         self._verifier = verifier
         self._revocations = revocations
+        self._grants = grants
+        self._refresh_tokens = refresh_tokens
         self._max_lifetime = max_lifetime
         self._clock = clock
 
@@ -42,19 +51,26 @@ class TokenRevoker:
         UNAUTHORIZED_CLIENT for another client's token, `AvailabilityError`.
         """
         client = await self._authenticator.authenticate(call, client_id, credential)
+        if is_kind(OpaqueKind.REFRESH_TOKEN, token):
+            await self._revoke_grant_of(token, client.client_id)
+            return
         try:
             accepted = await self._verifier.verify(token)
         except TokenInvalidError:
             return
-        if accepted.client_id != client.client_id:
-            raise AuthorizationError(
-                Reason.UNAUTHORIZED_CLIENT,
-                "The token was issued to another client.",
-                cause="token_of_another_client",
-            )
+        _require_owner(accepted.client_id, client.client_id)
         await self._revocations.revoke(
             Revocation(accepted.token_id, client.client_id, self._clock(), float(accepted.expire_time))
         )
+
+    async def _revoke_grant_of(self, token: str, client_id: str) -> None:
+        digest = digest_of(OpaqueKind.REFRESH_TOKEN, token)
+        stored = None if digest is None else await self._refresh_tokens.find(digest)
+        if stored is None:
+            return
+        # One that expired or was rotated away still names the grant that its owner wants ended.
+        _require_owner(stored.authorization.client_id, client_id)
+        await self._grants.revoke(stored.authorization.grant_id, now=self._clock())
 
     async def revoke_id(self, call: Call, token_id: str) -> None:
         """Revoke whatever token carries ``jti`` *token_id*; the caller must be an administrator.
@@ -71,3 +87,12 @@ class TokenRevoker:
             )
         now = self._clock()
         await self._revocations.revoke(Revocation(token_id, None, now, now + self._max_lifetime))
+
+
+def _require_owner(issued_to: str, client_id: str) -> None:
+    if issued_to != client_id:
+        raise AuthorizationError(
+            Reason.UNAUTHORIZED_CLIENT,
+            "The token was issued to another client.",
+            cause="token_of_another_client",
+        )

@@ -13,6 +13,8 @@ from gateway.jose.jwt import Claims, require_typ
 from gateway.keys.keyring import Keyring, VerificationKey
 from gateway.keys.model import KeyPurpose
 from gateway.tokens.access_token import TYP, AccessToken
+from gateway.tokens.grant_ports import OpaqueTokenRepository
+from gateway.tokens.opaque import OpaqueKind, digest_of, is_kind
 
 MAX_TOKEN_SIZE: Final = 16 * 1024
 _CACHE_ENTRIES: Final = 10_000
@@ -46,12 +48,14 @@ class AccessTokenVerifier:
         issuer: str,
         keyring: Keyring,
         refresh_keys: Callable[[], Awaitable[None]],
+        opaque: OpaqueTokenRepository,
         clock: Clock,
     ) -> None:
         """*refresh_keys* brings the keyring up to date: another replica may have made a key a moment ago."""
         self._issuer = issuer
         self._keyring = keyring
         self._refresh_keys = refresh_keys
+        self._opaque = opaque
         self._refresh_at = 0.0
         self._clock = clock
         self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
@@ -67,6 +71,8 @@ class AccessTokenVerifier:
         """As `verify`, but an expired token is read too, which revocation needs."""
         if len(token) > MAX_TOKEN_SIZE:
             raise TokenInvalidError("token_too_large")
+        if is_kind(OpaqueKind.ACCESS_TOKEN, token):
+            return await self._referenced(token)
         try:
             digest = hashlib.sha256(token.encode("ascii")).digest()
         except UnicodeEncodeError as error:
@@ -91,6 +97,13 @@ class AccessTokenVerifier:
         if len(self._seen) > _CACHE_ENTRIES:
             self._seen.popitem(last=False)
         return accepted
+
+    async def _referenced(self, token: str) -> AccessToken:
+        digest = digest_of(OpaqueKind.ACCESS_TOKEN, token)
+        claims = None if digest is None else await self._opaque.find(digest)
+        if claims is None:
+            raise TokenInvalidError("opaque_token_unknown")
+        return AccessToken.from_claims(Claims.parse(claims))
 
     async def _key(self, jws: CompactJws) -> VerificationKey:
         kid = jws.header.kid

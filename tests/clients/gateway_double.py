@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import grpc
 from countersign.v1 import (
+    authorization_service_pb2_grpc,
     client_service_pb2_grpc,
     introspection_service_pb2_grpc,
     key_service_pb2_grpc,
@@ -25,6 +26,9 @@ Answer: TypeAlias = Message | Callable[[Any, Any], Awaitable[Any]]
 
 SERVICES = {
     token_service_pb2_grpc.TokenServiceServicer: token_service_pb2_grpc.add_TokenServiceServicer_to_server,
+    authorization_service_pb2_grpc.AuthorizationServiceServicer: (
+        authorization_service_pb2_grpc.add_AuthorizationServiceServicer_to_server
+    ),
     introspection_service_pb2_grpc.IntrospectionServiceServicer: (
         introspection_service_pb2_grpc.add_IntrospectionServiceServicer_to_server
     ),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from countersign.v1 import (
+    authorization_service_pb2,
     client_service_pb2,
     errors_pb2,
     introspection_service_pb2,
@@ -17,7 +18,13 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from gateway.errors import Reason
 from signers.algorithms import Algorithm
 
-FILES = [client_service_pb2, introspection_service_pb2, key_service_pb2, token_service_pb2]
+FILES = [
+    authorization_service_pb2,
+    client_service_pb2,
+    introspection_service_pb2,
+    key_service_pb2,
+    token_service_pb2,
+]
 SERVICES = [service for file in FILES for service in file.DESCRIPTOR.services_by_name.values()]
 
 
@@ -74,7 +81,16 @@ def test_request_fields_say_how_they_behave(field):
     assert len(behaviors(field) & kinds) == 1
 
 
-SECRET_FIELDS = {"value", "assertion", "secret", "token", "client_secret"}
+SECRET_FIELDS = {
+    "value",
+    "assertion",
+    "secret",
+    "token",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "refresh_token",
+}
 
 
 def test_secrets_are_marked():

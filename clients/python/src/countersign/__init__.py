@@ -4,8 +4,10 @@ The messages and stubs of the API are in `countersign.v1`.
 """
 
 from countersign._base import ClientNotOpenError
+from countersign.authorizations import AuthorizationCode, AuthorizationRequest, Pkce, PushedRequest
 from countersign.client import GatewayClient
 from countersign.clients import (
+    AccessTokenFormat,
     AuthenticationMethod,
     CertificateName,
     Client,
@@ -13,6 +15,7 @@ from countersign.clients import (
     ClientSecretPostAuth,
     ClientWithSecret,
     GrantType,
+    NoAuth,
     PrivateKeyJwtAuth,
     SelfSignedTlsClientAuth,
     TlsClientAuth,
@@ -44,7 +47,9 @@ from countersign.sync_client import SyncGatewayClient
 from countersign.tls import TlsConfig
 from countersign.tokens import (
     AccessToken,
+    Actor,
     EcPublicKey,
+    GrantedTokens,
     IntrospectedToken,
     JsonWebKey,
     JsonWebKeySet,
@@ -59,9 +64,13 @@ from countersign.v1.reason import Reason
 
 __all__ = [
     "AccessToken",
+    "AccessTokenFormat",
+    "Actor",
     "AssertionKey",
     "AuthenticationError",
     "AuthenticationMethod",
+    "AuthorizationCode",
+    "AuthorizationRequest",
     "CertificateName",
     "Client",
     "ClientCredential",
@@ -78,6 +87,7 @@ __all__ = [
     "FieldViolation",
     "GatewayClient",
     "GrantType",
+    "GrantedTokens",
     "IntrospectedToken",
     "InvalidRequestError",
     "JsonWebKey",
@@ -88,10 +98,13 @@ __all__ = [
     "KeyPurpose",
     "KeyRotation",
     "KeyState",
+    "NoAuth",
     "NotFoundError",
     "OkpPublicKey",
     "PermissionDeniedError",
+    "Pkce",
     "PrivateKeyJwtAuth",
+    "PushedRequest",
     "Reason",
     "RetryPolicy",
     "RsaPublicKey",

@@ -11,12 +11,14 @@ import grpc
 from countersign._base import BaseClient, ClientNotOpenError
 from countersign._operations.operation import Operation, Page
 from countersign._status import error_of_call
+from countersign.v1.authorization_service_pb2_grpc import AuthorizationServiceStub
 from countersign.v1.client_service_pb2_grpc import ClientServiceStub
 from countersign.v1.introspection_service_pb2_grpc import IntrospectionServiceStub
 from countersign.v1.key_service_pb2_grpc import KeyServiceStub
 from countersign.v1.token_service_pb2_grpc import TokenServiceStub
 
 if TYPE_CHECKING:
+    from countersign.v1.authorization_service_pb2_grpc import AuthorizationServiceAsyncStub
     from countersign.v1.client_service_pb2_grpc import ClientServiceAsyncStub
     from countersign.v1.introspection_service_pb2_grpc import IntrospectionServiceAsyncStub
     from countersign.v1.key_service_pb2_grpc import KeyServiceAsyncStub
@@ -37,6 +39,7 @@ class AsyncCaller(BaseClient):
         )
         self._stubs = {
             "tokens": TokenServiceStub(self._channel),
+            "authorizations": AuthorizationServiceStub(self._channel),
             "introspection": IntrospectionServiceStub(self._channel),
             "keys": KeyServiceStub(self._channel),
             "clients": ClientServiceStub(self._channel),
@@ -54,6 +57,12 @@ class AsyncCaller(BaseClient):
     def tokens(self) -> "TokenServiceAsyncStub":
         """The bare stub of TokenService."""
         stub: TokenServiceAsyncStub = self._stub("tokens")
+        return stub
+
+    @property
+    def authorizations(self) -> "AuthorizationServiceAsyncStub":
+        """The bare stub of AuthorizationService."""
+        stub: AuthorizationServiceAsyncStub = self._stub("authorizations")
         return stub
 
     @property

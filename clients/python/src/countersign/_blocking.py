@@ -10,6 +10,7 @@ import grpc
 from countersign._base import BaseClient, ClientNotOpenError
 from countersign._operations.operation import Operation, Page
 from countersign._status import error_of_call
+from countersign.v1.authorization_service_pb2_grpc import AuthorizationServiceStub
 from countersign.v1.client_service_pb2_grpc import ClientServiceStub
 from countersign.v1.introspection_service_pb2_grpc import IntrospectionServiceStub
 from countersign.v1.key_service_pb2_grpc import KeyServiceStub
@@ -30,6 +31,7 @@ class BlockingCaller(BaseClient):
         )
         self._stubs = {
             "tokens": TokenServiceStub(self._channel),
+            "authorizations": AuthorizationServiceStub(self._channel),
             "introspection": IntrospectionServiceStub(self._channel),
             "keys": KeyServiceStub(self._channel),
             "clients": ClientServiceStub(self._channel),
@@ -47,6 +49,12 @@ class BlockingCaller(BaseClient):
     def tokens(self) -> TokenServiceStub:
         """The bare stub of TokenService."""
         stub: TokenServiceStub = self._stub("tokens")
+        return stub
+
+    @property
+    def authorizations(self) -> AuthorizationServiceStub:
+        """The bare stub of AuthorizationService."""
+        stub: AuthorizationServiceStub = self._stub("authorizations")
         return stub
 
     @property

@@ -35,6 +35,15 @@ def required_time_from_wire(stamp: Timestamp) -> datetime:
     return stamp.ToDatetime(tzinfo=UTC)
 
 
+def time_to_wire(time: datetime | None) -> Timestamp | None:
+    """A Timestamp; None stays absent."""
+    if time is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(time)
+    return stamp
+
+
 def span_to_wire(span: timedelta | None) -> Duration | None:
     """A Duration; None stays absent."""
     if span is None:

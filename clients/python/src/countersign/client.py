@@ -2,20 +2,24 @@
 """The client for asyncio."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
+from datetime import datetime
 from typing import Unpack
 
 from countersign._aio import AsyncCaller
 from countersign._base import new_mutation_id
+from countersign._operations import authorizations as authorization_calls
 from countersign._operations import clients as client_calls
 from countersign._operations import introspection as introspection_calls
 from countersign._operations import keys as key_calls
 from countersign._operations import tokens as token_calls
+from countersign.authorizations import AuthorizationCode, AuthorizationRequest, PushedRequest
 from countersign.clients import AuthenticationMethod, Client, ClientChanges, ClientFields, ClientWithSecret
 from countersign.credentials import ClientCredential
 from countersign.errors import CountersignError
 from countersign.keys import Key, KeyCheck, KeyPurpose, KeyRotation, KeyState, SignatureAlgorithm
 from countersign.tokens import (
     AccessToken,
+    GrantedTokens,
     IntrospectedToken,
     JsonWebKeySet,
     ServerMetadata,
@@ -29,7 +33,8 @@ class GatewayClient(AsyncCaller):
 
     Every method takes a *timeout* in seconds for all its attempts (None: the client's), and raises a
     `CountersignError`. Methods that are safe to repeat are repeated by the client's `RetryPolicy`; one that
-    is not says so. `tokens`, `introspection`, `keys` and `clients` are the bare stubs, without any of that.
+    is not says so. `tokens`, `authorizations`, `introspection`, `keys` and `clients` are the bare stubs,
+    without any of that.
 
     A client belongs to the event loop that opened it; any number of tasks may share it.
     """
@@ -49,6 +54,77 @@ class GatewayClient(AsyncCaller):
         *scope* asks for all that it is registered for, an empty *resource* for its default audience.
         """
         return await self._call(token_calls.mint_token(client_id, credential, scope, resource), timeout)
+
+    async def redeem_code(
+        self,
+        client_id: str,
+        code: str,
+        *,
+        redirect_uri: str,
+        code_verifier: str,
+        credential: ClientCredential | None = None,
+        scope: Collection[str] = (),
+        resource: Collection[str] = (),
+        timeout: float | None = None,
+    ) -> GrantedTokens:
+        """Exchange an authorization code for tokens, once. Not repeated after a failure.
+
+        *redirect_uri* and *code_verifier* are those of the authorization request; *scope* and *resource* may
+        ask for less than was authorized.
+        """
+        operation = token_calls.redeem_code(
+            client_id, credential, code, redirect_uri, code_verifier, scope, resource
+        )
+        return await self._call(operation, timeout)
+
+    async def refresh_token(
+        self,
+        client_id: str,
+        refresh_token: str,
+        *,
+        credential: ClientCredential | None = None,
+        scope: Collection[str] = (),
+        resource: Collection[str] = (),
+        timeout: float | None = None,
+    ) -> GrantedTokens:
+        """Get a new access token, and the refresh token to use from now on.
+
+        A token that was replaced must not be used again: after a few seconds that revokes the whole grant.
+        """
+        operation = token_calls.refresh_token(client_id, credential, refresh_token, scope, resource)
+        return await self._call(operation, timeout)
+
+    async def push_authorization_request(
+        self,
+        client_id: str,
+        request: AuthorizationRequest,
+        *,
+        credential: ClientCredential | None = None,
+        timeout: float | None = None,
+    ) -> PushedRequest:
+        """Keep an authorization request until its user comes (RFC 9126)."""
+        operation = authorization_calls.push_authorization_request(client_id, credential, request)
+        return await self._call(operation, timeout)
+
+    async def create_authorization_code(
+        self,
+        client_id: str,
+        request: AuthorizationRequest | str,
+        *,
+        subject: str,
+        auth_time: datetime | None = None,
+        acr: str = "",
+        amr: Sequence[str] = (),
+        timeout: float | None = None,
+    ) -> AuthorizationCode:
+        """Make a code for a user who was authenticated and agreed; for applications with the role login.
+
+        *request* is what the client asked for, or the request URI of what it pushed.
+        """
+        operation = authorization_calls.create_authorization_code(
+            client_id, request, subject, auth_time, acr, tuple(amr)
+        )
+        return await self._call(operation, timeout)
 
     async def batch_mint_tokens(
         self,

@@ -11,6 +11,16 @@ class GrantType(StrEnum):
     """A grant that a client may use, by its registered name."""
 
     CLIENT_CREDENTIALS = "client_credentials"
+    AUTHORIZATION_CODE = "authorization_code"
+    REFRESH_TOKEN = "refresh_token"
+    UNRECOGNIZED = "unrecognized"
+
+
+class AccessTokenFormat(StrEnum):
+    """What a client's access tokens look like to it."""
+
+    JWT = "jwt"
+    OPAQUE = "opaque"
     UNRECOGNIZED = "unrecognized"
 
 
@@ -59,8 +69,18 @@ class ClientSecretPostAuth:
     """A generated secret, sent over HTTP in the request body."""
 
 
+@dataclass(frozen=True, slots=True)
+class NoAuth:
+    """Nothing: a public client, with authorization codes and refresh tokens only."""
+
+
 AuthenticationMethod: TypeAlias = (
-    TlsClientAuth | SelfSignedTlsClientAuth | PrivateKeyJwtAuth | ClientSecretBasicAuth | ClientSecretPostAuth
+    TlsClientAuth
+    | SelfSignedTlsClientAuth
+    | PrivateKeyJwtAuth
+    | ClientSecretBasicAuth
+    | ClientSecretPostAuth
+    | NoAuth
 )
 
 
@@ -75,6 +95,9 @@ class ClientFields(TypedDict, total=False):
     resources: Collection[str]
     certificate_bound_access_tokens: bool
     dpop_bound_access_tokens: bool
+    redirect_uris: Collection[str]
+    require_pushed_authorization_requests: bool
+    access_token_format: AccessTokenFormat
     access_token_lifetime: timedelta | None
     disabled: bool
 
@@ -111,6 +134,9 @@ class Client:
     update_time: datetime
     etag: str
     dpop_bound_access_tokens: bool = False
+    redirect_uris: frozenset[str] = frozenset()
+    require_pushed_authorization_requests: bool = False
+    access_token_format: AccessTokenFormat = AccessTokenFormat.JWT
 
 
 @dataclass(frozen=True, slots=True)

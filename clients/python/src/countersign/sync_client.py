@@ -1,20 +1,24 @@
 """The client for threads."""
 
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from typing import Unpack
 
 from countersign._base import new_mutation_id
 from countersign._blocking import BlockingCaller
+from countersign._operations import authorizations as authorization_calls
 from countersign._operations import clients as client_calls
 from countersign._operations import introspection as introspection_calls
 from countersign._operations import keys as key_calls
 from countersign._operations import tokens as token_calls
+from countersign.authorizations import AuthorizationCode, AuthorizationRequest, PushedRequest
 from countersign.clients import AuthenticationMethod, Client, ClientChanges, ClientFields, ClientWithSecret
 from countersign.credentials import ClientCredential
 from countersign.errors import CountersignError
 from countersign.keys import Key, KeyCheck, KeyPurpose, KeyRotation, KeyState, SignatureAlgorithm
 from countersign.tokens import (
     AccessToken,
+    GrantedTokens,
     IntrospectedToken,
     JsonWebKeySet,
     ServerMetadata,
@@ -28,7 +32,8 @@ class SyncGatewayClient(BlockingCaller):
 
     Every method takes a *timeout* in seconds for all its attempts (None: the client's), and raises a
     `CountersignError`. Methods that are safe to repeat are repeated by the client's `RetryPolicy`; one that
-    is not says so. `tokens`, `introspection`, `keys` and `clients` are the bare stubs, without any of that.
+    is not says so. `tokens`, `authorizations`, `introspection`, `keys` and `clients` are the bare stubs,
+    without any of that.
 
     Any number of threads may share a client. Open it after a fork, never before.
     """
@@ -48,6 +53,77 @@ class SyncGatewayClient(BlockingCaller):
         *scope* asks for all that it is registered for, an empty *resource* for its default audience.
         """
         return self._call(token_calls.mint_token(client_id, credential, scope, resource), timeout)
+
+    def redeem_code(
+        self,
+        client_id: str,
+        code: str,
+        *,
+        redirect_uri: str,
+        code_verifier: str,
+        credential: ClientCredential | None = None,
+        scope: Collection[str] = (),
+        resource: Collection[str] = (),
+        timeout: float | None = None,
+    ) -> GrantedTokens:
+        """Exchange an authorization code for tokens, once. Not repeated after a failure.
+
+        *redirect_uri* and *code_verifier* are those of the authorization request; *scope* and *resource* may
+        ask for less than was authorized.
+        """
+        operation = token_calls.redeem_code(
+            client_id, credential, code, redirect_uri, code_verifier, scope, resource
+        )
+        return self._call(operation, timeout)
+
+    def refresh_token(
+        self,
+        client_id: str,
+        refresh_token: str,
+        *,
+        credential: ClientCredential | None = None,
+        scope: Collection[str] = (),
+        resource: Collection[str] = (),
+        timeout: float | None = None,
+    ) -> GrantedTokens:
+        """Get a new access token, and the refresh token to use from now on.
+
+        A token that was replaced must not be used again: after a few seconds that revokes the whole grant.
+        """
+        operation = token_calls.refresh_token(client_id, credential, refresh_token, scope, resource)
+        return self._call(operation, timeout)
+
+    def push_authorization_request(
+        self,
+        client_id: str,
+        request: AuthorizationRequest,
+        *,
+        credential: ClientCredential | None = None,
+        timeout: float | None = None,
+    ) -> PushedRequest:
+        """Keep an authorization request until its user comes (RFC 9126)."""
+        operation = authorization_calls.push_authorization_request(client_id, credential, request)
+        return self._call(operation, timeout)
+
+    def create_authorization_code(
+        self,
+        client_id: str,
+        request: AuthorizationRequest | str,
+        *,
+        subject: str,
+        auth_time: datetime | None = None,
+        acr: str = "",
+        amr: Sequence[str] = (),
+        timeout: float | None = None,
+    ) -> AuthorizationCode:
+        """Make a code for a user who was authenticated and agreed; for applications with the role login.
+
+        *request* is what the client asked for, or the request URI of what it pushed.
+        """
+        operation = authorization_calls.create_authorization_code(
+            client_id, request, subject, auth_time, acr, tuple(amr)
+        )
+        return self._call(operation, timeout)
 
     def batch_mint_tokens(
         self,

@@ -59,18 +59,41 @@ class AccessToken:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantedTokens:
+    """What a code or a refresh token was exchanged for.
+
+    - `refresh_token`: the one to use from now on, perhaps the same as before; None where there is none. A
+      secret, and no part of the repr.
+    - `refresh_token_expire_time`: when it expires even where it is used.
+    """
+
+    access_token: AccessToken
+    refresh_token: str | None = field(repr=False)
+    refresh_token_expire_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts for the subject of a token (RFC 8693 §4.1); `prior` acted before, for information only."""
+
+    subject: str
+    prior: "Actor | None" = None
+
+
+@dataclass(frozen=True, slots=True)
 class IntrospectedToken:
     """What an active token says (RFC 7662 §2.2).
 
     A resource server that finds `x5t_s256` must compare it with SHA-256 of the certificate of its own
     connection, and refuse the token where they differ (RFC 8705 §3); one that finds `jkt` must check the DPoP
-    proof of the request (RFC 9449 §7.1).
+    proof of the request (RFC 9449 §7.1). `token_type` is None for a refresh token, which only its own client
+    sees; `grant_id` is what all tokens of one authorization share.
     """
 
     scope: tuple[str, ...]
     client_id: str
     username: str
-    token_type: TokenType
+    token_type: TokenType | None
     issue_time: datetime
     not_before_time: datetime | None
     expire_time: datetime
@@ -81,6 +104,11 @@ class IntrospectedToken:
     x5t_s256: bytes | None
     additional_claims: Mapping[str, Any]
     jkt: bytes | None = None
+    auth_time: datetime | None = None
+    acr: str = ""
+    amr: tuple[str, ...] = ()
+    grant_id: str = ""
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)

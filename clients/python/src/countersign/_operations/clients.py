@@ -7,6 +7,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from countersign._operations.operation import Operation, Page
 from countersign._wire import enum_from_wire, enum_to_wire, required_time_from_wire, span_to_wire
 from countersign.clients import (
+    AccessTokenFormat,
     AuthenticationMethod,
     CertificateName,
     Client,
@@ -15,6 +16,7 @@ from countersign.clients import (
     ClientSecretPostAuth,
     ClientWithSecret,
     GrantType,
+    NoAuth,
     PrivateKeyJwtAuth,
     SelfSignedTlsClientAuth,
     TlsClientAuth,
@@ -103,6 +105,8 @@ def _to_wire(fields: ClientChanges) -> dict[str, Any]:
         values[name] = method
     if "grant_types" in values:
         values["grant_types"] = [enum_to_wire(pb.GrantType, each) for each in values["grant_types"]]
+    if "access_token_format" in values:
+        values["access_token_format"] = enum_to_wire(pb.AccessTokenFormat, values["access_token_format"])
     if "access_token_lifetime" in values:
         values["access_token_lifetime"] = span_to_wire(values["access_token_lifetime"])
     return values
@@ -121,6 +125,8 @@ def _method_to_wire(method: AuthenticationMethod) -> tuple[str, Any]:
             return "client_secret_basic", pb.ClientSecretBasicAuth()
         case ClientSecretPostAuth():
             return "client_secret_post", pb.ClientSecretPostAuth()
+        case NoAuth():
+            return "none", pb.NoAuth()
 
 
 def _method_from_wire(client: pb.Client) -> AuthenticationMethod | None:  # noqa: PLR0911 - one a method.
@@ -138,6 +144,8 @@ def _method_from_wire(client: pb.Client) -> AuthenticationMethod | None:  # noqa
             return ClientSecretBasicAuth()
         case "client_secret_post":
             return ClientSecretPostAuth()
+        case "none":
+            return NoAuth()
         case _:
             return None
 
@@ -162,4 +170,9 @@ def _client(client: pb.Client) -> Client:
         update_time=required_time_from_wire(client.update_time),
         etag=client.etag,
         dpop_bound_access_tokens=client.dpop_bound_access_tokens,
+        redirect_uris=frozenset(client.redirect_uris),
+        require_pushed_authorization_requests=client.require_pushed_authorization_requests,
+        access_token_format=enum_from_wire(
+            AccessTokenFormat, pb.AccessTokenFormat, client.access_token_format or pb.ACCESS_TOKEN_FORMAT_JWT
+        ),
     )

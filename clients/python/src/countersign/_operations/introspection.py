@@ -9,7 +9,7 @@ from countersign._operations.operation import Operation
 from countersign._operations.tokens import proof
 from countersign._wire import enum_from_wire, enum_to_wire, required_time_from_wire, time_from_wire
 from countersign.credentials import ClientCredential
-from countersign.tokens import IntrospectedToken, TokenType, TokenTypeHint
+from countersign.tokens import Actor, IntrospectedToken, TokenType, TokenTypeHint
 from countersign.v1 import access_token_pb2
 from countersign.v1 import introspection_service_pb2 as pb
 
@@ -60,7 +60,9 @@ def _active(
         scope=tuple(token.scope),
         client_id=token.client_id,
         username=token.username,
-        token_type=enum_from_wire(TokenType, access_token_pb2.TokenType, token.token_type),
+        token_type=enum_from_wire(TokenType, access_token_pb2.TokenType, token.token_type)
+        if token.token_type
+        else None,
         issue_time=required_time_from_wire(token.issue_time),
         not_before_time=time_from_wire(token, "not_before_time"),
         expire_time=required_time_from_wire(token.expire_time),
@@ -71,4 +73,13 @@ def _active(
         x5t_s256=token.confirmation.x5t_s256 or None,
         additional_claims=MessageToDict(token.additional_claims),
         jkt=token.confirmation.jkt or None,
+        auth_time=time_from_wire(token, "auth_time"),
+        acr=token.acr,
+        amr=tuple(token.amr),
+        grant_id=token.grant_id,
+        actor=_actor(token.actor) if token.HasField("actor") else None,
     )
+
+
+def _actor(actor: pb.Actor) -> Actor:
+    return Actor(actor.subject, _actor(actor.prior) if actor.HasField("prior") else None)

@@ -6,11 +6,12 @@ from typing import Any, Generic, Literal, TypeVar
 
 Result = TypeVar("Result")
 
-Service = Literal["tokens", "introspection", "keys", "clients"]
+Service = Literal["tokens", "authorizations", "introspection", "keys", "clients"]
 
 
 _SERVICES = {
     "tokens": "TokenService",
+    "authorizations": "AuthorizationService",
     "introspection": "IntrospectionService",
     "keys": "KeyService",
     "clients": "ClientService",

@@ -4,12 +4,13 @@ from collections.abc import Collection, Sequence
 
 from countersign._operations.operation import Operation
 from countersign._status import error_of_status
-from countersign._wire import enum_from_wire, required_time_from_wire
+from countersign._wire import enum_from_wire, required_time_from_wire, time_from_wire
 from countersign.credentials import ClientCredential
 from countersign.errors import CountersignError
 from countersign.tokens import (
     AccessToken,
     EcPublicKey,
+    GrantedTokens,
     JsonWebKey,
     JsonWebKeySet,
     OkpPublicKey,
@@ -37,6 +38,58 @@ def mint_token(
 
     return Operation(
         "tokens", "MintToken", request, lambda response: access_token(response.token), takes_proof=True
+    )
+
+
+def redeem_code(
+    client_id: str,
+    credential: ClientCredential | None,
+    code: str,
+    redirect_uri: str,
+    code_verifier: str,
+    scope: Collection[str],
+    resource: Collection[str],
+) -> Operation[GrantedTokens]:
+    def request() -> pb.MintTokenRequest:
+        return pb.MintTokenRequest(
+            client_id=client_id,
+            authentication=proof(client_id, credential),
+            authorization_code=pb.AuthorizationCodeGrant(
+                code=code, redirect_uri=redirect_uri, code_verifier=code_verifier
+            ),
+            scope=scope,
+            resource=resource,
+        )
+
+    # A second attempt after a first that took effect would revoke what the first gave.
+    return Operation("tokens", "MintToken", request, _granted, repeatable=False, takes_proof=True)
+
+
+def refresh_token(
+    client_id: str,
+    credential: ClientCredential | None,
+    token: str,
+    scope: Collection[str],
+    resource: Collection[str],
+) -> Operation[GrantedTokens]:
+    def request() -> pb.MintTokenRequest:
+        return pb.MintTokenRequest(
+            client_id=client_id,
+            authentication=proof(client_id, credential),
+            refresh_token=pb.RefreshTokenGrant(refresh_token=token),
+            scope=scope,
+            resource=resource,
+        )
+
+    # Within the gateway's grace a second attempt gets the same successor.
+    return Operation("tokens", "MintToken", request, _granted, takes_proof=True)
+
+
+def _granted(response: pb.MintTokenResponse) -> GrantedTokens:
+    return GrantedTokens(
+        access_token(response.token),
+        response.refresh_token or None,
+        time_from_wire(response, "refresh_token_expire_time"),
     )
 
 

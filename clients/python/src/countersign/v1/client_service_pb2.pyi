@@ -17,11 +17,24 @@ class GrantType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     GRANT_TYPE_UNSPECIFIED: _ClassVar[GrantType]
     GRANT_TYPE_CLIENT_CREDENTIALS: _ClassVar[GrantType]
+    GRANT_TYPE_AUTHORIZATION_CODE: _ClassVar[GrantType]
+    GRANT_TYPE_REFRESH_TOKEN: _ClassVar[GrantType]
+
+class AccessTokenFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ACCESS_TOKEN_FORMAT_UNSPECIFIED: _ClassVar[AccessTokenFormat]
+    ACCESS_TOKEN_FORMAT_JWT: _ClassVar[AccessTokenFormat]
+    ACCESS_TOKEN_FORMAT_OPAQUE: _ClassVar[AccessTokenFormat]
 GRANT_TYPE_UNSPECIFIED: GrantType
 GRANT_TYPE_CLIENT_CREDENTIALS: GrantType
+GRANT_TYPE_AUTHORIZATION_CODE: GrantType
+GRANT_TYPE_REFRESH_TOKEN: GrantType
+ACCESS_TOKEN_FORMAT_UNSPECIFIED: AccessTokenFormat
+ACCESS_TOKEN_FORMAT_JWT: AccessTokenFormat
+ACCESS_TOKEN_FORMAT_OPAQUE: AccessTokenFormat
 
 class Client(_message.Message):
-    __slots__ = ("name", "client_id", "display_name", "tls_client_auth", "self_signed_tls_client_auth", "private_key_jwt", "client_secret_basic", "client_secret_post", "grant_types", "scopes", "audiences", "default_audience", "resources", "certificate_bound_access_tokens", "access_token_lifetime", "disabled", "create_time", "update_time", "etag", "dpop_bound_access_tokens")
+    __slots__ = ("name", "client_id", "display_name", "tls_client_auth", "self_signed_tls_client_auth", "private_key_jwt", "client_secret_basic", "client_secret_post", "none", "grant_types", "scopes", "audiences", "default_audience", "resources", "certificate_bound_access_tokens", "access_token_lifetime", "disabled", "create_time", "update_time", "etag", "dpop_bound_access_tokens", "redirect_uris", "require_pushed_authorization_requests", "access_token_format")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +43,7 @@ class Client(_message.Message):
     PRIVATE_KEY_JWT_FIELD_NUMBER: _ClassVar[int]
     CLIENT_SECRET_BASIC_FIELD_NUMBER: _ClassVar[int]
     CLIENT_SECRET_POST_FIELD_NUMBER: _ClassVar[int]
+    NONE_FIELD_NUMBER: _ClassVar[int]
     GRANT_TYPES_FIELD_NUMBER: _ClassVar[int]
     SCOPES_FIELD_NUMBER: _ClassVar[int]
     AUDIENCES_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +56,9 @@ class Client(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     DPOP_BOUND_ACCESS_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    REDIRECT_URIS_FIELD_NUMBER: _ClassVar[int]
+    REQUIRE_PUSHED_AUTHORIZATION_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_TOKEN_FORMAT_FIELD_NUMBER: _ClassVar[int]
     name: str
     client_id: str
     display_name: str
@@ -50,6 +67,7 @@ class Client(_message.Message):
     private_key_jwt: PrivateKeyJwtAuth
     client_secret_basic: ClientSecretBasicAuth
     client_secret_post: ClientSecretPostAuth
+    none: NoAuth
     grant_types: _containers.RepeatedScalarFieldContainer[GrantType]
     scopes: _containers.RepeatedScalarFieldContainer[str]
     audiences: _containers.RepeatedScalarFieldContainer[str]
@@ -62,7 +80,10 @@ class Client(_message.Message):
     update_time: _timestamp_pb2.Timestamp
     etag: str
     dpop_bound_access_tokens: bool
-    def __init__(self, name: _Optional[str] = ..., client_id: _Optional[str] = ..., display_name: _Optional[str] = ..., tls_client_auth: _Optional[_Union[TlsClientAuth, _Mapping]] = ..., self_signed_tls_client_auth: _Optional[_Union[SelfSignedTlsClientAuth, _Mapping]] = ..., private_key_jwt: _Optional[_Union[PrivateKeyJwtAuth, _Mapping]] = ..., client_secret_basic: _Optional[_Union[ClientSecretBasicAuth, _Mapping]] = ..., client_secret_post: _Optional[_Union[ClientSecretPostAuth, _Mapping]] = ..., grant_types: _Optional[_Iterable[_Union[GrantType, str]]] = ..., scopes: _Optional[_Iterable[str]] = ..., audiences: _Optional[_Iterable[str]] = ..., default_audience: _Optional[str] = ..., resources: _Optional[_Iterable[str]] = ..., certificate_bound_access_tokens: _Optional[bool] = ..., access_token_lifetime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., disabled: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., dpop_bound_access_tokens: _Optional[bool] = ...) -> None: ...
+    redirect_uris: _containers.RepeatedScalarFieldContainer[str]
+    require_pushed_authorization_requests: bool
+    access_token_format: AccessTokenFormat
+    def __init__(self, name: _Optional[str] = ..., client_id: _Optional[str] = ..., display_name: _Optional[str] = ..., tls_client_auth: _Optional[_Union[TlsClientAuth, _Mapping]] = ..., self_signed_tls_client_auth: _Optional[_Union[SelfSignedTlsClientAuth, _Mapping]] = ..., private_key_jwt: _Optional[_Union[PrivateKeyJwtAuth, _Mapping]] = ..., client_secret_basic: _Optional[_Union[ClientSecretBasicAuth, _Mapping]] = ..., client_secret_post: _Optional[_Union[ClientSecretPostAuth, _Mapping]] = ..., none: _Optional[_Union[NoAuth, _Mapping]] = ..., grant_types: _Optional[_Iterable[_Union[GrantType, str]]] = ..., scopes: _Optional[_Iterable[str]] = ..., audiences: _Optional[_Iterable[str]] = ..., default_audience: _Optional[str] = ..., resources: _Optional[_Iterable[str]] = ..., certificate_bound_access_tokens: _Optional[bool] = ..., access_token_lifetime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., disabled: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., dpop_bound_access_tokens: _Optional[bool] = ..., redirect_uris: _Optional[_Iterable[str]] = ..., require_pushed_authorization_requests: _Optional[bool] = ..., access_token_format: _Optional[_Union[AccessTokenFormat, str]] = ...) -> None: ...
 
 class TlsClientAuth(_message.Message):
     __slots__ = ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email")
@@ -97,6 +118,10 @@ class ClientSecretBasicAuth(_message.Message):
     def __init__(self) -> None: ...
 
 class ClientSecretPostAuth(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class NoAuth(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 

@@ -76,7 +76,7 @@ class BatchIntrospectTokensResult(_message.Message):
     def __init__(self, active: _Optional[bool] = ..., token: _Optional[_Union[IntrospectedToken, _Mapping]] = ...) -> None: ...
 
 class IntrospectedToken(_message.Message):
-    __slots__ = ("scope", "client_id", "username", "token_type", "issue_time", "not_before_time", "expire_time", "subject", "audience", "issuer", "token_id", "confirmation", "additional_claims")
+    __slots__ = ("scope", "client_id", "username", "token_type", "issue_time", "not_before_time", "expire_time", "subject", "audience", "issuer", "token_id", "confirmation", "additional_claims", "auth_time", "acr", "amr", "grant_id", "actor")
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
     USERNAME_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +90,11 @@ class IntrospectedToken(_message.Message):
     TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
     CONFIRMATION_FIELD_NUMBER: _ClassVar[int]
     ADDITIONAL_CLAIMS_FIELD_NUMBER: _ClassVar[int]
+    AUTH_TIME_FIELD_NUMBER: _ClassVar[int]
+    ACR_FIELD_NUMBER: _ClassVar[int]
+    AMR_FIELD_NUMBER: _ClassVar[int]
+    GRANT_ID_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
     scope: _containers.RepeatedScalarFieldContainer[str]
     client_id: str
     username: str
@@ -103,4 +108,17 @@ class IntrospectedToken(_message.Message):
     token_id: str
     confirmation: _access_token_pb2.Confirmation
     additional_claims: _struct_pb2.Struct
-    def __init__(self, scope: _Optional[_Iterable[str]] = ..., client_id: _Optional[str] = ..., username: _Optional[str] = ..., token_type: _Optional[_Union[_access_token_pb2.TokenType, str]] = ..., issue_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., not_before_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., subject: _Optional[str] = ..., audience: _Optional[_Iterable[str]] = ..., issuer: _Optional[str] = ..., token_id: _Optional[str] = ..., confirmation: _Optional[_Union[_access_token_pb2.Confirmation, _Mapping]] = ..., additional_claims: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    auth_time: _timestamp_pb2.Timestamp
+    acr: str
+    amr: _containers.RepeatedScalarFieldContainer[str]
+    grant_id: str
+    actor: Actor
+    def __init__(self, scope: _Optional[_Iterable[str]] = ..., client_id: _Optional[str] = ..., username: _Optional[str] = ..., token_type: _Optional[_Union[_access_token_pb2.TokenType, str]] = ..., issue_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., not_before_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., subject: _Optional[str] = ..., audience: _Optional[_Iterable[str]] = ..., issuer: _Optional[str] = ..., token_id: _Optional[str] = ..., confirmation: _Optional[_Union[_access_token_pb2.Confirmation, _Mapping]] = ..., additional_claims: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., auth_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., acr: _Optional[str] = ..., amr: _Optional[_Iterable[str]] = ..., grant_id: _Optional[str] = ..., actor: _Optional[_Union[Actor, _Mapping]] = ...) -> None: ...
+
+class Actor(_message.Message):
+    __slots__ = ("subject", "prior")
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    PRIOR_FIELD_NUMBER: _ClassVar[int]
+    subject: str
+    prior: Actor
+    def __init__(self, subject: _Optional[str] = ..., prior: _Optional[_Union[Actor, _Mapping]] = ...) -> None: ...

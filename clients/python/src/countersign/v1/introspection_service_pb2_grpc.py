@@ -28,8 +28,8 @@ if _version_not_supported:
 class IntrospectionServiceStub:
     """Says whether a token is active, and what it says (RFC 7662).
 
-    Only two kinds of callers see an active token as active: the client to which it was issued, and a resource server
-    that is one of its audiences. Anyone else, and anyone who asks about a token that is unknown, malformed, expired, not
+    Only two kinds of callers see an active token as active: the client to which it was issued, and, for access tokens, a
+    resource server that is one of its audiences. Anyone else, and anyone who asks about a token that is unknown, malformed, expired, not
     yet valid, revoked or of another kind, gets the same answer: not active, and nothing more.
 
     Who asks is the client named in the request, if one is named, else the caller of the connection. Every method fails
@@ -60,8 +60,8 @@ class IntrospectionServiceStub:
 class IntrospectionServiceServicer:
     """Says whether a token is active, and what it says (RFC 7662).
 
-    Only two kinds of callers see an active token as active: the client to which it was issued, and a resource server
-    that is one of its audiences. Anyone else, and anyone who asks about a token that is unknown, malformed, expired, not
+    Only two kinds of callers see an active token as active: the client to which it was issued, and, for access tokens, a
+    resource server that is one of its audiences. Anyone else, and anyone who asks about a token that is unknown, malformed, expired, not
     yet valid, revoked or of another kind, gets the same answer: not active, and nothing more.
 
     Who asks is the client named in the request, if one is named, else the caller of the connection. Every method fails
@@ -110,8 +110,8 @@ def add_IntrospectionServiceServicer_to_server(servicer, server):
 class IntrospectionService:
     """Says whether a token is active, and what it says (RFC 7662).
 
-    Only two kinds of callers see an active token as active: the client to which it was issued, and a resource server
-    that is one of its audiences. Anyone else, and anyone who asks about a token that is unknown, malformed, expired, not
+    Only two kinds of callers see an active token as active: the client to which it was issued, and, for access tokens, a
+    resource server that is one of its audiences. Anyone else, and anyone who asks about a token that is unknown, malformed, expired, not
     yet valid, revoked or of another kind, gets the same answer: not active, and nothing more.
 
     Who asks is the client named in the request, if one is named, else the caller of the connection. Every method fails

@@ -4,6 +4,7 @@ from countersign.v1 import access_token_pb2 as _access_token_pb2
 from countersign.v1 import client_authentication_pb2 as _client_authentication_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.rpc import status_pb2 as _status_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -14,24 +15,48 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class MintTokenRequest(_message.Message):
-    __slots__ = ("client_id", "authentication", "client_credentials", "scope", "resource")
+    __slots__ = ("client_id", "authentication", "client_credentials", "authorization_code", "refresh_token", "scope", "resource")
     CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
     AUTHENTICATION_FIELD_NUMBER: _ClassVar[int]
     CLIENT_CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
+    AUTHORIZATION_CODE_FIELD_NUMBER: _ClassVar[int]
+    REFRESH_TOKEN_FIELD_NUMBER: _ClassVar[int]
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     client_id: str
     authentication: _client_authentication_pb2.ClientAuthentication
     client_credentials: ClientCredentialsGrant
+    authorization_code: AuthorizationCodeGrant
+    refresh_token: RefreshTokenGrant
     scope: _containers.RepeatedScalarFieldContainer[str]
     resource: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, client_id: _Optional[str] = ..., authentication: _Optional[_Union[_client_authentication_pb2.ClientAuthentication, _Mapping]] = ..., client_credentials: _Optional[_Union[ClientCredentialsGrant, _Mapping]] = ..., scope: _Optional[_Iterable[str]] = ..., resource: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, client_id: _Optional[str] = ..., authentication: _Optional[_Union[_client_authentication_pb2.ClientAuthentication, _Mapping]] = ..., client_credentials: _Optional[_Union[ClientCredentialsGrant, _Mapping]] = ..., authorization_code: _Optional[_Union[AuthorizationCodeGrant, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshTokenGrant, _Mapping]] = ..., scope: _Optional[_Iterable[str]] = ..., resource: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MintTokenResponse(_message.Message):
-    __slots__ = ("token",)
+    __slots__ = ("token", "refresh_token", "refresh_token_expire_time")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REFRESH_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REFRESH_TOKEN_EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     token: _access_token_pb2.AccessToken
-    def __init__(self, token: _Optional[_Union[_access_token_pb2.AccessToken, _Mapping]] = ...) -> None: ...
+    refresh_token: str
+    refresh_token_expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, token: _Optional[_Union[_access_token_pb2.AccessToken, _Mapping]] = ..., refresh_token: _Optional[str] = ..., refresh_token_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class AuthorizationCodeGrant(_message.Message):
+    __slots__ = ("code", "redirect_uri", "code_verifier")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    REDIRECT_URI_FIELD_NUMBER: _ClassVar[int]
+    CODE_VERIFIER_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    redirect_uri: str
+    code_verifier: str
+    def __init__(self, code: _Optional[str] = ..., redirect_uri: _Optional[str] = ..., code_verifier: _Optional[str] = ...) -> None: ...
+
+class RefreshTokenGrant(_message.Message):
+    __slots__ = ("refresh_token",)
+    REFRESH_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    refresh_token: str
+    def __init__(self, refresh_token: _Optional[str] = ...) -> None: ...
 
 class ClientCredentialsGrant(_message.Message):
     __slots__ = ()

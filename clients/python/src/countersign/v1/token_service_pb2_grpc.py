@@ -75,8 +75,10 @@ class TokenServiceServicer:
     """
 
     def MintToken(self, request, context):
-        """Mints one access token (RFC 6749 §4.4, RFC 9068). Safe to repeat: each call that succeeds gives a new token, and a
-        failed call gives none. Fails with INVALID_CLIENT, CLIENT_CERTIFICATE_REQUIRED, UNAUTHORIZED_CLIENT,
+        """Mints one access token (RFC 6749 §4, RFC 9068). With client credentials it is safe to repeat: each call that succeeds
+        gives a new token, and a failed call gives none. A code is used once: repeating it fails with INVALID_GRANT and
+        revokes what the first use gave. A refresh token may be used again for a few seconds, for the same successor; later
+        its use revokes everything of its grant. Fails with INVALID_GRANT, INVALID_CLIENT, CLIENT_CERTIFICATE_REQUIRED, UNAUTHORIZED_CLIENT,
         UNSUPPORTED_GRANT_TYPE, INVALID_SCOPE, INVALID_TARGET, INVALID_DPOP_PROOF, USE_DPOP_NONCE, SIGNER_UNAVAILABLE,
         SIGNER_BUSY or NO_ACTIVE_KEY.
 
@@ -100,7 +102,7 @@ class TokenServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeToken(self, request, context):
-        """Revokes one token (RFC 7009). Idempotent. A token that is unknown, malformed, expired or already revoked is
+        """Revokes one token (RFC 7009); a refresh token with everything that came from the same grant. Idempotent. A token that is unknown, malformed, expired or already revoked is
         success, as it is not valid afterwards. Fails with INVALID_CLIENT, with UNAUTHORIZED_CLIENT where the token was
         issued to another client, and with PERMISSION_DENIED where a caller without the role admin names a token by its id.
         Once the call has succeeded every replica answers that the token is not active.

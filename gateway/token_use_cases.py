@@ -1,0 +1,137 @@
+"""Tokens, wired: minting, revocation, introspection, authorization, from the configuration and the store."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gateway.callers import CallerDirectory
+from gateway.clock import Clock
+from gateway.config import Settings
+from gateway.dpop_doors import dpop_doors
+from gateway.introspection.introspect import Introspector
+from gateway.introspection.refresh_tokens import RefreshTokenReader
+from gateway.keys.keyring import Keyring
+from gateway.store import Store
+from gateway.tokens.authorization_code import CodeRedeemer
+from gateway.tokens.authorization_requests import AuthorizationRequests
+from gateway.tokens.caller import CallerTokenAuthenticator
+from gateway.tokens.client_assertion import AssertionPolicy, ClientAssertionVerifier
+from gateway.tokens.client_authentication import CertificateTrust, ClientAuthenticator
+from gateway.tokens.dpop import DpopDoor
+from gateway.tokens.grants import AuthorizationCodeGrant, Decider, Grant, RefreshTokenGrant
+from gateway.tokens.mint import TokenMinter
+from gateway.tokens.refresh import RefreshPolicy, RefreshTokens
+from gateway.tokens.revocation import TokenRevoker
+from gateway.tokens.revocation_status import RevocationStatus
+from gateway.tokens.verification import AccessTokenVerifier
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUseCases:
+    """What every door calls. `dpop` takes the proofs for tokens; `callers` has a door of its own."""
+
+    minter: TokenMinter
+    revoker: TokenRevoker
+    introspector: Introspector
+    authorizations: AuthorizationRequests
+    callers: CallerTokenAuthenticator
+    dpop: DpopDoor
+
+
+def token_use_cases(
+    settings: Settings,
+    *,
+    trust: CertificateTrust,
+    store: Store,
+    keyring: Keyring,
+    refresh_keys: Callable[[], Awaitable[None]],
+    clock: Clock,
+) -> TokenUseCases:
+    """Everything about tokens. Raises `ConfigurationError`."""
+    tokens = settings.tokens
+    authenticator = _authenticator(settings, trust, store, clock)
+    verifier = AccessTokenVerifier(
+        issuer=tokens.issuer,
+        keyring=keyring,
+        refresh_keys=refresh_keys,
+        opaque=store.opaque_tokens,
+        clock=clock,
+    )
+    status = RevocationStatus(revocations=store.revocations, grants=store.grants)
+    doors = dpop_doors(settings, store.replay, clock)
+    return TokenUseCases(
+        minter=TokenMinter(
+            issuer=tokens.issuer,
+            algorithm=tokens.algorithm,
+            lifetime=tokens.lifetime,
+            keyring=keyring,
+            authenticator=authenticator,
+            deciders=_deciders(settings, store, clock),
+            opaque=store.opaque_tokens,
+            clock=clock,
+        ),
+        revoker=TokenRevoker(
+            authenticator=authenticator,
+            verifier=verifier,
+            revocations=store.revocations,
+            grants=store.grants,
+            refresh_tokens=store.refresh_tokens,
+            max_lifetime=tokens.max_lifetime,
+            clock=clock,
+        ),
+        introspector=Introspector(
+            authenticator=authenticator,
+            verifier=verifier,
+            clients=store.clients,
+            status=status,
+            refresh=RefreshTokenReader(issuer=tokens.issuer, repository=store.refresh_tokens, clock=clock),
+        ),
+        authorizations=AuthorizationRequests(
+            issuer=tokens.issuer,
+            clients=store.clients,
+            authenticator=authenticator,
+            pushed=store.pushed_requests,
+            codes=store.codes,
+            code_lifetime=tokens.code_lifetime,
+            pushed_lifetime=tokens.pushed_request_lifetime,
+            clock=clock,
+        ),
+        callers=CallerTokenAuthenticator(
+            issuer=tokens.issuer,
+            verifier=verifier,
+            clients=store.clients,
+            status=status,
+            directory=CallerDirectory(settings.callers),
+            dpop=doors.api,
+        ),
+        dpop=doors.server,
+    )
+
+
+def _authenticator(
+    settings: Settings, trust: CertificateTrust, store: Store, clock: Clock
+) -> ClientAuthenticator:
+    tokens = settings.tokens
+    policy = AssertionPolicy(
+        audiences=(tokens.issuer, *tokens.assertion_audiences),
+        algorithms=frozenset(tokens.assertion_algorithms),
+        max_lifetime=tokens.assertion_max_lifetime,
+        clock_skew=tokens.clock_skew,
+    )
+    assertions = ClientAssertionVerifier(policy=policy, replay=store.replay, clock=clock)
+    return ClientAuthenticator(clients=store.clients, trust=trust, assertions=assertions, clock=clock)
+
+
+def _deciders(settings: Settings, store: Store, clock: Clock) -> dict[type[Grant], Decider]:
+    tokens = settings.tokens
+    refresh = RefreshTokens(
+        repository=store.refresh_tokens,
+        policy=RefreshPolicy(
+            idle=tokens.refresh_idle_lifetime,
+            lifetime=tokens.refresh_lifetime,
+            grace=tokens.refresh_grace,
+            max_replays=tokens.refresh_grace_uses,
+        ),
+        clock=clock,
+    )
+    redeemer = CodeRedeemer(codes=store.codes, refresh=refresh, max_lifetime=tokens.max_lifetime, clock=clock)
+    return {AuthorizationCodeGrant: redeemer, RefreshTokenGrant: refresh}
