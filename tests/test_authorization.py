@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from countersign.v1 import (
+    authorization_service_pb2,
     client_service_pb2,
     introspection_service_pb2,
     key_service_pb2,
@@ -18,6 +19,7 @@ from gateway.errors import AuthenticationError, AuthorizationError, Reason
 from gateway.principal import ANONYMOUS, Principal, Role
 
 FILES = [
+    authorization_service_pb2,
     client_service_pb2,
     introspection_service_pb2,
     key_service_pb2,
@@ -44,6 +46,7 @@ EVERYONE = {
     "/countersign.v1.TokenService/RevokeToken",
     "/countersign.v1.TokenService/GetServerMetadata",
     "/countersign.v1.TokenService/GetJwks",
+    "/countersign.v1.AuthorizationService/PushAuthorizationRequest",
     "/countersign.v1.IntrospectionService/IntrospectToken",
     "/countersign.v1.IntrospectionService/BatchIntrospectTokens",
 }

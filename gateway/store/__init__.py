@@ -10,8 +10,8 @@ from pathlib import Path
 
 from gateway.clock import Clock, system_clock
 from gateway.store.accounts import SqlAccountRepository, SqlExternalAccountRepository
-from gateway.store.certificates import SqlCertificateRepository
 from gateway.store.authorization_codes import SqlCodeRepository, SqlPushedRequestRepository
+from gateway.store.certificates import SqlCertificateRepository
 from gateway.store.clients import SqlClientRepository
 from gateway.store.database import Database
 from gateway.store.failures import (

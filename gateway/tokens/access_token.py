@@ -56,7 +56,7 @@ class AccessToken:
         if self.binding is not None:
             members = [f"{_text(name)}:{_text(value)}" for name, value in self.binding.confirmation().items()]
             optional += f',"cnf":{{{",".join(members)}}}'
-        if (further := self._further()):
+        if further := self._further():
             optional += f",{json.dumps(further, separators=(',', ':'))[1:-1]}"
         return (
             f'{{"iss":{_text(self.issuer)},"sub":{_text(self.subject)},"aud":{audience},'

@@ -303,9 +303,9 @@ async def test_metadata_and_keys_are_public(shared):
         keys = await nobody.get_jwks()
     document = json.loads(metadata.document)
     assert (metadata.issuer, document["issuer"]) == (ISSUER, ISSUER)
-    assert document["grant_types_supported"] == ["client_credentials"]
+    assert document["grant_types_supported"] == sorted(set(GrantType) - {GrantType.UNRECOGNIZED})
     assert document["tls_client_certificate_bound_access_tokens"] is True
-    assert "none" not in document["token_endpoint_auth_methods_supported"]
+    assert "none" in document["token_endpoint_auth_methods_supported"]
     assert list(metadata.token_endpoint_auth_signing_alg_values_supported) == [
         "ES256",
         "ES384",
