@@ -185,13 +185,14 @@ async def test_two_proofs_are_none(gateway, backend):
 
 
 async def test_a_configured_origin_counts(tmp_path):
-    """Where origins are configured the issuer's own is none of them."""
+    """It is compared whole: the same host at another port is another origin."""
     origin = "https://gateway.example.net:8443"
     async with running_gateway(tmp_path, tokens={"origins": [origin]}) as gateway:
         await register(gateway)
         leaf = gateway.root.leaf("backend", uris=(BACKEND,))
         await mint_with(gateway, leaf, proof_for(Prover.es256(), htu=origin + PATH))
-        reason, cause = await refusal(gateway, leaf, proof_for(Prover.es256()))
+        other = proof_for(Prover.es256(), htu="https://gateway.example.net" + PATH)
+        reason, cause = await refusal(gateway, leaf, other)
         assert (reason, cause.partition(":")[0]) == (Reason.INVALID_DPOP_PROOF, "dpop_target_mismatch")
 
 
