@@ -64,7 +64,8 @@ class _Progress:
         ]
         self.request_id = request_ids.from_metadata(self.headers)
         self.method: str = scope["method"]
-        self.name = f"{self.method} {scope['path'][:_MAX_LOGGED_PATH]}"
+        # As it was sent, because what percent-encoding hides may be line ends.
+        self.name = f"{self.method} {scope['raw_path'][:_MAX_LOGGED_PATH].decode('latin-1')}"
         client = scope["client"]
         self.peer = f"{client[0]}:{client[1]}" if client else ""
         self.scheme: str | None = None

@@ -22,6 +22,11 @@ def status(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1]) if answer else 0
 
 
+async def test_the_loop_is_a_workers():
+    """The tests of the edge run on uvloop, as workers do."""
+    assert type(asyncio.get_running_loop()).__module__ == "uvloop"
+
+
 async def test_methods(edge: Edge):
     """Another method is 405 with Allow; HEAD goes with GET."""
     async with edge.client() as client:
@@ -170,6 +175,41 @@ async def test_pipelined_requests(edge: Edge):
     assert answer.index(b"first") < answer.index(b"second")
     flood = await edge.raw((GET + b"\r\n") * 500)
     assert flood.count(b"HTTP/1.1 200") < 50
+
+
+async def test_octet_by_octet(edge: Edge):
+    """It does not matter how a request is cut into pieces."""
+    body = b"grant_type=none&client_id=x"
+    request = POST + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    answer = await edge.raw(*[request[index : index + 1] for index in range(len(request))])
+    assert b"unsupported_grant_type" in answer
+
+
+async def test_garbage_behind_a_request(edge: Edge, caplog):
+    """A connection that turns to garbage ends, without filling the log with traces."""
+    for garbage in (b"\x00\x01\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"X" * 100_000):
+        await edge.raw(GET + b"\r\n" + garbage)
+        await edge.raw(GET + b"\r\n", garbage)
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
+
+
+async def test_clients_that_leave(edge: Edge, caplog):
+    """A client that leaves in the middle of a request is one record, and no trace."""
+    before = len(edge.gateway.log.records)
+    async with edge.connection() as (_, writer):
+        writer.write(POST + b"Content-Length: 10\r\n\r\ntoken")
+        await writer.drain()
+    async with asyncio.timeout(10):
+        while len(edge.gateway.log.records) == before:  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.01)
+    assert edge.gateway.log.records[-1].cause == "client_left"
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
+
+
+async def test_line_ends_do_not_get_into_the_log(edge: Edge):
+    """A path is logged as it was sent: percent-encoding stays."""
+    await edge.get("/x%0d%0aforged")
+    assert edge.gateway.log.records[-1].method == "GET /x%0d%0aforged"
 
 
 async def test_keep_alive(edge: Edge):
