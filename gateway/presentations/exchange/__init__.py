@@ -5,6 +5,7 @@ Pure: no I/O, no clock. `parse_definition` and `parse_submission` read documents
 `Check`. Start with `evaluation`.
 """
 
+from gateway.presentations.credential_state import CredentialState
 from gateway.presentations.exchange.constraints import allowed_states
 from gateway.presentations.exchange.credential import (
     Presented,
@@ -15,7 +16,6 @@ from gateway.presentations.exchange.definition import parse_definition, parse_fo
 from gateway.presentations.exchange.errors import ExchangeError, ExchangeFault
 from gateway.presentations.exchange.evaluation import ExchangeReport, evaluate
 from gateway.presentations.exchange.model import (
-    CredentialState,
     Formats,
     InputDescriptor,
     PresentationDefinition,

@@ -3,13 +3,13 @@
 from types import MappingProxyType
 from typing import Any, Final
 
+from gateway.presentations.credential_state import CredentialState
 from gateway.presentations.exchange.errors import ExchangeError, ExchangeFault
 from gateway.presentations.exchange.filters import Filter, parse_filter
 from gateway.presentations.exchange.json_path import MAX_PATH, parse_query
 from gateway.presentations.exchange.members import Members
 from gateway.presentations.exchange.model import (
     Constraints,
-    CredentialState,
     Field,
     Preference,
     StatusDirective,

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.presentations.checks import Check, Outcome
+from gateway.presentations.credential_state import CredentialState
 from gateway.presentations.exchange.credential import PresentedCredential
 from gateway.presentations.exchange.json_path import Location
 from gateway.presentations.exchange.model import (
     Constraints,
-    CredentialState,
     Formats,
     InputDescriptor,
     Preference,

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 from gateway.clock import to_datetime
+from gateway.presentations.credential_state import CredentialState
 from gateway.presentations.exchange.json_path import Location
-from gateway.presentations.exchange.model import CredentialState
 
 JsonObject: TypeAlias = Mapping[str, Any]
 

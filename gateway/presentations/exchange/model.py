@@ -6,6 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeAlias
 
+from gateway.presentations.credential_state import CredentialState
 from gateway.presentations.exchange.filters import Filter
 from gateway.presentations.exchange.json_path import Query
 
@@ -30,14 +31,6 @@ class StatusDirective(StrEnum):
     REQUIRED = "required"
     ALLOWED = "allowed"
     DISALLOWED = "disallowed"
-
-
-class CredentialState(StrEnum):
-    """The state of a credential (Presentation Exchange, ``statuses``)."""
-
-    ACTIVE = "active"
-    SUSPENDED = "suspended"
-    REVOKED = "revoked"
 
 
 Formats: TypeAlias = Mapping[str, frozenset[str]]
