@@ -234,6 +234,27 @@ class TokenSettings(_Section):
         return Origins.parse(self.origins or (self.issuer_origin,))
 
 
+class TrustedIssuerSettings(_Section):
+    """An issuer whose assertions stand for users (RFC 7523 §2.1).
+
+    - `issuer`: its ``iss``, compared exactly.
+    - `jwks`: a file with its public keys as a JWK Set.
+    - `algorithms`: what it may sign with.
+    - `subject_prefix`: put before every ``sub`` of it, so that no two issuers name one user; may be empty.
+    - `clients`: the client ids that may present its assertions; empty for every client with the grant.
+    - `max_lifetime`: how many seconds ahead ``exp`` may be.
+    """
+
+    issuer: str = Field(min_length=1)
+    jwks: Path
+    algorithms: tuple[Algorithm, ...] = Field(
+        (Algorithm.ES256, Algorithm.ES384, Algorithm.EDDSA, Algorithm.PS256), min_length=1
+    )
+    subject_prefix: str
+    clients: tuple[str, ...] = ()
+    max_lifetime: int = Field(300, ge=10, le=3_600)
+
+
 class KeySettings(_Section):
     """A key that the gateway must know at start.
 
@@ -368,6 +389,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     tokens: TokenSettings
     keys: tuple[KeySettings, ...] = ()
+    trusted_issuers: tuple[TrustedIssuerSettings, ...] = ()
     pkcs11: Pkcs11Settings = Pkcs11Settings()
     callers: tuple[CallerSettings, ...] = ()
     terminator: TerminatorSettings = TerminatorSettings()

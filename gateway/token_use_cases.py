@@ -17,12 +17,22 @@ from gateway.tokens.caller import CallerTokenAuthenticator
 from gateway.tokens.client_assertion import AssertionPolicy, ClientAssertionVerifier
 from gateway.tokens.client_authentication import CertificateTrust, ClientAuthenticator
 from gateway.tokens.dpop import DpopDoor
-from gateway.tokens.grants import AuthorizationCodeGrant, Decider, Grant, RefreshTokenGrant
+from gateway.tokens.grants import (
+    AuthorizationCodeGrant,
+    Decider,
+    Grant,
+    JwtBearerGrant,
+    RefreshTokenGrant,
+    TokenExchangeGrant,
+)
+from gateway.tokens.jwt_bearer import AssertionGranter
 from gateway.tokens.mint import TokenMinter
 from gateway.tokens.refresh import RefreshPolicy, RefreshTokens
 from gateway.tokens.revocation import TokenRevoker
 from gateway.tokens.revocation_status import RevocationStatus
+from gateway.tokens.token_exchange import TokenExchanger
 from gateway.tokens.verification import AccessTokenVerifier
+from gateway.trusted_issuers import trusted_issuers
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,10 @@ def token_use_cases(
             lifetime=tokens.lifetime,
             keyring=keyring,
             authenticator=authenticator,
-            deciders=_deciders(settings, store, clock),
+            deciders={
+                **_deciders(settings, store, clock),
+                TokenExchangeGrant: TokenExchanger(verifier=verifier, status=status, clients=store.clients),
+            },
             opaque=store.opaque_tokens,
             clock=clock,
         ),
@@ -134,4 +147,12 @@ def _deciders(settings: Settings, store: Store, clock: Clock) -> dict[type[Grant
         clock=clock,
     )
     redeemer = CodeRedeemer(codes=store.codes, refresh=refresh, max_lifetime=tokens.max_lifetime, clock=clock)
-    return {AuthorizationCodeGrant: redeemer, RefreshTokenGrant: refresh}
+    granter = AssertionGranter(
+        issuer=tokens.issuer,
+        trusted=trusted_issuers(settings),
+        clients=store.clients,
+        replay=store.replay,
+        clock_skew=tokens.clock_skew,
+        clock=clock,
+    )
+    return {AuthorizationCodeGrant: redeemer, RefreshTokenGrant: refresh, JwtBearerGrant: granter}

@@ -17,7 +17,13 @@ from gateway.jose.jwk import JwkSet, public_jwk
 from gateway.pki.certificate_identity import CertificateIdentity, IdentityKind
 from gateway.pki.errors import PkiError
 from gateway.pki.thumbprints import x5t_s256
-from gateway.tokens.client import AccessTokenFormat, Client, ClientAuthenticationMethod, GrantType
+from gateway.tokens.client import (
+    AccessTokenFormat,
+    Client,
+    ClientAuthenticationMethod,
+    GrantType,
+    TokenExchangePolicy,
+)
 from signers import KeyUnusableError, PublicKey
 
 _Message = client_service_pb2.Client
@@ -27,6 +33,8 @@ _GRANT_TYPES: Final = {
     client_service_pb2.GRANT_TYPE_CLIENT_CREDENTIALS: GrantType.CLIENT_CREDENTIALS,
     client_service_pb2.GRANT_TYPE_AUTHORIZATION_CODE: GrantType.AUTHORIZATION_CODE,
     client_service_pb2.GRANT_TYPE_REFRESH_TOKEN: GrantType.REFRESH_TOKEN,
+    client_service_pb2.GRANT_TYPE_TOKEN_EXCHANGE: GrantType.TOKEN_EXCHANGE,
+    client_service_pb2.GRANT_TYPE_JWT_BEARER: GrantType.JWT_BEARER,
 }
 _FORMATS: Final = {
     client_service_pb2.ACCESS_TOKEN_FORMAT_UNSPECIFIED: AccessTokenFormat.JWT,
@@ -109,6 +117,7 @@ def client_message(client: Client) -> _Message:
         redirect_uris=sorted(client.redirect_uris),
         require_pushed_authorization_requests=client.require_pushed_authorization_requests,
         access_token_format=_FORMAT_MESSAGES[client.access_token_format],
+        token_exchange=_exchange(client),
         disabled=client.disabled,
         etag=str(client.revision),
     )
@@ -118,6 +127,15 @@ def client_message(client: Client) -> _Message:
         message.access_token_lifetime.FromTimedelta(client.access_token_lifetime)
     _RENDERERS[client.authentication_method](client, message)
     return message
+
+
+def _exchange(client: Client) -> client_service_pb2.TokenExchangePolicy | None:
+    policy = client.token_exchange
+    if policy == TokenExchangePolicy():
+        return None
+    return client_service_pb2.TokenExchangePolicy(
+        impersonation=policy.impersonation, bound_subject_tokens=policy.bound_subject_tokens
+    )
 
 
 def _authentication(client: Client, message: _Message) -> Client:
@@ -260,6 +278,12 @@ _CHANGES: Final[Mapping[str, Callable[[Client, _Message], Client]]] = {
         client, require_pushed_authorization_requests=message.require_pushed_authorization_requests
     ),
     "access_token_format": _format,
+    "token_exchange": lambda client, message: replace(
+        client,
+        token_exchange=TokenExchangePolicy(
+            message.token_exchange.impersonation, message.token_exchange.bound_subject_tokens
+        ),
+    ),
     "access_token_lifetime": _lifetime,
     "disabled": lambda client, message: replace(client, disabled=message.disabled),
 }

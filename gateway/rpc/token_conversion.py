@@ -10,10 +10,13 @@ from gateway.tokens.grants import (
     AuthorizationCodeGrant,
     ClientCredentialsGrant,
     Grant,
+    JwtBearerGrant,
     RefreshTokenGrant,
+    TokenExchangeGrant,
     TokenRequest,
 )
 from gateway.tokens.mint import MintedToken
+from gateway.tokens.token_exchange import ACCESS_TOKEN
 
 MAX_NAMES = 100
 """Scopes, and resources, of one request."""
@@ -54,6 +57,14 @@ def _grant_of(message: token_service_pb2.MintTokenRequest | token_service_pb2.Ba
                 return AuthorizationCodeGrant(code.code, code.redirect_uri, code.code_verifier)
             case "refresh_token":
                 return RefreshTokenGrant(message.refresh_token.refresh_token)
+            case "token_exchange":
+                exchange = message.token_exchange
+                actor_type = ACCESS_TOKEN if exchange.actor_token else ""
+                return TokenExchangeGrant(
+                    exchange.subject_token, ACCESS_TOKEN, exchange.actor_token, actor_type
+                )
+            case "jwt_bearer":
+                return JwtBearerGrant(message.jwt_bearer.assertion)
     return _CLIENT_CREDENTIALS
 
 

@@ -16,7 +16,13 @@ from gateway.pki.certificate_identity import CertificateIdentity, IdentityKind
 from gateway.pki.errors import PkiError
 from gateway.store.database import to_microseconds, to_seconds
 from gateway.store.failures import StoreCause, unavailable
-from gateway.tokens.client import AccessTokenFormat, Client, ClientAuthenticationMethod, GrantType
+from gateway.tokens.client import (
+    AccessTokenFormat,
+    Client,
+    ClientAuthenticationMethod,
+    GrantType,
+    TokenExchangePolicy,
+)
 
 _MICROSECOND = timedelta(microseconds=1)
 # The bound was kept when the set was registered; what is stored is read back whatever it is now.
@@ -45,6 +51,7 @@ def to_document(client: Client) -> str:
         "resources": sorted(client.resources),
         "scopes": sorted(client.scopes),
         "secret_hash": None if client.secret_hash is None else b64encode(client.secret_hash).decode(),
+        "token_exchange": [client.token_exchange.impersonation, client.token_exchange.bound_subject_tokens],
         "update_time": to_microseconds(client.update_time),
     }
     # With ASCII escapes, text that PostgreSQL cannot hold (NUL, a lone surrogate) is held all the same.
@@ -100,4 +107,5 @@ def _client(client_id: str, revision: int, members: dict[str, Any]) -> Client:
         redirect_uris=frozenset(members.get("redirect_uris", ())),
         require_pushed_authorization_requests=members.get("require_pushed_authorization_requests", False),
         access_token_format=AccessTokenFormat(members.get("access_token_format", "jwt")),
+        token_exchange=TokenExchangePolicy(*members.get("token_exchange", ())),
     )

@@ -25,6 +25,8 @@ class GrantType(StrEnum):
     CLIENT_CREDENTIALS = "client_credentials"
     AUTHORIZATION_CODE = "authorization_code"
     REFRESH_TOKEN = "refresh_token"
+    TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+    JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 class AccessTokenFormat(StrEnum):
@@ -32,6 +34,19 @@ class AccessTokenFormat(StrEnum):
 
     JWT = "jwt"
     OPAQUE = "opaque"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenExchangePolicy:
+    """What a client may do with others' tokens (RFC 8693).
+
+    - `impersonation`: without an actor token it gets a token that does not name it as the actor.
+    - `bound_subject_tokens`: it may exchange a token that is meant for it and bound to somebody else's key;
+      it has seen the proof, and the gateway has not.
+    """
+
+    impersonation: bool = False
+    bound_subject_tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +66,7 @@ class Client:
     - `redirect_uris`: where a user may be sent back to, see `gateway.tokens.redirect_uri`.
     - `require_pushed_authorization_requests`: RFC 9126 §6; others are refused.
     - `access_token_format`: a JWT says what it is to everybody, an opaque token to who may introspect it.
+    - `token_exchange`: what it may exchange, where it has that grant.
     - `access_token_lifetime`: None means the gateway's default.
     - `revision` counts changes from 1 and is the client's etag.
     - times are seconds since the epoch.
@@ -77,3 +93,4 @@ class Client:
     redirect_uris: frozenset[str] = frozenset()
     require_pushed_authorization_requests: bool = False
     access_token_format: AccessTokenFormat = AccessTokenFormat.JWT
+    token_exchange: TokenExchangePolicy = TokenExchangePolicy()

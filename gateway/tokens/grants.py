@@ -6,6 +6,7 @@ from typing import Protocol, TypeAlias
 
 from gateway.errors import AuthorizationError, Reason, RequestError
 from gateway.principal import Call
+from gateway.tokens.actor import Actor
 from gateway.tokens.authorization import Authentication
 from gateway.tokens.client import Client, GrantType
 
@@ -37,12 +38,40 @@ class RefreshTokenGrant:
         return "RefreshTokenGrant(<redacted>)"
 
 
-Grant: TypeAlias = ClientCredentialsGrant | AuthorizationCodeGrant | RefreshTokenGrant
+@dataclass(frozen=True, slots=True)
+class TokenExchangeGrant:
+    """The client has a token for another (RFC 8693 §2.1). Empty strings stand for what is absent."""
+
+    subject_token: str
+    subject_token_type: str
+    actor_token: str = ""
+    actor_token_type: str = ""
+    requested_token_type: str = ""
+
+    def __repr__(self) -> str:
+        return "TokenExchangeGrant(<redacted>)"
+
+
+@dataclass(frozen=True, slots=True)
+class JwtBearerGrant:
+    """Another issuer says who the user is (RFC 7523 §2.1)."""
+
+    assertion: str
+
+    def __repr__(self) -> str:
+        return "JwtBearerGrant(<redacted>)"
+
+
+Grant: TypeAlias = (
+    ClientCredentialsGrant | AuthorizationCodeGrant | RefreshTokenGrant | TokenExchangeGrant | JwtBearerGrant
+)
 
 _TYPES: dict[type[Grant], GrantType] = {
     ClientCredentialsGrant: GrantType.CLIENT_CREDENTIALS,
     AuthorizationCodeGrant: GrantType.AUTHORIZATION_CODE,
     RefreshTokenGrant: GrantType.REFRESH_TOKEN,
+    TokenExchangeGrant: GrantType.TOKEN_EXCHANGE,
+    JwtBearerGrant: GrantType.JWT_BEARER,
 }
 
 
@@ -77,6 +106,7 @@ class Granted:
 
     - `authentication`: of the user, where there is one.
     - `grant_id`: what the token is revoked with, if it comes from a grant.
+    - `actor`: who acts for the subject; `latest_expiry`: when the token ends at the latest, in seconds.
     - `settle`: makes the grant used, once, after the token was signed and before anybody sees it; returns the
       refresh token to hand out beside it. Raises `GatewayError`, and then the token is thrown away.
     """
@@ -86,6 +116,8 @@ class Granted:
     audience: tuple[str, ...]
     authentication: Authentication | None = None
     grant_id: str | None = None
+    actor: Actor | None = None
+    latest_expiry: int | None = None
     settle: Settle | None = None
 
 

@@ -155,12 +155,15 @@ class TokenMinter:
             audience=granted.audience,
             client_id=client.client_id,
             issue_time=now,
-            expire_time=now + seconds,
+            expire_time=now + seconds
+            if granted.latest_expiry is None
+            else min(now + seconds, granted.latest_expiry),
             token_id=secrets.token_urlsafe(_TOKEN_ID_BYTES),
             scope=granted.scope,
             binding=binding_of(call, client),
             grant_id=granted.grant_id,
             authentication=granted.authentication,
+            actor=granted.actor,
         )
         payload = token.payload()
         if len(payload) > _MAX_PAYLOAD:

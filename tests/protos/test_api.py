@@ -90,6 +90,8 @@ SECRET_FIELDS = {
     "code",
     "code_verifier",
     "refresh_token",
+    "subject_token",
+    "actor_token",
 }
 
 

@@ -19,6 +19,7 @@ from countersign.clients import (
     PrivateKeyJwtAuth,
     SelfSignedTlsClientAuth,
     TlsClientAuth,
+    TokenExchangePolicy,
 )
 from countersign.credentials import AssertionKey, ClientCredential, ClientSecret
 from countersign.dpop import DpopKey
@@ -114,6 +115,7 @@ __all__ = [
     "SyncGatewayClient",
     "TlsClientAuth",
     "TlsConfig",
+    "TokenExchangePolicy",
     "TokenRequest",
     "TokenType",
     "TokenTypeHint",

@@ -94,6 +94,37 @@ class GatewayClient(AsyncCaller):
         operation = token_calls.refresh_token(client_id, credential, refresh_token, scope, resource)
         return await self._call(operation, timeout)
 
+    async def exchange_token(
+        self,
+        client_id: str,
+        subject_token: str,
+        *,
+        actor_token: str = "",
+        credential: ClientCredential | None = None,
+        scope: Collection[str] = (),
+        resource: Collection[str] = (),
+        timeout: float | None = None,
+    ) -> AccessToken:
+        """Exchange an access token for one that carries no more, for another resource (RFC 8693)."""
+        operation = token_calls.exchange_token(
+            client_id, credential, subject_token, actor_token, scope, resource
+        )
+        return await self._call(operation, timeout)
+
+    async def redeem_assertion(
+        self,
+        client_id: str,
+        assertion: str,
+        *,
+        credential: ClientCredential | None = None,
+        scope: Collection[str] = (),
+        resource: Collection[str] = (),
+        timeout: float | None = None,
+    ) -> AccessToken:
+        """Exchange another issuer's assertion for an access token, once (RFC 7523 §2.1). Not repeated."""
+        operation = token_calls.redeem_assertion(client_id, credential, assertion, scope, resource)
+        return await self._call(operation, timeout)
+
     async def push_authorization_request(
         self,
         client_id: str,

@@ -13,6 +13,8 @@ class GrantType(StrEnum):
     CLIENT_CREDENTIALS = "client_credentials"
     AUTHORIZATION_CODE = "authorization_code"
     REFRESH_TOKEN = "refresh_token"
+    TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+    JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
     UNRECOGNIZED = "unrecognized"
 
 
@@ -22,6 +24,18 @@ class AccessTokenFormat(StrEnum):
     JWT = "jwt"
     OPAQUE = "opaque"
     UNRECOGNIZED = "unrecognized"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenExchangePolicy:
+    """What a client may do with others' tokens (RFC 8693).
+
+    - `impersonation`: without an actor token it gets one that does not name it as the actor.
+    - `bound_subject_tokens`: it may exchange tokens that are meant for it and bound to others' keys.
+    """
+
+    impersonation: bool = False
+    bound_subject_tokens: bool = False
 
 
 class CertificateName(StrEnum):
@@ -98,6 +112,7 @@ class ClientFields(TypedDict, total=False):
     redirect_uris: Collection[str]
     require_pushed_authorization_requests: bool
     access_token_format: AccessTokenFormat
+    token_exchange: TokenExchangePolicy
     access_token_lifetime: timedelta | None
     disabled: bool
 
@@ -137,6 +152,7 @@ class Client:
     redirect_uris: frozenset[str] = frozenset()
     require_pushed_authorization_requests: bool = False
     access_token_format: AccessTokenFormat = AccessTokenFormat.JWT
+    token_exchange: TokenExchangePolicy = TokenExchangePolicy()
 
 
 @dataclass(frozen=True, slots=True)

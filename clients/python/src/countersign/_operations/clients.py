@@ -20,6 +20,7 @@ from countersign.clients import (
     PrivateKeyJwtAuth,
     SelfSignedTlsClientAuth,
     TlsClientAuth,
+    TokenExchangePolicy,
 )
 from countersign.v1 import client_service_pb2 as pb
 
@@ -105,6 +106,11 @@ def _to_wire(fields: ClientChanges) -> dict[str, Any]:
         values[name] = method
     if "grant_types" in values:
         values["grant_types"] = [enum_to_wire(pb.GrantType, each) for each in values["grant_types"]]
+    if "token_exchange" in values:
+        policy = values["token_exchange"]
+        values["token_exchange"] = pb.TokenExchangePolicy(
+            impersonation=policy.impersonation, bound_subject_tokens=policy.bound_subject_tokens
+        )
     if "access_token_format" in values:
         values["access_token_format"] = enum_to_wire(pb.AccessTokenFormat, values["access_token_format"])
     if "access_token_lifetime" in values:
@@ -171,6 +177,9 @@ def _client(client: pb.Client) -> Client:
         etag=client.etag,
         dpop_bound_access_tokens=client.dpop_bound_access_tokens,
         redirect_uris=frozenset(client.redirect_uris),
+        token_exchange=TokenExchangePolicy(
+            client.token_exchange.impersonation, client.token_exchange.bound_subject_tokens
+        ),
         require_pushed_authorization_requests=client.require_pushed_authorization_requests,
         access_token_format=enum_from_wire(
             AccessTokenFormat, pb.AccessTokenFormat, client.access_token_format or pb.ACCESS_TOKEN_FORMAT_JWT

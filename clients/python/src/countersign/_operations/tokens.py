@@ -85,6 +85,55 @@ def refresh_token(
     return Operation("tokens", "MintToken", request, _granted, takes_proof=True)
 
 
+def exchange_token(
+    client_id: str,
+    credential: ClientCredential | None,
+    subject_token: str,
+    actor_token: str,
+    scope: Collection[str],
+    resource: Collection[str],
+) -> Operation[AccessToken]:
+    def request() -> pb.MintTokenRequest:
+        return pb.MintTokenRequest(
+            client_id=client_id,
+            authentication=proof(client_id, credential),
+            token_exchange=pb.TokenExchangeGrant(subject_token=subject_token, actor_token=actor_token),
+            scope=scope,
+            resource=resource,
+        )
+
+    return Operation(
+        "tokens", "MintToken", request, lambda response: access_token(response.token), takes_proof=True
+    )
+
+
+def redeem_assertion(
+    client_id: str,
+    credential: ClientCredential | None,
+    assertion: str,
+    scope: Collection[str],
+    resource: Collection[str],
+) -> Operation[AccessToken]:
+    def request() -> pb.MintTokenRequest:
+        return pb.MintTokenRequest(
+            client_id=client_id,
+            authentication=proof(client_id, credential),
+            jwt_bearer=pb.JwtBearerGrant(assertion=assertion),
+            scope=scope,
+            resource=resource,
+        )
+
+    # An assertion is used once.
+    return Operation(
+        "tokens",
+        "MintToken",
+        request,
+        lambda response: access_token(response.token),
+        repeatable=False,
+        takes_proof=True,
+    )
+
+
 def _granted(response: pb.MintTokenResponse) -> GrantedTokens:
     return GrantedTokens(
         access_token(response.token),

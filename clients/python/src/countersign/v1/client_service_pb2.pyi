@@ -19,6 +19,8 @@ class GrantType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GRANT_TYPE_CLIENT_CREDENTIALS: _ClassVar[GrantType]
     GRANT_TYPE_AUTHORIZATION_CODE: _ClassVar[GrantType]
     GRANT_TYPE_REFRESH_TOKEN: _ClassVar[GrantType]
+    GRANT_TYPE_TOKEN_EXCHANGE: _ClassVar[GrantType]
+    GRANT_TYPE_JWT_BEARER: _ClassVar[GrantType]
 
 class AccessTokenFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -29,12 +31,14 @@ GRANT_TYPE_UNSPECIFIED: GrantType
 GRANT_TYPE_CLIENT_CREDENTIALS: GrantType
 GRANT_TYPE_AUTHORIZATION_CODE: GrantType
 GRANT_TYPE_REFRESH_TOKEN: GrantType
+GRANT_TYPE_TOKEN_EXCHANGE: GrantType
+GRANT_TYPE_JWT_BEARER: GrantType
 ACCESS_TOKEN_FORMAT_UNSPECIFIED: AccessTokenFormat
 ACCESS_TOKEN_FORMAT_JWT: AccessTokenFormat
 ACCESS_TOKEN_FORMAT_OPAQUE: AccessTokenFormat
 
 class Client(_message.Message):
-    __slots__ = ("name", "client_id", "display_name", "tls_client_auth", "self_signed_tls_client_auth", "private_key_jwt", "client_secret_basic", "client_secret_post", "none", "grant_types", "scopes", "audiences", "default_audience", "resources", "certificate_bound_access_tokens", "access_token_lifetime", "disabled", "create_time", "update_time", "etag", "dpop_bound_access_tokens", "redirect_uris", "require_pushed_authorization_requests", "access_token_format")
+    __slots__ = ("name", "client_id", "display_name", "tls_client_auth", "self_signed_tls_client_auth", "private_key_jwt", "client_secret_basic", "client_secret_post", "none", "grant_types", "scopes", "audiences", "default_audience", "resources", "certificate_bound_access_tokens", "access_token_lifetime", "disabled", "create_time", "update_time", "etag", "dpop_bound_access_tokens", "redirect_uris", "require_pushed_authorization_requests", "access_token_format", "token_exchange")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -59,6 +63,7 @@ class Client(_message.Message):
     REDIRECT_URIS_FIELD_NUMBER: _ClassVar[int]
     REQUIRE_PUSHED_AUTHORIZATION_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     ACCESS_TOKEN_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_EXCHANGE_FIELD_NUMBER: _ClassVar[int]
     name: str
     client_id: str
     display_name: str
@@ -83,7 +88,8 @@ class Client(_message.Message):
     redirect_uris: _containers.RepeatedScalarFieldContainer[str]
     require_pushed_authorization_requests: bool
     access_token_format: AccessTokenFormat
-    def __init__(self, name: _Optional[str] = ..., client_id: _Optional[str] = ..., display_name: _Optional[str] = ..., tls_client_auth: _Optional[_Union[TlsClientAuth, _Mapping]] = ..., self_signed_tls_client_auth: _Optional[_Union[SelfSignedTlsClientAuth, _Mapping]] = ..., private_key_jwt: _Optional[_Union[PrivateKeyJwtAuth, _Mapping]] = ..., client_secret_basic: _Optional[_Union[ClientSecretBasicAuth, _Mapping]] = ..., client_secret_post: _Optional[_Union[ClientSecretPostAuth, _Mapping]] = ..., none: _Optional[_Union[NoAuth, _Mapping]] = ..., grant_types: _Optional[_Iterable[_Union[GrantType, str]]] = ..., scopes: _Optional[_Iterable[str]] = ..., audiences: _Optional[_Iterable[str]] = ..., default_audience: _Optional[str] = ..., resources: _Optional[_Iterable[str]] = ..., certificate_bound_access_tokens: _Optional[bool] = ..., access_token_lifetime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., disabled: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., dpop_bound_access_tokens: _Optional[bool] = ..., redirect_uris: _Optional[_Iterable[str]] = ..., require_pushed_authorization_requests: _Optional[bool] = ..., access_token_format: _Optional[_Union[AccessTokenFormat, str]] = ...) -> None: ...
+    token_exchange: TokenExchangePolicy
+    def __init__(self, name: _Optional[str] = ..., client_id: _Optional[str] = ..., display_name: _Optional[str] = ..., tls_client_auth: _Optional[_Union[TlsClientAuth, _Mapping]] = ..., self_signed_tls_client_auth: _Optional[_Union[SelfSignedTlsClientAuth, _Mapping]] = ..., private_key_jwt: _Optional[_Union[PrivateKeyJwtAuth, _Mapping]] = ..., client_secret_basic: _Optional[_Union[ClientSecretBasicAuth, _Mapping]] = ..., client_secret_post: _Optional[_Union[ClientSecretPostAuth, _Mapping]] = ..., none: _Optional[_Union[NoAuth, _Mapping]] = ..., grant_types: _Optional[_Iterable[_Union[GrantType, str]]] = ..., scopes: _Optional[_Iterable[str]] = ..., audiences: _Optional[_Iterable[str]] = ..., default_audience: _Optional[str] = ..., resources: _Optional[_Iterable[str]] = ..., certificate_bound_access_tokens: _Optional[bool] = ..., access_token_lifetime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., disabled: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., dpop_bound_access_tokens: _Optional[bool] = ..., redirect_uris: _Optional[_Iterable[str]] = ..., require_pushed_authorization_requests: _Optional[bool] = ..., access_token_format: _Optional[_Union[AccessTokenFormat, str]] = ..., token_exchange: _Optional[_Union[TokenExchangePolicy, _Mapping]] = ...) -> None: ...
 
 class TlsClientAuth(_message.Message):
     __slots__ = ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email")
@@ -124,6 +130,14 @@ class ClientSecretPostAuth(_message.Message):
 class NoAuth(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class TokenExchangePolicy(_message.Message):
+    __slots__ = ("impersonation", "bound_subject_tokens")
+    IMPERSONATION_FIELD_NUMBER: _ClassVar[int]
+    BOUND_SUBJECT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    impersonation: bool
+    bound_subject_tokens: bool
+    def __init__(self, impersonation: _Optional[bool] = ..., bound_subject_tokens: _Optional[bool] = ...) -> None: ...
 
 class CreateClientRequest(_message.Message):
     __slots__ = ("request_id", "client_id", "client")

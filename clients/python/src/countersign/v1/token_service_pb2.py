@@ -30,7 +30,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"countersign/v1/token_service.proto\x12\x0e\x63ountersign.v1\x1a!countersign/v1/access_token.proto\x1a*countersign/v1/client_authentication.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x81\x03\n\x10MintTokenRequest\x12\x17\n\tclient_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x42\n\x0e\x61uthentication\x18\x02 \x01(\x0b\x32$.countersign.v1.ClientAuthenticationB\x04\xe2\x41\x01\x01\x12J\n\x12\x63lient_credentials\x18\x03 \x01(\x0b\x32&.countersign.v1.ClientCredentialsGrantB\x04\xe2\x41\x01\x01H\x00\x12J\n\x12\x61uthorization_code\x18\x06 \x01(\x0b\x32&.countersign.v1.AuthorizationCodeGrantB\x04\xe2\x41\x01\x01H\x00\x12@\n\rrefresh_token\x18\x07 \x01(\x0b\x32!.countersign.v1.RefreshTokenGrantB\x04\xe2\x41\x01\x01H\x00\x12\x14\n\x05scope\x18\x04 \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x17\n\x08resource\x18\x05 \x03(\tB\x05\xe2\x41\x02\x01\x06\x42\x07\n\x05grant\"\x9a\x01\n\x11MintTokenResponse\x12*\n\x05token\x18\x01 \x01(\x0b\x32\x1b.countersign.v1.AccessToken\x12\x1a\n\rrefresh_token\x18\x02 \x01(\tB\x03\x80\x01\x01\x12=\n\x19refresh_token_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x16\x41uthorizationCodeGrant\x12\x15\n\x04\x63ode\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02\x12\x1a\n\x0credirect_uri\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1e\n\rcode_verifier\x18\x03 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02\"3\n\x11RefreshTokenGrant\x12\x1e\n\rrefresh_token\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02\"\x18\n\x16\x43lientCredentialsGrant\"\xaf\x01\n\x16\x42\x61tchMintTokensRequest\x12\x17\n\tclient_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x42\n\x0e\x61uthentication\x18\x02 \x01(\x0b\x32$.countersign.v1.ClientAuthenticationB\x04\xe2\x41\x01\x01\x12\x38\n\x05items\x18\x03 \x03(\x0b\x32#.countersign.v1.BatchMintTokensItemB\x04\xe2\x41\x01\x02\"\x99\x01\n\x13\x42\x61tchMintTokensItem\x12J\n\x12\x63lient_credentials\x18\x01 \x01(\x0b\x32&.countersign.v1.ClientCredentialsGrantB\x04\xe2\x41\x01\x01H\x00\x12\x14\n\x05scope\x18\x02 \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x17\n\x08resource\x18\x03 \x03(\tB\x05\xe2\x41\x02\x01\x06\x42\x07\n\x05grant\"Q\n\x17\x42\x61tchMintTokensResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.countersign.v1.BatchMintTokensResult\"u\n\x15\x42\x61tchMintTokensResult\x12,\n\x05token\x18\x01 \x01(\x0b\x32\x1b.countersign.v1.AccessTokenH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\xaf\x01\n\x12RevokeTokenRequest\x12\x17\n\tclient_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x42\n\x0e\x61uthentication\x18\x02 \x01(\x0b\x32$.countersign.v1.ClientAuthenticationB\x04\xe2\x41\x01\x01\x12\x18\n\x05token\x18\x03 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x01H\x00\x12\x18\n\x08token_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x42\x08\n\x06target\"\x15\n\x13RevokeTokenResponse\"\x1a\n\x18GetServerMetadataRequest\"d\n\x19GetServerMetadataResponse\x12\x30\n\x08metadata\x18\x01 \x01(\x0b\x32\x1e.countersign.v1.ServerMetadata\x12\x15\n\rmetadata_json\x18\x02 \x01(\x0c\"\xcc\x03\n\x0eServerMetadata\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x16\n\x0etoken_endpoint\x18\x02 \x01(\t\x12\x1e\n\x16introspection_endpoint\x18\x03 \x01(\t\x12\x1b\n\x13revocation_endpoint\x18\x04 \x01(\t\x12\x10\n\x08jwks_uri\x18\x05 \x01(\t\x12\x42\n\x15mtls_endpoint_aliases\x18\x06 \x01(\x0b\x32#.countersign.v1.MtlsEndpointAliases\x12\x18\n\x10scopes_supported\x18\x07 \x03(\t\x12\x1d\n\x15grant_types_supported\x18\x08 \x03(\t\x12-\n%token_endpoint_auth_methods_supported\x18\t \x03(\t\x12\x38\n0token_endpoint_auth_signing_alg_values_supported\x18\n \x03(\t\x12\x32\n*tls_client_certificate_bound_access_tokens\x18\x0b \x01(\x08\x12)\n!dpop_signing_alg_values_supported\x18\x0c \x03(\t\"j\n\x13MtlsEndpointAliases\x12\x16\n\x0etoken_endpoint\x18\x01 \x01(\t\x12\x1e\n\x16introspection_endpoint\x18\x02 \x01(\t\x12\x1b\n\x13revocation_endpoint\x18\x03 \x01(\t\"\x10\n\x0eGetJwksRequest\"z\n\x0fGetJwksResponse\x12(\n\x04keys\x18\x01 \x03(\x0b\x32\x1a.countersign.v1.JsonWebKey\x12\x11\n\tjwks_json\x18\x02 \x01(\x0c\x12*\n\x07max_age\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc6\x01\n\nJsonWebKey\x12\x0b\n\x03kid\x18\x01 \x01(\t\x12\x0b\n\x03\x61lg\x18\x02 \x01(\t\x12\x0b\n\x03use\x18\x03 \x01(\t\x12)\n\x02\x65\x63\x18\x04 \x01(\x0b\x32\x1b.countersign.v1.EcPublicKeyH\x00\x12+\n\x03okp\x18\x05 \x01(\x0b\x32\x1c.countersign.v1.OkpPublicKeyH\x00\x12+\n\x03rsa\x18\x06 \x01(\x0b\x32\x1c.countersign.v1.RsaPublicKeyH\x00\x42\x0c\n\npublic_key\"0\n\x0b\x45\x63PublicKey\x12\x0b\n\x03\x63rv\x18\x01 \x01(\t\x12\t\n\x01x\x18\x02 \x01(\x0c\x12\t\n\x01y\x18\x03 \x01(\x0c\"&\n\x0cOkpPublicKey\x12\x0b\n\x03\x63rv\x18\x01 \x01(\t\x12\t\n\x01x\x18\x02 \x01(\x0c\"$\n\x0cRsaPublicKey\x12\t\n\x01n\x18\x01 \x01(\x0c\x12\t\n\x01\x65\x18\x02 \x01(\x0c\x32\xd2\x03\n\x0cTokenService\x12P\n\tMintToken\x12 .countersign.v1.MintTokenRequest\x1a!.countersign.v1.MintTokenResponse\x12\x62\n\x0f\x42\x61tchMintTokens\x12&.countersign.v1.BatchMintTokensRequest\x1a\'.countersign.v1.BatchMintTokensResponse\x12V\n\x0bRevokeToken\x12\".countersign.v1.RevokeTokenRequest\x1a#.countersign.v1.RevokeTokenResponse\x12h\n\x11GetServerMetadata\x12(.countersign.v1.GetServerMetadataRequest\x1a).countersign.v1.GetServerMetadataResponse\x12J\n\x07GetJwks\x12\x1e.countersign.v1.GetJwksRequest\x1a\x1f.countersign.v1.GetJwksResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"countersign/v1/token_service.proto\x12\x0e\x63ountersign.v1\x1a!countersign/v1/access_token.proto\x1a*countersign/v1/client_authentication.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x81\x04\n\x10MintTokenRequest\x12\x17\n\tclient_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x42\n\x0e\x61uthentication\x18\x02 \x01(\x0b\x32$.countersign.v1.ClientAuthenticationB\x04\xe2\x41\x01\x01\x12J\n\x12\x63lient_credentials\x18\x03 \x01(\x0b\x32&.countersign.v1.ClientCredentialsGrantB\x04\xe2\x41\x01\x01H\x00\x12J\n\x12\x61uthorization_code\x18\x06 \x01(\x0b\x32&.countersign.v1.AuthorizationCodeGrantB\x04\xe2\x41\x01\x01H\x00\x12@\n\rrefresh_token\x18\x07 \x01(\x0b\x32!.countersign.v1.RefreshTokenGrantB\x04\xe2\x41\x01\x01H\x00\x12\x42\n\x0etoken_exchange\x18\x08 \x01(\x0b\x32\".countersign.v1.TokenExchangeGrantB\x04\xe2\x41\x01\x01H\x00\x12:\n\njwt_bearer\x18\t \x01(\x0b\x32\x1e.countersign.v1.JwtBearerGrantB\x04\xe2\x41\x01\x01H\x00\x12\x14\n\x05scope\x18\x04 \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x17\n\x08resource\x18\x05 \x03(\tB\x05\xe2\x41\x02\x01\x06\x42\x07\n\x05grant\"\x9a\x01\n\x11MintTokenResponse\x12*\n\x05token\x18\x01 \x01(\x0b\x32\x1b.countersign.v1.AccessToken\x12\x1a\n\rrefresh_token\x18\x02 \x01(\tB\x03\x80\x01\x01\x12=\n\x19refresh_token_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x16\x41uthorizationCodeGrant\x12\x15\n\x04\x63ode\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02\x12\x1a\n\x0credirect_uri\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1e\n\rcode_verifier\x18\x03 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02\"3\n\x11RefreshTokenGrant\x12\x1e\n\rrefresh_token\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02\"R\n\x12TokenExchangeGrant\x12\x1e\n\rsubject_token\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02\x12\x1c\n\x0b\x61\x63tor_token\x18\x02 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x01\",\n\x0eJwtBearerGrant\x12\x1a\n\tassertion\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02\"\x18\n\x16\x43lientCredentialsGrant\"\xaf\x01\n\x16\x42\x61tchMintTokensRequest\x12\x17\n\tclient_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x42\n\x0e\x61uthentication\x18\x02 \x01(\x0b\x32$.countersign.v1.ClientAuthenticationB\x04\xe2\x41\x01\x01\x12\x38\n\x05items\x18\x03 \x03(\x0b\x32#.countersign.v1.BatchMintTokensItemB\x04\xe2\x41\x01\x02\"\x99\x01\n\x13\x42\x61tchMintTokensItem\x12J\n\x12\x63lient_credentials\x18\x01 \x01(\x0b\x32&.countersign.v1.ClientCredentialsGrantB\x04\xe2\x41\x01\x01H\x00\x12\x14\n\x05scope\x18\x02 \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x17\n\x08resource\x18\x03 \x03(\tB\x05\xe2\x41\x02\x01\x06\x42\x07\n\x05grant\"Q\n\x17\x42\x61tchMintTokensResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.countersign.v1.BatchMintTokensResult\"u\n\x15\x42\x61tchMintTokensResult\x12,\n\x05token\x18\x01 \x01(\x0b\x32\x1b.countersign.v1.AccessTokenH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\xaf\x01\n\x12RevokeTokenRequest\x12\x17\n\tclient_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x42\n\x0e\x61uthentication\x18\x02 \x01(\x0b\x32$.countersign.v1.ClientAuthenticationB\x04\xe2\x41\x01\x01\x12\x18\n\x05token\x18\x03 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x01H\x00\x12\x18\n\x08token_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x42\x08\n\x06target\"\x15\n\x13RevokeTokenResponse\"\x1a\n\x18GetServerMetadataRequest\"d\n\x19GetServerMetadataResponse\x12\x30\n\x08metadata\x18\x01 \x01(\x0b\x32\x1e.countersign.v1.ServerMetadata\x12\x15\n\rmetadata_json\x18\x02 \x01(\x0c\"\xcc\x03\n\x0eServerMetadata\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x16\n\x0etoken_endpoint\x18\x02 \x01(\t\x12\x1e\n\x16introspection_endpoint\x18\x03 \x01(\t\x12\x1b\n\x13revocation_endpoint\x18\x04 \x01(\t\x12\x10\n\x08jwks_uri\x18\x05 \x01(\t\x12\x42\n\x15mtls_endpoint_aliases\x18\x06 \x01(\x0b\x32#.countersign.v1.MtlsEndpointAliases\x12\x18\n\x10scopes_supported\x18\x07 \x03(\t\x12\x1d\n\x15grant_types_supported\x18\x08 \x03(\t\x12-\n%token_endpoint_auth_methods_supported\x18\t \x03(\t\x12\x38\n0token_endpoint_auth_signing_alg_values_supported\x18\n \x03(\t\x12\x32\n*tls_client_certificate_bound_access_tokens\x18\x0b \x01(\x08\x12)\n!dpop_signing_alg_values_supported\x18\x0c \x03(\t\"j\n\x13MtlsEndpointAliases\x12\x16\n\x0etoken_endpoint\x18\x01 \x01(\t\x12\x1e\n\x16introspection_endpoint\x18\x02 \x01(\t\x12\x1b\n\x13revocation_endpoint\x18\x03 \x01(\t\"\x10\n\x0eGetJwksRequest\"z\n\x0fGetJwksResponse\x12(\n\x04keys\x18\x01 \x03(\x0b\x32\x1a.countersign.v1.JsonWebKey\x12\x11\n\tjwks_json\x18\x02 \x01(\x0c\x12*\n\x07max_age\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc6\x01\n\nJsonWebKey\x12\x0b\n\x03kid\x18\x01 \x01(\t\x12\x0b\n\x03\x61lg\x18\x02 \x01(\t\x12\x0b\n\x03use\x18\x03 \x01(\t\x12)\n\x02\x65\x63\x18\x04 \x01(\x0b\x32\x1b.countersign.v1.EcPublicKeyH\x00\x12+\n\x03okp\x18\x05 \x01(\x0b\x32\x1c.countersign.v1.OkpPublicKeyH\x00\x12+\n\x03rsa\x18\x06 \x01(\x0b\x32\x1c.countersign.v1.RsaPublicKeyH\x00\x42\x0c\n\npublic_key\"0\n\x0b\x45\x63PublicKey\x12\x0b\n\x03\x63rv\x18\x01 \x01(\t\x12\t\n\x01x\x18\x02 \x01(\x0c\x12\t\n\x01y\x18\x03 \x01(\x0c\"&\n\x0cOkpPublicKey\x12\x0b\n\x03\x63rv\x18\x01 \x01(\t\x12\t\n\x01x\x18\x02 \x01(\x0c\"$\n\x0cRsaPublicKey\x12\t\n\x01n\x18\x01 \x01(\x0c\x12\t\n\x01\x65\x18\x02 \x01(\x0c\x32\xd2\x03\n\x0cTokenService\x12P\n\tMintToken\x12 .countersign.v1.MintTokenRequest\x1a!.countersign.v1.MintTokenResponse\x12\x62\n\x0f\x42\x61tchMintTokens\x12&.countersign.v1.BatchMintTokensRequest\x1a\'.countersign.v1.BatchMintTokensResponse\x12V\n\x0bRevokeToken\x12\".countersign.v1.RevokeTokenRequest\x1a#.countersign.v1.RevokeTokenResponse\x12h\n\x11GetServerMetadata\x12(.countersign.v1.GetServerMetadataRequest\x1a).countersign.v1.GetServerMetadataResponse\x12J\n\x07GetJwks\x12\x1e.countersign.v1.GetJwksRequest\x1a\x1f.countersign.v1.GetJwksResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +47,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MINTTOKENREQUEST'].fields_by_name['authorization_code']._serialized_options = b'\342A\001\001'
   _globals['_MINTTOKENREQUEST'].fields_by_name['refresh_token']._loaded_options = None
   _globals['_MINTTOKENREQUEST'].fields_by_name['refresh_token']._serialized_options = b'\342A\001\001'
+  _globals['_MINTTOKENREQUEST'].fields_by_name['token_exchange']._loaded_options = None
+  _globals['_MINTTOKENREQUEST'].fields_by_name['token_exchange']._serialized_options = b'\342A\001\001'
+  _globals['_MINTTOKENREQUEST'].fields_by_name['jwt_bearer']._loaded_options = None
+  _globals['_MINTTOKENREQUEST'].fields_by_name['jwt_bearer']._serialized_options = b'\342A\001\001'
   _globals['_MINTTOKENREQUEST'].fields_by_name['scope']._loaded_options = None
   _globals['_MINTTOKENREQUEST'].fields_by_name['scope']._serialized_options = b'\342A\002\001\006'
   _globals['_MINTTOKENREQUEST'].fields_by_name['resource']._loaded_options = None
@@ -61,6 +65,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHORIZATIONCODEGRANT'].fields_by_name['code_verifier']._serialized_options = b'\200\001\001\342A\001\002'
   _globals['_REFRESHTOKENGRANT'].fields_by_name['refresh_token']._loaded_options = None
   _globals['_REFRESHTOKENGRANT'].fields_by_name['refresh_token']._serialized_options = b'\200\001\001\342A\001\002'
+  _globals['_TOKENEXCHANGEGRANT'].fields_by_name['subject_token']._loaded_options = None
+  _globals['_TOKENEXCHANGEGRANT'].fields_by_name['subject_token']._serialized_options = b'\200\001\001\342A\001\002'
+  _globals['_TOKENEXCHANGEGRANT'].fields_by_name['actor_token']._loaded_options = None
+  _globals['_TOKENEXCHANGEGRANT'].fields_by_name['actor_token']._serialized_options = b'\200\001\001\342A\001\001'
+  _globals['_JWTBEARERGRANT'].fields_by_name['assertion']._loaded_options = None
+  _globals['_JWTBEARERGRANT'].fields_by_name['assertion']._serialized_options = b'\200\001\001\342A\001\002'
   _globals['_BATCHMINTTOKENSREQUEST'].fields_by_name['client_id']._loaded_options = None
   _globals['_BATCHMINTTOKENSREQUEST'].fields_by_name['client_id']._serialized_options = b'\342A\001\002'
   _globals['_BATCHMINTTOKENSREQUEST'].fields_by_name['authentication']._loaded_options = None
@@ -82,47 +92,51 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVOKETOKENREQUEST'].fields_by_name['token_id']._loaded_options = None
   _globals['_REVOKETOKENREQUEST'].fields_by_name['token_id']._serialized_options = b'\342A\001\001'
   _globals['_MINTTOKENREQUEST']._serialized_start=257
-  _globals['_MINTTOKENREQUEST']._serialized_end=642
-  _globals['_MINTTOKENRESPONSE']._serialized_start=645
-  _globals['_MINTTOKENRESPONSE']._serialized_end=799
-  _globals['_AUTHORIZATIONCODEGRANT']._serialized_start=801
-  _globals['_AUTHORIZATIONCODEGRANT']._serialized_end=908
-  _globals['_REFRESHTOKENGRANT']._serialized_start=910
-  _globals['_REFRESHTOKENGRANT']._serialized_end=961
-  _globals['_CLIENTCREDENTIALSGRANT']._serialized_start=963
-  _globals['_CLIENTCREDENTIALSGRANT']._serialized_end=987
-  _globals['_BATCHMINTTOKENSREQUEST']._serialized_start=990
-  _globals['_BATCHMINTTOKENSREQUEST']._serialized_end=1165
-  _globals['_BATCHMINTTOKENSITEM']._serialized_start=1168
-  _globals['_BATCHMINTTOKENSITEM']._serialized_end=1321
-  _globals['_BATCHMINTTOKENSRESPONSE']._serialized_start=1323
-  _globals['_BATCHMINTTOKENSRESPONSE']._serialized_end=1404
-  _globals['_BATCHMINTTOKENSRESULT']._serialized_start=1406
-  _globals['_BATCHMINTTOKENSRESULT']._serialized_end=1523
-  _globals['_REVOKETOKENREQUEST']._serialized_start=1526
-  _globals['_REVOKETOKENREQUEST']._serialized_end=1701
-  _globals['_REVOKETOKENRESPONSE']._serialized_start=1703
-  _globals['_REVOKETOKENRESPONSE']._serialized_end=1724
-  _globals['_GETSERVERMETADATAREQUEST']._serialized_start=1726
-  _globals['_GETSERVERMETADATAREQUEST']._serialized_end=1752
-  _globals['_GETSERVERMETADATARESPONSE']._serialized_start=1754
-  _globals['_GETSERVERMETADATARESPONSE']._serialized_end=1854
-  _globals['_SERVERMETADATA']._serialized_start=1857
-  _globals['_SERVERMETADATA']._serialized_end=2317
-  _globals['_MTLSENDPOINTALIASES']._serialized_start=2319
-  _globals['_MTLSENDPOINTALIASES']._serialized_end=2425
-  _globals['_GETJWKSREQUEST']._serialized_start=2427
-  _globals['_GETJWKSREQUEST']._serialized_end=2443
-  _globals['_GETJWKSRESPONSE']._serialized_start=2445
-  _globals['_GETJWKSRESPONSE']._serialized_end=2567
-  _globals['_JSONWEBKEY']._serialized_start=2570
-  _globals['_JSONWEBKEY']._serialized_end=2768
-  _globals['_ECPUBLICKEY']._serialized_start=2770
-  _globals['_ECPUBLICKEY']._serialized_end=2818
-  _globals['_OKPPUBLICKEY']._serialized_start=2820
-  _globals['_OKPPUBLICKEY']._serialized_end=2858
-  _globals['_RSAPUBLICKEY']._serialized_start=2860
-  _globals['_RSAPUBLICKEY']._serialized_end=2896
-  _globals['_TOKENSERVICE']._serialized_start=2899
-  _globals['_TOKENSERVICE']._serialized_end=3365
+  _globals['_MINTTOKENREQUEST']._serialized_end=770
+  _globals['_MINTTOKENRESPONSE']._serialized_start=773
+  _globals['_MINTTOKENRESPONSE']._serialized_end=927
+  _globals['_AUTHORIZATIONCODEGRANT']._serialized_start=929
+  _globals['_AUTHORIZATIONCODEGRANT']._serialized_end=1036
+  _globals['_REFRESHTOKENGRANT']._serialized_start=1038
+  _globals['_REFRESHTOKENGRANT']._serialized_end=1089
+  _globals['_TOKENEXCHANGEGRANT']._serialized_start=1091
+  _globals['_TOKENEXCHANGEGRANT']._serialized_end=1173
+  _globals['_JWTBEARERGRANT']._serialized_start=1175
+  _globals['_JWTBEARERGRANT']._serialized_end=1219
+  _globals['_CLIENTCREDENTIALSGRANT']._serialized_start=1221
+  _globals['_CLIENTCREDENTIALSGRANT']._serialized_end=1245
+  _globals['_BATCHMINTTOKENSREQUEST']._serialized_start=1248
+  _globals['_BATCHMINTTOKENSREQUEST']._serialized_end=1423
+  _globals['_BATCHMINTTOKENSITEM']._serialized_start=1426
+  _globals['_BATCHMINTTOKENSITEM']._serialized_end=1579
+  _globals['_BATCHMINTTOKENSRESPONSE']._serialized_start=1581
+  _globals['_BATCHMINTTOKENSRESPONSE']._serialized_end=1662
+  _globals['_BATCHMINTTOKENSRESULT']._serialized_start=1664
+  _globals['_BATCHMINTTOKENSRESULT']._serialized_end=1781
+  _globals['_REVOKETOKENREQUEST']._serialized_start=1784
+  _globals['_REVOKETOKENREQUEST']._serialized_end=1959
+  _globals['_REVOKETOKENRESPONSE']._serialized_start=1961
+  _globals['_REVOKETOKENRESPONSE']._serialized_end=1982
+  _globals['_GETSERVERMETADATAREQUEST']._serialized_start=1984
+  _globals['_GETSERVERMETADATAREQUEST']._serialized_end=2010
+  _globals['_GETSERVERMETADATARESPONSE']._serialized_start=2012
+  _globals['_GETSERVERMETADATARESPONSE']._serialized_end=2112
+  _globals['_SERVERMETADATA']._serialized_start=2115
+  _globals['_SERVERMETADATA']._serialized_end=2575
+  _globals['_MTLSENDPOINTALIASES']._serialized_start=2577
+  _globals['_MTLSENDPOINTALIASES']._serialized_end=2683
+  _globals['_GETJWKSREQUEST']._serialized_start=2685
+  _globals['_GETJWKSREQUEST']._serialized_end=2701
+  _globals['_GETJWKSRESPONSE']._serialized_start=2703
+  _globals['_GETJWKSRESPONSE']._serialized_end=2825
+  _globals['_JSONWEBKEY']._serialized_start=2828
+  _globals['_JSONWEBKEY']._serialized_end=3026
+  _globals['_ECPUBLICKEY']._serialized_start=3028
+  _globals['_ECPUBLICKEY']._serialized_end=3076
+  _globals['_OKPPUBLICKEY']._serialized_start=3078
+  _globals['_OKPPUBLICKEY']._serialized_end=3116
+  _globals['_RSAPUBLICKEY']._serialized_start=3118
+  _globals['_RSAPUBLICKEY']._serialized_end=3154
+  _globals['_TOKENSERVICE']._serialized_start=3157
+  _globals['_TOKENSERVICE']._serialized_end=3623
 # @@protoc_insertion_point(module_scope)

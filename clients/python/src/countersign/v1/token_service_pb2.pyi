@@ -15,12 +15,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class MintTokenRequest(_message.Message):
-    __slots__ = ("client_id", "authentication", "client_credentials", "authorization_code", "refresh_token", "scope", "resource")
+    __slots__ = ("client_id", "authentication", "client_credentials", "authorization_code", "refresh_token", "token_exchange", "jwt_bearer", "scope", "resource")
     CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
     AUTHENTICATION_FIELD_NUMBER: _ClassVar[int]
     CLIENT_CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
     AUTHORIZATION_CODE_FIELD_NUMBER: _ClassVar[int]
     REFRESH_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_EXCHANGE_FIELD_NUMBER: _ClassVar[int]
+    JWT_BEARER_FIELD_NUMBER: _ClassVar[int]
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     client_id: str
@@ -28,9 +30,11 @@ class MintTokenRequest(_message.Message):
     client_credentials: ClientCredentialsGrant
     authorization_code: AuthorizationCodeGrant
     refresh_token: RefreshTokenGrant
+    token_exchange: TokenExchangeGrant
+    jwt_bearer: JwtBearerGrant
     scope: _containers.RepeatedScalarFieldContainer[str]
     resource: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, client_id: _Optional[str] = ..., authentication: _Optional[_Union[_client_authentication_pb2.ClientAuthentication, _Mapping]] = ..., client_credentials: _Optional[_Union[ClientCredentialsGrant, _Mapping]] = ..., authorization_code: _Optional[_Union[AuthorizationCodeGrant, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshTokenGrant, _Mapping]] = ..., scope: _Optional[_Iterable[str]] = ..., resource: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, client_id: _Optional[str] = ..., authentication: _Optional[_Union[_client_authentication_pb2.ClientAuthentication, _Mapping]] = ..., client_credentials: _Optional[_Union[ClientCredentialsGrant, _Mapping]] = ..., authorization_code: _Optional[_Union[AuthorizationCodeGrant, _Mapping]] = ..., refresh_token: _Optional[_Union[RefreshTokenGrant, _Mapping]] = ..., token_exchange: _Optional[_Union[TokenExchangeGrant, _Mapping]] = ..., jwt_bearer: _Optional[_Union[JwtBearerGrant, _Mapping]] = ..., scope: _Optional[_Iterable[str]] = ..., resource: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MintTokenResponse(_message.Message):
     __slots__ = ("token", "refresh_token", "refresh_token_expire_time")
@@ -57,6 +61,20 @@ class RefreshTokenGrant(_message.Message):
     REFRESH_TOKEN_FIELD_NUMBER: _ClassVar[int]
     refresh_token: str
     def __init__(self, refresh_token: _Optional[str] = ...) -> None: ...
+
+class TokenExchangeGrant(_message.Message):
+    __slots__ = ("subject_token", "actor_token")
+    SUBJECT_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    subject_token: str
+    actor_token: str
+    def __init__(self, subject_token: _Optional[str] = ..., actor_token: _Optional[str] = ...) -> None: ...
+
+class JwtBearerGrant(_message.Message):
+    __slots__ = ("assertion",)
+    ASSERTION_FIELD_NUMBER: _ClassVar[int]
+    assertion: str
+    def __init__(self, assertion: _Optional[str] = ...) -> None: ...
 
 class ClientCredentialsGrant(_message.Message):
     __slots__ = ()
