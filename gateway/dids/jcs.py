@@ -17,7 +17,7 @@ class CanonicalizationError(ValueError):
 def canonicalize(value: Any) -> bytes:
     """The canonical form of a value of JSON's types, as UTF-8.
 
-    Refused: integers that no IEEE 754 double holds exactly, NaN and infinities, lone surrogates, member names
+    Refused: integers that no IEEE 754 double holds or is spelled as, NaN and infinities, lone surrogates, member names
     that are not strings, other types, and nesting deeper than `MAX_DEPTH`. Raises `CanonicalizationError`.
     """
     try:
@@ -60,9 +60,11 @@ def _integer(value: int) -> str:
         number = float(value)
     except OverflowError as error:
         raise CanonicalizationError("an integer is out of range") from error
-    if number != value:
-        raise CanonicalizationError("no double holds the integer exactly")
-    return _number(number)
+    text = _number(number)
+    # Beyond 2**53 a double's own spelling need not be its exact value, and is canonical nevertheless.
+    if number != value and text != str(value):
+        raise CanonicalizationError("no double is spelled as the integer is")
+    return text
 
 
 def _number(value: float) -> str:
