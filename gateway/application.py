@@ -141,6 +141,7 @@ def public_urls(settings: Settings) -> PublicUrls:
     return PublicUrls(
         plain=settings.public_url if server.https_address else None,
         mtls=settings.edge.mtls_public_url if server.https_mtls_address else None,
+        authorization=settings.edge.authorization_url,
     )
 
 

@@ -339,10 +339,13 @@ class EdgeSettings(_Section):
     - `public_url`: the origin that the URLs of the endpoints begin with; by default that of `tokens.issuer`.
     - `mtls_public_url`: the same for the address that asks for client certificates; without it the metadata
       name no `mtls_endpoint_aliases` (RFC 8705 §5). DPoP proofs may name either origin.
+    - `authorization_url`: the page of the login application where users authorize clients; it goes into the
+      metadata as `authorization_endpoint`.
     """
 
     public_url: PublicUrl | None = None
     mtls_public_url: PublicUrl | None = None
+    authorization_url: Annotated[str, Field(pattern=r"^https://[^#]+$")] | None = None
 
 
 class CompatibilitySettings(_Section):

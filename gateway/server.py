@@ -24,6 +24,7 @@ from gateway.callers import CallerDirectory, CertificatePrincipals
 from gateway.client_roots import ClientRoots
 from gateway.clock import Clock, system_clock
 from gateway.config import Settings
+from gateway.edge.authorization import PushedRequestEndpoint
 from gateway.edge.introspection import IntrospectionEndpoint
 from gateway.edge.pipeline import EdgePipeline
 from gateway.edge.routes import health_routes, metadata_routes, oauth_routes
@@ -141,6 +142,7 @@ def _edge(
             token=TokenEndpoint(application.minter, application.dpop),
             introspection=IntrospectionEndpoint(application.introspector, settings.compatibility),
             revocation=RevocationEndpoint(application.revoker),
+            pushed_request=PushedRequestEndpoint(application.authorizations, application.dpop),
             jwks=JwksEndpoint(application.keyring, max_age),
         ),
         *metadata_routes(settings.tokens.issuer, MetadataEndpoint(application.metadata, max_age)),

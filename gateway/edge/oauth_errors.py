@@ -62,13 +62,22 @@ OAUTH: Final[Mapping[Reason, OAuthRow]] = {
 
 
 class HttpError(GatewayError):
-    """A request that HTTP itself forbids, with the status and headers that HTTP has for it."""
+    """A request that only this door can get: with the status and headers that HTTP has for it, or with an
+    *error* that OAuth registers and no reason stands for.
+    """
 
     def __init__(
-        self, status: int, message: str, *, headers: Mapping[str, str] | None = None, cause: str | None = None
+        self,
+        status: int,
+        message: str,
+        *,
+        error: str = "invalid_request",
+        headers: Mapping[str, str] | None = None,
+        cause: str | None = None,
     ) -> None:
         super().__init__(Reason.INVALID_REQUEST, message, cause=cause)
         self.status = status
+        self.error = error
         self.headers: Mapping[str, str] = headers or {}
 
 
@@ -79,7 +88,7 @@ def oauth_row(told: GatewayError, scheme: str | None = None) -> OAuthRow:
     came with an access token, under *scheme* (§9).
     """
     if isinstance(told, HttpError):
-        return OAuthRow(told.status, "invalid_request")
+        return OAuthRow(told.status, told.error)
     if told.reason is Reason.USE_DPOP_NONCE and scheme == "dpop":
         return OAuthRow(401, "use_dpop_nonce")
     return OAUTH.get(told.reason, OAUTH[Reason.INTERNAL])

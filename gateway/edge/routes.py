@@ -3,11 +3,12 @@
 from typing import Final
 from urllib.parse import urlsplit
 
+from gateway.edge.authorization import PushedRequestEndpoint
 from gateway.edge.exchange import Endpoint, Route, get, post
 from gateway.edge.introspection import IntrospectionEndpoint
 from gateway.edge.token import RevocationEndpoint, TokenEndpoint
 from gateway.edge.well_known import HealthEndpoint, JwksEndpoint, MetadataEndpoint
-from gateway.tokens.metadata import INTROSPECTION_PATH, JWKS_PATH, REVOCATION_PATH, TOKEN_PATH
+from gateway.tokens.metadata import INTROSPECTION_PATH, JWKS_PATH, PAR_PATH, REVOCATION_PATH, TOKEN_PATH
 
 MAX_OAUTH_BODY: Final = 64 * 1024
 _SERVICE: Final = "/countersign.v1"
@@ -19,6 +20,7 @@ def oauth_routes(
     token: TokenEndpoint,
     introspection: IntrospectionEndpoint,
     revocation: RevocationEndpoint,
+    pushed_request: PushedRequestEndpoint,
     jwks: JwksEndpoint,
 ) -> list[Route]:
     """What clients and resource servers call."""
@@ -29,6 +31,12 @@ def oauth_routes(
             INTROSPECTION_PATH,
             introspection,
             f"{_SERVICE}.IntrospectionService/IntrospectToken",
+            max_body=MAX_OAUTH_BODY,
+        ),
+        post(
+            PAR_PATH,
+            pushed_request,
+            f"{_SERVICE}.AuthorizationService/PushAuthorizationRequest",
             max_body=MAX_OAUTH_BODY,
         ),
         get(JWKS_PATH, jwks, f"{_SERVICE}.TokenService/GetJwks"),

@@ -1,31 +1,21 @@
 """POST /oauth2/token and /oauth2/revoke: convert, call, convert back."""
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 from starlette.responses import Response
 
 from gateway.edge.credentials import client_claim
 from gateway.edge.dpop import ProvenRequests
 from gateway.edge.exchange import EdgeRequest
-from gateway.edge.form import Form
+from gateway.edge.grants import token_request
 from gateway.edge.oauth_errors import NO_STORE
-from gateway.errors import Reason, RequestError
-from gateway.tokens.binding import Binding, DpopBinding
-from gateway.tokens.client import GrantType
+from gateway.introspection.document import token_type_name
 from gateway.tokens.dpop import DpopDoor
-from gateway.tokens.grants import ClientCredentialsGrant, Grant, TokenRequest
 from gateway.tokens.metadata import TOKEN_PATH
 from gateway.tokens.mint import MintedToken, TokenMinter
 from gateway.tokens.revocation import TokenRevoker
-
-_CLIENT_CREDENTIALS: Final = ClientCredentialsGrant()
-
-GRANTS: Final[Mapping[str, Callable[[Form], Grant]]] = {
-    GrantType.CLIENT_CREDENTIALS: lambda _: _CLIENT_CREDENTIALS,
-}
-"""How the parameters of each grant are read, by ``grant_type``."""
 
 
 class TokenEndpoint:
@@ -63,31 +53,16 @@ class RevocationEndpoint:
         return Response(status_code=200, headers=NO_STORE)
 
 
-def token_request(form: Form) -> TokenRequest:
-    """What the form asks for. Raises `RequestError`: MISSING_FIELD, UNSUPPORTED_GRANT_TYPE."""
-    read = GRANTS.get(form.require("grant_type"))
-    if read is None:
-        raise RequestError(
-            Reason.UNSUPPORTED_GRANT_TYPE, "The gateway does not know this grant.", field="grant_type"
-        )
-    scope = form.get("scope")
-    # A stray space makes an empty scope token, which is refused as any unknown one (RFC 6749 §3.3).
-    return TokenRequest(read(form), () if scope is None else tuple(scope.split(" ")), form.all("resource"))
-
-
-def token_type(binding: Binding | None) -> str:
-    """How a token so bound is presented: a certificate-bound one is a bearer token too (RFC 8705 §3)."""
-    return "DPoP" if isinstance(binding, DpopBinding) else "Bearer"
-
-
 def _document(minted: MintedToken) -> Mapping[str, Any]:
     """RFC 6749 §5.1."""
     token = minted.token
     document: dict[str, Any] = {
         "access_token": minted.value,
-        "token_type": token_type(token.binding),
+        "token_type": token_type_name(token.binding),
         "expires_in": token.expire_time - token.issue_time,
     }
     if token.scope:
         document["scope"] = " ".join(token.scope)
+    if minted.refresh_token is not None:
+        document["refresh_token"] = minted.refresh_token.value
     return document

@@ -2,7 +2,7 @@
 
 from countersign.v1 import token_service_pb2
 
-from gateway.tokens.metadata import ServerMetadata
+from gateway.tokens.metadata import Endpoints, ServerMetadata
 
 
 def metadata_message(metadata: ServerMetadata) -> token_service_pb2.ServerMetadata:
@@ -19,10 +19,16 @@ def metadata_message(metadata: ServerMetadata) -> token_service_pb2.ServerMetada
         dpop_signing_alg_values_supported=metadata.dpop_signing_alg_values_supported,
     )
     if metadata.endpoints is not None:
-        for name, url in metadata.endpoints.members().items():
-            setattr(message, name, url)
+        _fill(message, metadata.endpoints)
     if metadata.mtls_endpoint_aliases is not None:
-        message.mtls_endpoint_aliases.CopyFrom(
-            token_service_pb2.MtlsEndpointAliases(**metadata.mtls_endpoint_aliases.members())
-        )
+        _fill(message.mtls_endpoint_aliases, metadata.mtls_endpoint_aliases)
     return message
+
+
+def _fill(
+    message: token_service_pb2.ServerMetadata | token_service_pb2.MtlsEndpointAliases, endpoints: Endpoints
+) -> None:
+    """The endpoints that gRPC clients may want too; an endpoint without a field is in the JSON only."""
+    for name, url in endpoints.members().items():
+        if name in message.DESCRIPTOR.fields_by_name:
+            setattr(message, name, url)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.tokens.client import ClientAuthenticationMethod, GrantType
+from gateway.tokens.pkce import METHOD
 from signers import Algorithm
 
 TOKEN_PATH: Final = "/oauth2/token"
 INTROSPECTION_PATH: Final = "/oauth2/introspect"
 REVOCATION_PATH: Final = "/oauth2/revoke"
+PAR_PATH: Final = "/oauth2/par"
 JWKS_PATH: Final = "/oauth2/jwks"
 
 
@@ -21,6 +23,7 @@ class Endpoints:
     token_endpoint: str
     introspection_endpoint: str
     revocation_endpoint: str
+    pushed_authorization_request_endpoint: str
 
     @classmethod
     def under(cls, base: str) -> "Endpoints":
@@ -29,6 +32,7 @@ class Endpoints:
             token_endpoint=base + TOKEN_PATH,
             introspection_endpoint=base + INTROSPECTION_PATH,
             revocation_endpoint=base + REVOCATION_PATH,
+            pushed_authorization_request_endpoint=base + PAR_PATH,
         )
 
     def members(self) -> Mapping[str, str]:
@@ -38,12 +42,16 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True)
 class ServerMetadata:
-    """What a client needs to know of this server. What no door serves is None."""
+    """What a client needs to know of this server. What no door serves is None.
+
+    `authorization_endpoint` is that of the login application, which logs users in and makes codes.
+    """
 
     issuer: str
     endpoints: Endpoints | None
     jwks_uri: str | None
     mtls_endpoint_aliases: Endpoints | None
+    authorization_endpoint: str | None
     grant_types_supported: tuple[str, ...]
     token_endpoint_auth_methods_supported: tuple[str, ...]
     token_endpoint_auth_signing_alg_values_supported: tuple[str, ...]
@@ -58,12 +66,17 @@ class ServerMetadata:
             "issuer": self.issuer,
             **(self.endpoints.members() if self.endpoints is not None else {}),
             "grant_types_supported": self.grant_types_supported,
-            "response_types_supported": [],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "code_challenge_methods_supported": [METHOD],
             "tls_client_certificate_bound_access_tokens": self.tls_client_certificate_bound_access_tokens,
             "dpop_signing_alg_values_supported": self.dpop_signing_alg_values_supported,
         }
         if self.jwks_uri is not None:
             document["jwks_uri"] = self.jwks_uri
+        if self.authorization_endpoint is not None:
+            document["authorization_endpoint"] = self.authorization_endpoint
+            document["authorization_response_iss_parameter_supported"] = True
         if self.mtls_endpoint_aliases is not None:
             document["mtls_endpoint_aliases"] = self.mtls_endpoint_aliases.members()
         for endpoint in ("token", "introspection", "revocation"):
@@ -76,11 +89,13 @@ class ServerMetadata:
 class PublicUrls:
     """How clients reach the edge: what URLs begin with, None where that listener is off.
 
-    *mtls* is the address that asks for client certificates (RFC 8705 §5).
+    *mtls* is the address that asks for client certificates (RFC 8705 §5); *authorization* the page of the
+    login application.
     """
 
     plain: str | None = None
     mtls: str | None = None
+    authorization: str | None = None
 
 
 def describe(
@@ -97,6 +112,7 @@ def describe(
         endpoints=None if base is None else Endpoints.under(base),
         jwks_uri=None if base is None else base + JWKS_PATH,
         mtls_endpoint_aliases=None if urls.mtls is None else Endpoints.under(urls.mtls),
+        authorization_endpoint=urls.authorization,
         grant_types_supported=tuple(sorted(GrantType)),
         token_endpoint_auth_methods_supported=tuple(sorted(ClientAuthenticationMethod)),
         token_endpoint_auth_signing_alg_values_supported=tuple(sorted(assertion_algorithms)),

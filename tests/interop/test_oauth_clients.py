@@ -3,12 +3,13 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from countersign import GrantType, Pkce
 
 from tests.support import node
 from tests.support.edge import (
@@ -21,7 +22,7 @@ from tests.support.edge import (
     register_key,
     register_post,
 )
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway import ADMIN, RESOURCE, RunningGateway, running_gateway
 from tests.support.pki import Issued, new_key, self_signed
 from tests.support.private_jwk import private_jwk
 
@@ -29,14 +30,20 @@ SOURCES = Path(__file__).parent / "oauth_clients"
 
 
 @asynccontextmanager
-async def reachable_gateway(folder: Path, **tokens: Any) -> AsyncIterator[RunningGateway]:
+async def reachable_gateway(
+    folder: Path, options: Mapping[str, Any] | None = None, **tokens: Any
+) -> AsyncIterator[RunningGateway]:
     """A gateway whose issuer and public URLs are where it listens."""
     plain, mtls = free_ports(2)
     async with running_gateway(
         folder,
         server={"https_address": f"127.0.0.1:{plain}", "https_mtls_address": f"127.0.0.1:{mtls}"},
-        edge={"mtls_public_url": f"https://localhost:{mtls}"},
+        edge={
+            "mtls_public_url": f"https://localhost:{mtls}",
+            "authorization_url": "https://login.example.org/authorize",
+        },
         tokens={"issuer": f"https://localhost:{plain}", **tokens},
+        **(options or {}),
     ) as gateway:
         yield gateway
 
@@ -157,3 +164,41 @@ def nonces(folder: Path, nonce: str) -> dict[str, Any]:
         return {}
     (folder / "nonces").write_bytes(os.urandom(32))
     return {"dpop_nonce": nonce, "dpop_nonce_secrets": ["nonces"]}
+
+
+LOGIN = "spiffe://example.org/login"
+REDIRECT = "https://app.example.org/callback"
+
+
+async def test_the_code_flow(tmp_path):
+    """PAR, code with PKCE and issuer, refresh and revocation by both packages; others log in."""
+    callers = [{"san_uri": ADMIN, "roles": ["admin"]}, {"san_uri": LOGIN, "roles": ["login"]}]
+    async with reachable_gateway(tmp_path, {"callers": callers}) as gateway:
+        async with gateway.client(gateway.admin) as admin:
+            secret = await register_basic(
+                admin,
+                "app",
+                grant_types=[GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN],
+                redirect_uris=[REDIRECT],
+                audiences=[RESOURCE],
+            )
+        task = {
+            "issuer": gateway.prepared.settings.tokens.issuer,
+            "ca": gateway.root.pem.decode(),
+            "client_id": "app",
+            "secret": secret,
+            "redirect_uri": REDIRECT,
+            "verifier": Pkce().verifier,
+        }
+        pushed = await asyncio.to_thread(node.run, SOURCES, "code_flow.mjs", {**task, "step": "push"})
+        async with gateway.client(gateway.root.leaf("login", uris=(LOGIN,))) as login:
+            locations = {
+                name: (await login.create_authorization_code("app", uri, subject="alice")).location
+                for name, uri in pushed.items()
+            }
+        task |= {"step": "redeem", "locations": locations}
+        answers = await asyncio.to_thread(node.run, SOURCES, "code_flow.mjs", task)
+    for answer in answers.values():
+        assert answer["first"]["scope"] == answer["second"]["scope"] == "read"
+        assert answer["first"]["access_token"] != answer["second"]["access_token"]
+        assert answer["after"] == {"active": False}
