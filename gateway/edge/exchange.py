@@ -1,13 +1,15 @@
 """What an endpoint works with: the request, read as a whole, and the response."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from starlette.responses import Response
 
 from gateway.edge.form import Form, require_form
 from gateway.edge.oauth_errors import HttpError
+from gateway.errors import GatewayError
 from gateway.principal import Call
 
 Headers: TypeAlias = Sequence[tuple[str, str]]
@@ -16,7 +18,11 @@ Headers: TypeAlias = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class EdgeRequest:
-    """A request whose caller is known. `basic` holds the credentials of an ``Authorization: Basic``."""
+    """A request whose caller is known.
+
+    *basic* holds the credentials of an ``Authorization: Basic``; *parameters* the parts of the path that the
+    route names.
+    """
 
     call: Call
     method: str
@@ -25,6 +31,7 @@ class EdgeRequest:
     headers: Headers
     body: bytes
     basic: str | None
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     def header_values(self, name: str) -> list[str]:
         """Every value of the header *name* (lower case)."""
@@ -40,24 +47,39 @@ class EdgeRequest:
 
 
 Endpoint: TypeAlias = Callable[[EdgeRequest], Awaitable[Response]]
+Refusal: TypeAlias = Callable[[GatewayError], Response]
+"""How a protocol other than OAuth tells an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One path.
+    """One path, or many.
 
+    - *path*: ``{name}`` stands for one segment, and at the end ``{+name}`` for all that follow.
     - *methods*: what it answers to; HEAD goes with GET, its body is not sent.
-    - *policy*: the RPC whose row in `gateway.authorization` says who may call.
+    - *policy*: the RPC whose row in `gateway.authorization` says who may call; None where everybody may,
+      because each request is signed by the key that it is about (ACME), or the answer is public.
     - *max_body*: octets of a request.
     - *always_admitted*: answers under overload and while draining, and is not counted.
+    - *refuse*: how errors are told; None for OAuth's way.
     """
 
     path: str
     methods: frozenset[str]
     endpoint: Endpoint
-    policy: str
+    policy: str | None
     max_body: int = 0
     always_admitted: bool = False
+    refuse: Refusal | None = None
+
+    @property
+    def pattern(self) -> re.Pattern[str] | None:
+        """What the paths look like; None where there is only one."""
+        if "{" not in self.path:
+            return None
+        literal = re.escape(self.path).replace(r"\{", "{").replace(r"\}", "}").replace(r"\+", "+")
+        whole = re.sub(r"\{\+(\w+)\}$", r"(?P<\1>.+)", literal)
+        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", whole))
 
     @property
     def allow(self) -> str:
@@ -65,12 +87,12 @@ class Route:
         return ", ".join(sorted(self.methods))
 
 
-def get(path: str, endpoint: Endpoint, policy: str, *, always_admitted: bool = False) -> Route:
+def get(path: str, endpoint: Endpoint, policy: str | None, *, always_admitted: bool = False) -> Route:
     """A route that is read."""
     return Route(path, frozenset({"GET", "HEAD"}), endpoint, policy, always_admitted=always_admitted)
 
 
-def post(path: str, endpoint: Endpoint, policy: str, *, max_body: int) -> Route:
+def post(path: str, endpoint: Endpoint, policy: str | None, *, max_body: int) -> Route:
     """A route that is posted to."""
     return Route(path, frozenset({"POST"}), endpoint, policy, max_body)
 

@@ -16,7 +16,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any, Final
@@ -25,8 +25,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.admission import Admission, Limits, shutting_down
-from gateway.edge.exchange import EdgeRequest, Headers, Route, values_of
-from gateway.edge.oauth_errors import HttpError, oauth_error, oauth_row
+from gateway.edge.exchange import EdgeRequest, Headers, Refusal, Route, values_of
+from gateway.edge.oauth_errors import HttpError, oauth_error
 from gateway.edge.protocol import CLIENT_CHAIN
 from gateway.errors import AuthenticationError, GatewayError, Reason, RequestError
 from gateway.failures import SERVER_FAULTS, cause_of, to_gateway_error
@@ -38,6 +38,7 @@ from gateway.telemetry.access_log import AccessLog, AccessRecord
 
 logger = logging.getLogger(__name__)
 
+_DEFECT: Final = 500
 _MAX_LOGGED_PATH: Final = 128
 _MAX_AUTHORIZATION: Final = 16 * 1024
 
@@ -53,6 +54,7 @@ class _Progress:
         "method",
         "name",
         "peer",
+        "refuse",
         "request_id",
         "scheme",
         "started",
@@ -72,6 +74,7 @@ class _Progress:
         self.started = time.perf_counter()
         self.deadline: float | None = None
         self.caller = ""
+        self.refuse: Refusal = lambda told: oauth_error(told, scheme=self.scheme)
         self.close = True  # Until the body is read: what is left of it must not be taken for a request.
 
 
@@ -94,7 +97,9 @@ class EdgePipeline:
         request_timeout: float,
         on_server_fault: Callable[[Reason], None] = lambda _: None,
     ) -> None:
-        self._routes = {route.path: route for route in routes}
+        listed = tuple(routes)
+        self._routes = {route.path: route for route in listed}
+        self._patterns = [(route.pattern, route) for route in listed if route.pattern is not None]
         self._limits = limits
         self._admission = admission
         self._callers = callers
@@ -123,23 +128,24 @@ class EdgePipeline:
         await response(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, progress: _Progress) -> Response:
-        route = self._route(scope, progress)
+        route, parameters = self._route(scope, progress)
         body = await self._body(receive, progress.headers, route.max_body)
         progress.close = False
         if route.always_admitted:
-            return await self._answer(route, scope, progress, body)
+            return await self._answer(route, parameters, scope, progress, body)
         self._admission.enter()
         try:
-            return await self._answer(route, scope, progress, body)
+            return await self._answer(route, parameters, scope, progress, body)
         finally:
             self._admission.leave()
 
-    def _route(self, scope: Scope, progress: _Progress) -> Route:
+    def _route(self, scope: Scope, progress: _Progress) -> tuple[Route, Mapping[str, str]]:
+        """The route, and the parts of the path that it names."""
         if len(values_of(progress.headers, "host")) != 1 and scope["http_version"] == "1.1":
             raise HttpError(400, "Send one Host header.", cause="host_header")  # RFC 9112 §3.2
-        route = self._routes.get(scope["path"])
-        if route is None:
-            raise HttpError(404, "There is nothing at this path.", cause="path_unknown")
+        route, parameters = self._find(scope["path"])
+        if route.refuse is not None:
+            progress.refuse = route.refuse
         if progress.method not in route.methods:
             raise HttpError(
                 405,
@@ -147,7 +153,18 @@ class EdgePipeline:
                 headers={"allow": route.allow},
                 cause="method_not_allowed",
             )
-        return route
+        return route, parameters
+
+    def _find(self, path: str) -> tuple[Route, Mapping[str, str]]:
+        """Raises `HttpError` 404."""
+        route = self._routes.get(path)
+        if route is not None:
+            return route, {}
+        for pattern, candidate in self._patterns:
+            match = pattern.fullmatch(path)
+            if match is not None:
+                return candidate, match.groupdict()
+        raise HttpError(404, "There is nothing at this path.", cause="path_unknown")
 
     async def _body(self, receive: Receive, headers: Headers, limit: int) -> bytes:
         """The whole body. Raises `RequestError` MESSAGE_TOO_LARGE, `HttpError` 408."""
@@ -169,17 +186,25 @@ class EdgePipeline:
         except TimeoutError as error:
             raise HttpError(408, "The body did not arrive in time.", cause="body_late") from error
 
-    async def _answer(self, route: Route, scope: Scope, progress: _Progress, body: bytes) -> Response:
+    async def _answer(
+        self,
+        route: Route,
+        parameters: Mapping[str, str],
+        scope: Scope,
+        progress: _Progress,
+        body: bytes,
+    ) -> Response:
         progress.deadline = self._limits.default_deadline
         async with asyncio.timeout(progress.deadline):
             basic, metadata = _split_authorization(progress)
             chain: tuple[bytes, ...] = scope[CLIENT_CHAIN]
             transport = ClientCertificate.from_der(chain[0], chain[1:]) if chain else None
             principal, certificate = await self._callers.resolve(
-                transport, metadata, path=route.path, method=progress.method
+                transport, metadata, path=scope["path"], method=progress.method
             )
             progress.caller = principal.name
-            self._authorize(route.policy, principal)
+            if route.policy is not None:
+                self._authorize(route.policy, principal)
             request = EdgeRequest(
                 call=Call(principal, certificate, progress.request_id),
                 method=progress.method,
@@ -188,18 +213,19 @@ class EdgePipeline:
                 headers=progress.headers,
                 body=body,
                 basic=basic,
+                parameters=parameters,
             )
             return await route.endpoint(request)
 
     def _refusal(self, progress: _Progress, error: BaseException) -> Response:
         told = to_gateway_error(error)
-        row = oauth_row(told, progress.scheme)
-        if row.error == "server_error":
+        response = progress.refuse(told)
+        if response.status_code == _DEFECT:
             logger.error("Internal error in %s", progress.name, exc_info=error)
         if told.reason in SERVER_FAULTS:
             self._on_server_fault(told.reason)
-        self._log(progress, str(row.status), told.reason, cause_of(told))
-        return oauth_error(told, scheme=progress.scheme)
+        self._log(progress, str(response.status_code), told.reason, cause_of(told))
+        return response
 
     def _log(self, progress: _Progress, code: str, reason: str, cause: str) -> None:
         deadline = progress.deadline
