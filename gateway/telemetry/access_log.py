@@ -9,7 +9,7 @@ class AccessRecord(NamedTuple):
     - *time*: seconds since the epoch when the call ended; *duration_ms* how long it took here.
     - *deadline_ms*: what the call was granted; None for a stream without a deadline.
     - *method*: full gRPC method name, or HTTP method and path.
-    - *code*: canonical gRPC code name, or HTTP status; *reason* and *cause* are empty where the call succeeded.
+    - *code*: canonical gRPC code name, or HTTP status; *reason* and *cause* are empty for a success.
     - *caller*: the principal's name, empty for nobody; *peer*: the connection's other end.
     """
 
