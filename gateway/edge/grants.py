@@ -10,7 +10,9 @@ from gateway.tokens.grants import (
     AuthorizationCodeGrant,
     ClientCredentialsGrant,
     Grant,
+    JwtBearerGrant,
     RefreshTokenGrant,
+    TokenExchangeGrant,
     TokenRequest,
 )
 
@@ -29,10 +31,28 @@ def _refresh_token(form: Form) -> Grant:
     return RefreshTokenGrant(form.require("refresh_token"))
 
 
+def _token_exchange(form: Form) -> Grant:
+    """RFC 8693 §2.1."""
+    return TokenExchangeGrant(
+        subject_token=form.require("subject_token"),
+        subject_token_type=form.require("subject_token_type"),
+        actor_token=form.get("actor_token") or "",
+        actor_token_type=form.get("actor_token_type") or "",
+        requested_token_type=form.get("requested_token_type") or "",
+    )
+
+
+def _jwt_bearer(form: Form) -> Grant:
+    """RFC 7523 §2.1."""
+    return JwtBearerGrant(form.require("assertion"))
+
+
 GRANTS: Final[Mapping[str, Callable[[Form], Grant]]] = {
     GrantType.CLIENT_CREDENTIALS: lambda _: _CLIENT_CREDENTIALS,
     GrantType.AUTHORIZATION_CODE: _authorization_code,
     GrantType.REFRESH_TOKEN: _refresh_token,
+    GrantType.TOKEN_EXCHANGE: _token_exchange,
+    GrantType.JWT_BEARER: _jwt_bearer,
 }
 
 
@@ -43,7 +63,8 @@ def token_request(form: Form) -> TokenRequest:
         raise RequestError(
             Reason.UNSUPPORTED_GRANT_TYPE, "The gateway does not know this grant.", field="grant_type"
         )
-    return TokenRequest(read(form), scope_of(form), form.all("resource"))
+    # RFC 8693 §2.1 has a second parameter for the same; an audience here is a resource identifier.
+    return TokenRequest(read(form), scope_of(form), form.all("resource") + form.all("audience"))
 
 
 def scope_of(form: Form) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """POST /oauth2/token and /oauth2/revoke: convert, call, convert back."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -13,9 +12,11 @@ from gateway.edge.grants import token_request
 from gateway.edge.oauth_errors import NO_STORE
 from gateway.introspection.document import token_type_name
 from gateway.tokens.dpop import DpopDoor
+from gateway.tokens.grants import TokenExchangeGrant
 from gateway.tokens.metadata import TOKEN_PATH
 from gateway.tokens.mint import MintedToken, TokenMinter
 from gateway.tokens.revocation import TokenRevoker
+from gateway.tokens.token_exchange import ACCESS_TOKEN
 
 
 class TokenEndpoint:
@@ -32,7 +33,10 @@ class TokenEndpoint:
         client_id, asked = claim.require_client_id(), token_request(form)
         call = await self._proven.call(request)
         minted = await self._minter.mint(call, client_id, claim.credential, asked)
-        response = Response(json.dumps(_document(minted)), 200, NO_STORE, "application/json")
+        document = _document(minted)
+        if isinstance(asked.grant, TokenExchangeGrant):
+            document["issued_token_type"] = ACCESS_TOKEN  # RFC 8693 §2.2.1
+        response = Response(json.dumps(document), 200, NO_STORE, "application/json")
         self._proven.give_nonce(call, response)
         return response
 
@@ -53,7 +57,7 @@ class RevocationEndpoint:
         return Response(status_code=200, headers=NO_STORE)
 
 
-def _document(minted: MintedToken) -> Mapping[str, Any]:
+def _document(minted: MintedToken) -> dict[str, Any]:
     """RFC 6749 §5.1."""
     token = minted.token
     document: dict[str, Any] = {
