@@ -23,12 +23,15 @@ class Policy:
 _PUBLIC = Policy(public=True)
 _CLIENT = Policy(proves_itself=True)
 _ADMIN = Policy(roles=frozenset({Role.ADMIN}))
+_ENROLLER = Policy(roles=frozenset({Role.ENROLLER}))
 _LOGIN = Policy(roles=frozenset({Role.LOGIN}))
 
 POLICIES: Mapping[str, Policy] = {
     "/countersign.v1.TokenService/MintToken": _CLIENT,
     "/countersign.v1.TokenService/BatchMintTokens": _CLIENT,
     "/countersign.v1.TokenService/RevokeToken": _CLIENT,
+    "/countersign.v1.TokenService/CreateClientNonce": _ENROLLER,
+    "/countersign.v1.TokenService/MintClientAccessToken": _ENROLLER,
     "/countersign.v1.TokenService/GetServerMetadata": _PUBLIC,
     "/countersign.v1.TokenService/GetJwks": _PUBLIC,
     "/countersign.v1.AuthorizationService/PushAuthorizationRequest": _CLIENT,
@@ -47,6 +50,28 @@ POLICIES: Mapping[str, Policy] = {
     "/countersign.v1.ClientService/UpdateClient": _ADMIN,
     "/countersign.v1.ClientService/DeleteClient": _ADMIN,
     "/countersign.v1.ClientService/RotateClientSecret": _ADMIN,
+    "/countersign.v1.EnrollmentService/ListProvisioners": _ENROLLER,
+    "/countersign.v1.EnrollmentService/CreateNonce": _ENROLLER,
+    "/countersign.v1.EnrollmentService/CreateAccount": _ENROLLER,
+    "/countersign.v1.EnrollmentService/GetAccount": _ENROLLER,
+    "/countersign.v1.EnrollmentService/UpdateAccount": _ENROLLER,
+    "/countersign.v1.EnrollmentService/DeactivateAccount": _ENROLLER,
+    "/countersign.v1.EnrollmentService/RolloverAccountKey": _ENROLLER,
+    "/countersign.v1.EnrollmentService/CreateOrder": _ENROLLER,
+    "/countersign.v1.EnrollmentService/GetOrder": _ENROLLER,
+    "/countersign.v1.EnrollmentService/ListOrders": _ENROLLER,
+    "/countersign.v1.EnrollmentService/GetAuthorization": _ENROLLER,
+    "/countersign.v1.EnrollmentService/DeactivateAuthorization": _ENROLLER,
+    "/countersign.v1.EnrollmentService/AnswerChallenge": _ENROLLER,
+    "/countersign.v1.EnrollmentService/FinalizeOrder": _ENROLLER,
+    "/countersign.v1.EnrollmentService/GetCertificate": _ENROLLER,
+    "/countersign.v1.EnrollmentService/RevokeCertificate": _ENROLLER,
+    "/countersign.v1.EnrollmentService/GetRenewalInfo": _ENROLLER,
+    "/countersign.v1.EnrollmentService/GetCertificateRevocationList": _ENROLLER,
+    "/countersign.v1.EnrollmentService/GetOcspResponse": _ENROLLER,
+    "/countersign.v1.EnrollmentService/CreateExternalAccountKey": _ADMIN,
+    "/countersign.v1.EnrollmentService/ListExternalAccountKeys": _ADMIN,
+    "/countersign.v1.EnrollmentService/DeleteExternalAccountKey": _ADMIN,
     "/grpc.health.v1.Health/Check": _PUBLIC,
     "/grpc.health.v1.Health/Watch": _PUBLIC,
     "/grpc.health.v1.Health/List": _PUBLIC,

@@ -12,6 +12,7 @@ from typing import Final
 from countersign.v1 import (
     authorization_service_pb2_grpc,
     client_service_pb2_grpc,
+    enrollment_service_pb2_grpc,
     introspection_service_pb2_grpc,
     key_service_pb2_grpc,
     token_service_pb2_grpc,
@@ -38,6 +39,7 @@ from gateway.request_callers import RequestCallers
 from gateway.rpc.authorization_service import AuthorizationService
 from gateway.rpc.caller import CallerResolver
 from gateway.rpc.client_service import ClientService
+from gateway.rpc.enrollment_service import EnrollmentService
 from gateway.rpc.introspection_service import IntrospectionService
 from gateway.rpc.key_service import KeyService
 from gateway.rpc.pipeline import Pipeline
@@ -54,6 +56,7 @@ _SERVICES: Final = {
     "countersign.v1.TokenService": frozenset({_DATABASE, _SIGNERS}),
     "countersign.v1.AuthorizationService": frozenset({_DATABASE}),
     "countersign.v1.IntrospectionService": frozenset({_DATABASE}),
+    "countersign.v1.EnrollmentService": frozenset({_DATABASE, _SIGNERS}),
     "countersign.v1.KeyService": frozenset({_DATABASE}),
     "countersign.v1.ClientService": frozenset({_DATABASE}),
 }
@@ -112,7 +115,7 @@ def _grpc_server(
         access_log=access_log,
         on_server_fault=lambda _: health.nudge(),
     )
-    _add_services(settings, application, pipeline)
+    _add_services(settings, application, pipeline, clock)
     files = TlsFiles(
         certificate=settings.path(settings.server.certificate),
         private_key=settings.path(settings.server.private_key),
@@ -164,7 +167,7 @@ def _edge(
     )
 
 
-def _add_services(settings: Settings, application: Application, pipeline: Pipeline) -> None:
+def _add_services(settings: Settings, application: Application, pipeline: Pipeline, clock: Clock) -> None:
     token_service_pb2_grpc.add_TokenServiceServicer_to_server(
         TokenService(
             minter=application.minter,
@@ -173,6 +176,7 @@ def _add_services(settings: Settings, application: Application, pipeline: Pipeli
             keyring=application.keyring,
             metadata=application.metadata,
             jwks_max_age=settings.tokens.jwks_max_age,
+            client_tokens=application.client_tokens,
         ),
         pipeline,
     )
@@ -182,6 +186,13 @@ def _add_services(settings: Settings, application: Application, pipeline: Pipeli
     introspection_service_pb2_grpc.add_IntrospectionServiceServicer_to_server(
         IntrospectionService(application.introspector), pipeline
     )
+    if application.enrollment is not None:
+        enrollment_service_pb2_grpc.add_EnrollmentServiceServicer_to_server(
+            EnrollmentService(
+                application.enrollment, nonce_lifetime=settings.enrollment.nonce_lifetime, clock=clock
+            ),
+            pipeline,
+        )
     key_service_pb2_grpc.add_KeyServiceServicer_to_server(KeyService(application.keys), pipeline)
     client_service_pb2_grpc.add_ClientServiceServicer_to_server(
         ClientService(application.registrar), pipeline

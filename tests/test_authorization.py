@@ -6,6 +6,7 @@ import pytest
 from countersign.v1 import (
     authorization_service_pb2,
     client_service_pb2,
+    enrollment_service_pb2,
     introspection_service_pb2,
     key_service_pb2,
     token_service_pb2,
@@ -21,6 +22,7 @@ from gateway.principal import ANONYMOUS, Principal, Role
 FILES = [
     authorization_service_pb2,
     client_service_pb2,
+    enrollment_service_pb2,
     introspection_service_pb2,
     key_service_pb2,
     token_service_pb2,

@@ -1,5 +1,7 @@
 """After issuing: revocation (RFC 8555 §7.6), lists of the revoked, renewal information (RFC 9773)."""
 
+import base64
+import binascii
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -13,7 +15,9 @@ from gateway.enrollment.model import Account
 from gateway.enrollment.ports import Certificate, CertificateRepository, Crl
 from gateway.enrollment.provisioners import Provisioners
 from gateway.errors import AuthorizationError, Reason, RequestError, StateError
+from gateway.jose.errors import JoseError
 from gateway.jose.jwk import Jwk
+from gateway.jose.strict_json import parse_object
 from gateway.pki.crl import MAX_ENTRIES, CrlHeader, RevocationReason, make_crl
 from gateway.pki.issuance_errors import IssuingError, RevocationError
 from gateway.pki.issuing_ca import extension
@@ -167,6 +171,29 @@ class Revocations:
             raise StateError(Reason.ALREADY_REVOKED, "The certificate is revoked already.")
         stored = await self._certificates.get(certificate.certificate_id)
         return stored if stored is not None else certificate
+
+
+def parse_revocation(payload: bytes) -> tuple[bytes, RevocationReason]:
+    """The certificate's DER and the reason from a revokeCert payload (RFC 8555 §7.6).
+
+    Raises `RequestError`: INVALID_FIELD, BAD_REVOCATION_REASON.
+    """
+    try:
+        members = parse_object(payload)
+        encoded, code = members.get("certificate"), members.get("reason", 0)
+        if not isinstance(encoded, str):
+            raise RequestError(Reason.INVALID_FIELD, "The certificate is missing.", field="certificate")
+        # Some clients pad (RFC 8555 §6.1 forbids it); nothing depends on there being one spelling.
+        der = base64.urlsafe_b64decode(encoded.rstrip("=") + "=" * (-len(encoded.rstrip("=")) % 4))
+    except (JoseError, ValueError, binascii.Error) as error:
+        raise RequestError(Reason.INVALID_FIELD, "The payload is malformed.", field="payload") from error
+    try:
+        # Anything but a number of the table is none, also a boolean or a text.
+        return der, RevocationReason.of_code(code if type(code) is int else -1)
+    except ValueError as error:
+        raise RequestError(
+            Reason.BAD_REVOCATION_REASON, "The reason is not one that is accepted.", field="reason"
+        ) from error
 
 
 def _missing() -> StateError:

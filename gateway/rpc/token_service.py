@@ -5,7 +5,9 @@ from typing import Final, TypeAlias
 import grpc
 from countersign.v1 import token_service_pb2, token_service_pb2_grpc
 
-from gateway.errors import GatewayError, Reason, RequestError
+from gateway.enrollment.client_access_token import LIFETIME
+from gateway.enrollment.minter import ClientTokenMinter, ClientTokenRequest
+from gateway.errors import GatewayError, Reason, RequestError, StateError
 from gateway.keys.keyring import Keyring
 from gateway.rpc.dpop import ProvenCalls
 from gateway.rpc.jwks_conversion import jwks_messages
@@ -36,8 +38,13 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
         keyring: Keyring,
         metadata: ServerMetadata,
         jwks_max_age: int,
+        client_tokens: ClientTokenMinter | None = None,
     ) -> None:
-        """*jwks_max_age*: seconds that a verifier may keep the key set."""
+        """*jwks_max_age*: seconds that a verifier may keep the key set.
+
+        *client_tokens*: None where no access tokens for enrolling devices are minted.
+        """
+        self._client_tokens = client_tokens
         self._minter = minter
         self._revoker = revoker
         self._minting = ProvenCalls(dpop, f"{_SERVICE}MintToken")
@@ -98,6 +105,39 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
             case _:
                 raise RequestError(Reason.MISSING_FIELD, _MISSING_TARGET, field="target")
         return token_service_pb2.RevokeTokenResponse()
+
+    async def CreateClientNonce(
+        self, request: token_service_pb2.CreateClientNonceRequest, context: _Context
+    ) -> token_service_pb2.CreateClientNonceResponse:
+        """For one proof of one device."""
+        nonce = self._client_minter().issue_nonce(request.client_id)
+        return token_service_pb2.CreateClientNonceResponse(nonce=nonce)
+
+    async def MintClientAccessToken(
+        self, request: token_service_pb2.MintClientAccessTokenRequest, context: _Context
+    ) -> token_service_pb2.MintClientAccessTokenResponse:
+        """What a backend says of its device, for the CA."""
+        minted = await self._client_minter().mint(
+            ClientTokenRequest(
+                client_id=request.client_id,
+                handle=request.handle,
+                display_name=request.display_name,
+                team=request.team or None,
+                domain=request.domain,
+                proof=request.dpop_proof,
+                nonce=request.nonce or None,
+            )
+        )
+        response = token_service_pb2.MintClientAccessTokenResponse(token=minted.value)
+        response.expires_in.seconds = LIFETIME
+        return response
+
+    def _client_minter(self) -> ClientTokenMinter:
+        if self._client_tokens is None:
+            raise StateError(
+                Reason.ENROLLMENT_NOT_FOUND, "This gateway mints no access tokens for enrolling devices."
+            )
+        return self._client_tokens
 
     async def GetServerMetadata(
         self, request: token_service_pb2.GetServerMetadataRequest, context: _Context

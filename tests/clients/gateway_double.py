@@ -13,6 +13,7 @@ import grpc
 from countersign.v1 import (
     authorization_service_pb2_grpc,
     client_service_pb2_grpc,
+    enrollment_service_pb2_grpc,
     introspection_service_pb2_grpc,
     key_service_pb2_grpc,
     token_service_pb2_grpc,
@@ -35,6 +36,9 @@ SERVICES = {
     key_service_pb2_grpc.KeyServiceServicer: key_service_pb2_grpc.add_KeyServiceServicer_to_server,
     client_service_pb2_grpc.ClientServiceServicer: (
         client_service_pb2_grpc.add_ClientServiceServicer_to_server
+    ),
+    enrollment_service_pb2_grpc.EnrollmentServiceServicer: (
+        enrollment_service_pb2_grpc.add_EnrollmentServiceServicer_to_server
     ),
 }
 

@@ -4,6 +4,7 @@ The messages and stubs of the API are in `countersign.v1`.
 """
 
 from countersign._base import ClientNotOpenError
+from countersign._enrollment import EnrollmentRefusedError
 from countersign.authorizations import AuthorizationCode, AuthorizationRequest, Pkce, PushedRequest
 from countersign.client import GatewayClient
 from countersign.clients import (
@@ -22,6 +23,7 @@ from countersign.clients import (
     TokenExchangePolicy,
 )
 from countersign.credentials import AssertionKey, ClientCredential, ClientSecret
+from countersign.devices import DeviceKey, WireDevice
 from countersign.dpop import DpopKey
 from countersign.errors import (
     AuthenticationError,
@@ -83,8 +85,10 @@ __all__ = [
     "ConflictError",
     "CountersignError",
     "DeadlineExceededError",
+    "DeviceKey",
     "DpopKey",
     "EcPublicKey",
+    "EnrollmentRefusedError",
     "FieldViolation",
     "GatewayClient",
     "GrantType",
@@ -120,4 +124,5 @@ __all__ = [
     "TokenType",
     "TokenTypeHint",
     "UnavailableError",
+    "WireDevice",
 ]

@@ -13,6 +13,7 @@ from countersign._operations.operation import Operation, Page
 from countersign._status import error_of_call
 from countersign.v1.authorization_service_pb2_grpc import AuthorizationServiceStub
 from countersign.v1.client_service_pb2_grpc import ClientServiceStub
+from countersign.v1.enrollment_service_pb2_grpc import EnrollmentServiceStub
 from countersign.v1.introspection_service_pb2_grpc import IntrospectionServiceStub
 from countersign.v1.key_service_pb2_grpc import KeyServiceStub
 from countersign.v1.token_service_pb2_grpc import TokenServiceStub
@@ -20,6 +21,7 @@ from countersign.v1.token_service_pb2_grpc import TokenServiceStub
 if TYPE_CHECKING:
     from countersign.v1.authorization_service_pb2_grpc import AuthorizationServiceAsyncStub
     from countersign.v1.client_service_pb2_grpc import ClientServiceAsyncStub
+    from countersign.v1.enrollment_service_pb2_grpc import EnrollmentServiceAsyncStub
     from countersign.v1.introspection_service_pb2_grpc import IntrospectionServiceAsyncStub
     from countersign.v1.key_service_pb2_grpc import KeyServiceAsyncStub
     from countersign.v1.token_service_pb2_grpc import TokenServiceAsyncStub
@@ -43,6 +45,7 @@ class AsyncCaller(BaseClient):
             "introspection": IntrospectionServiceStub(self._channel),
             "keys": KeyServiceStub(self._channel),
             "clients": ClientServiceStub(self._channel),
+            "enrollment": EnrollmentServiceStub(self._channel),
         }
         return self
 
@@ -81,6 +84,12 @@ class AsyncCaller(BaseClient):
     def clients(self) -> "ClientServiceAsyncStub":
         """The bare stub of ClientService."""
         stub: ClientServiceAsyncStub = self._stub("clients")
+        return stub
+
+    @property
+    def enrollment(self) -> "EnrollmentServiceAsyncStub":
+        """The bare stub of EnrollmentService."""
+        stub: EnrollmentServiceAsyncStub = self._stub("enrollment")
         return stub
 
     def _stub(self, service: str) -> Any:

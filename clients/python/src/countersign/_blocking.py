@@ -12,6 +12,7 @@ from countersign._operations.operation import Operation, Page
 from countersign._status import error_of_call
 from countersign.v1.authorization_service_pb2_grpc import AuthorizationServiceStub
 from countersign.v1.client_service_pb2_grpc import ClientServiceStub
+from countersign.v1.enrollment_service_pb2_grpc import EnrollmentServiceStub
 from countersign.v1.introspection_service_pb2_grpc import IntrospectionServiceStub
 from countersign.v1.key_service_pb2_grpc import KeyServiceStub
 from countersign.v1.token_service_pb2_grpc import TokenServiceStub
@@ -35,6 +36,7 @@ class BlockingCaller(BaseClient):
             "introspection": IntrospectionServiceStub(self._channel),
             "keys": KeyServiceStub(self._channel),
             "clients": ClientServiceStub(self._channel),
+            "enrollment": EnrollmentServiceStub(self._channel),
         }
         return self
 
@@ -73,6 +75,12 @@ class BlockingCaller(BaseClient):
     def clients(self) -> ClientServiceStub:
         """The bare stub of ClientService."""
         stub: ClientServiceStub = self._stub("clients")
+        return stub
+
+    @property
+    def enrollment(self) -> EnrollmentServiceStub:
+        """The bare stub of EnrollmentService."""
+        stub: EnrollmentServiceStub = self._stub("enrollment")
         return stub
 
     def _stub(self, service: str) -> Any:

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from typing import Unpack
 
-from countersign._aio import AsyncCaller
 from countersign._base import new_mutation_id
+from countersign._enrollment_aio import AsyncEnrollment
 from countersign._operations import authorizations as authorization_calls
 from countersign._operations import clients as client_calls
 from countersign._operations import introspection as introspection_calls
@@ -28,7 +28,7 @@ from countersign.tokens import (
 )
 
 
-class GatewayClient(AsyncCaller):
+class GatewayClient(AsyncEnrollment):
     """The gateway, for asyncio. Use it as ``async with GatewayClient(...) as client``.
 
     Every method takes a *timeout* in seconds for all its attempts (None: the client's), and raises a

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Unpack
 
 from countersign._base import new_mutation_id
-from countersign._blocking import BlockingCaller
+from countersign._enrollment_blocking import BlockingEnrollment
 from countersign._operations import authorizations as authorization_calls
 from countersign._operations import clients as client_calls
 from countersign._operations import introspection as introspection_calls
@@ -27,7 +27,7 @@ from countersign.tokens import (
 )
 
 
-class SyncGatewayClient(BlockingCaller):
+class SyncGatewayClient(BlockingEnrollment):
     """The gateway, for threads. Use it as ``with SyncGatewayClient(...) as client``.
 
     Every method takes a *timeout* in seconds for all its attempts (None: the client's), and raises a

@@ -6,7 +6,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 Result = TypeVar("Result")
 
-Service = Literal["tokens", "authorizations", "introspection", "keys", "clients"]
+Service = Literal["tokens", "authorizations", "introspection", "keys", "clients", "enrollment"]
 
 
 _SERVICES = {
@@ -15,6 +15,7 @@ _SERVICES = {
     "introspection": "IntrospectionService",
     "keys": "KeyService",
     "clients": "ClientService",
+    "enrollment": "EnrollmentService",
 }
 
 

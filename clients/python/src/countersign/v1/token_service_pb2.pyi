@@ -235,3 +235,41 @@ class RsaPublicKey(_message.Message):
     n: bytes
     e: bytes
     def __init__(self, n: _Optional[bytes] = ..., e: _Optional[bytes] = ...) -> None: ...
+
+class CreateClientNonceRequest(_message.Message):
+    __slots__ = ("client_id",)
+    CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
+    client_id: str
+    def __init__(self, client_id: _Optional[str] = ...) -> None: ...
+
+class CreateClientNonceResponse(_message.Message):
+    __slots__ = ("nonce",)
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    nonce: str
+    def __init__(self, nonce: _Optional[str] = ...) -> None: ...
+
+class MintClientAccessTokenRequest(_message.Message):
+    __slots__ = ("client_id", "handle", "display_name", "team", "domain", "dpop_proof", "nonce")
+    CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    TEAM_FIELD_NUMBER: _ClassVar[int]
+    DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    DPOP_PROOF_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    client_id: str
+    handle: str
+    display_name: str
+    team: str
+    domain: str
+    dpop_proof: str
+    nonce: str
+    def __init__(self, client_id: _Optional[str] = ..., handle: _Optional[str] = ..., display_name: _Optional[str] = ..., team: _Optional[str] = ..., domain: _Optional[str] = ..., dpop_proof: _Optional[str] = ..., nonce: _Optional[str] = ...) -> None: ...
+
+class MintClientAccessTokenResponse(_message.Message):
+    __slots__ = ("token", "expires_in")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_IN_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    expires_in: _duration_pb2.Duration
+    def __init__(self, token: _Optional[str] = ..., expires_in: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...

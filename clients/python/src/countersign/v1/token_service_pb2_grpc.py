@@ -54,6 +54,16 @@ class TokenServiceStub:
                 request_serializer=countersign_dot_v1_dot_token__service__pb2.RevokeTokenRequest.SerializeToString,
                 response_deserializer=countersign_dot_v1_dot_token__service__pb2.RevokeTokenResponse.FromString,
                 _registered_method=True)
+        self.CreateClientNonce = channel.unary_unary(
+                '/countersign.v1.TokenService/CreateClientNonce',
+                request_serializer=countersign_dot_v1_dot_token__service__pb2.CreateClientNonceRequest.SerializeToString,
+                response_deserializer=countersign_dot_v1_dot_token__service__pb2.CreateClientNonceResponse.FromString,
+                _registered_method=True)
+        self.MintClientAccessToken = channel.unary_unary(
+                '/countersign.v1.TokenService/MintClientAccessToken',
+                request_serializer=countersign_dot_v1_dot_token__service__pb2.MintClientAccessTokenRequest.SerializeToString,
+                response_deserializer=countersign_dot_v1_dot_token__service__pb2.MintClientAccessTokenResponse.FromString,
+                _registered_method=True)
         self.GetServerMetadata = channel.unary_unary(
                 '/countersign.v1.TokenService/GetServerMetadata',
                 request_serializer=countersign_dot_v1_dot_token__service__pb2.GetServerMetadataRequest.SerializeToString,
@@ -111,6 +121,24 @@ class TokenServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateClientNonce(self, request, context):
+        """Gives out a nonce for one DPoP proof of a device, bound to it. For callers with the role enroller. Safe to repeat.
+        Fails with INVALID_FIELD for a client id that is not a device's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MintClientAccessToken(self, request, context):
+        """Mints the access token by which a backend vouches for its user's device to the CA (wire-dpop-01), for a DPoP proof
+        of the device's key. For callers with the role enroller, which say what they know of the device. Each proof gives
+        one token, as its nonce works once. Fails with CLIENT_PROOF_REFUSED, SIGNER_UNAVAILABLE, SIGNER_BUSY or
+        NO_ACTIVE_KEY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetServerMetadata(self, request, context):
         """Returns the authorization server metadata (RFC 8414 §2). It changes only with the configuration.
         """
@@ -143,6 +171,16 @@ def add_TokenServiceServicer_to_server(servicer, server):
                     servicer.RevokeToken,
                     request_deserializer=countersign_dot_v1_dot_token__service__pb2.RevokeTokenRequest.FromString,
                     response_serializer=countersign_dot_v1_dot_token__service__pb2.RevokeTokenResponse.SerializeToString,
+            ),
+            'CreateClientNonce': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateClientNonce,
+                    request_deserializer=countersign_dot_v1_dot_token__service__pb2.CreateClientNonceRequest.FromString,
+                    response_serializer=countersign_dot_v1_dot_token__service__pb2.CreateClientNonceResponse.SerializeToString,
+            ),
+            'MintClientAccessToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.MintClientAccessToken,
+                    request_deserializer=countersign_dot_v1_dot_token__service__pb2.MintClientAccessTokenRequest.FromString,
+                    response_serializer=countersign_dot_v1_dot_token__service__pb2.MintClientAccessTokenResponse.SerializeToString,
             ),
             'GetServerMetadata': grpc.unary_unary_rpc_method_handler(
                     servicer.GetServerMetadata,
@@ -241,6 +279,60 @@ class TokenService:
             '/countersign.v1.TokenService/RevokeToken',
             countersign_dot_v1_dot_token__service__pb2.RevokeTokenRequest.SerializeToString,
             countersign_dot_v1_dot_token__service__pb2.RevokeTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateClientNonce(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/countersign.v1.TokenService/CreateClientNonce',
+            countersign_dot_v1_dot_token__service__pb2.CreateClientNonceRequest.SerializeToString,
+            countersign_dot_v1_dot_token__service__pb2.CreateClientNonceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MintClientAccessToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/countersign.v1.TokenService/MintClientAccessToken',
+            countersign_dot_v1_dot_token__service__pb2.MintClientAccessTokenRequest.SerializeToString,
+            countersign_dot_v1_dot_token__service__pb2.MintClientAccessTokenResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -12,6 +12,8 @@ class TokenServiceStub:
     MintToken: UnaryUnary[token_service_pb2.MintTokenRequest, token_service_pb2.MintTokenResponse]
     BatchMintTokens: UnaryUnary[token_service_pb2.BatchMintTokensRequest, token_service_pb2.BatchMintTokensResponse]
     RevokeToken: UnaryUnary[token_service_pb2.RevokeTokenRequest, token_service_pb2.RevokeTokenResponse]
+    CreateClientNonce: UnaryUnary[token_service_pb2.CreateClientNonceRequest, token_service_pb2.CreateClientNonceResponse]
+    MintClientAccessToken: UnaryUnary[token_service_pb2.MintClientAccessTokenRequest, token_service_pb2.MintClientAccessTokenResponse]
     GetServerMetadata: UnaryUnary[token_service_pb2.GetServerMetadataRequest, token_service_pb2.GetServerMetadataResponse]
     GetJwks: UnaryUnary[token_service_pb2.GetJwksRequest, token_service_pb2.GetJwksResponse]
 
@@ -20,6 +22,8 @@ class TokenServiceAsyncStub:
     MintToken: AsyncUnaryUnary[token_service_pb2.MintTokenRequest, token_service_pb2.MintTokenResponse]
     BatchMintTokens: AsyncUnaryUnary[token_service_pb2.BatchMintTokensRequest, token_service_pb2.BatchMintTokensResponse]
     RevokeToken: AsyncUnaryUnary[token_service_pb2.RevokeTokenRequest, token_service_pb2.RevokeTokenResponse]
+    CreateClientNonce: AsyncUnaryUnary[token_service_pb2.CreateClientNonceRequest, token_service_pb2.CreateClientNonceResponse]
+    MintClientAccessToken: AsyncUnaryUnary[token_service_pb2.MintClientAccessTokenRequest, token_service_pb2.MintClientAccessTokenResponse]
     GetServerMetadata: AsyncUnaryUnary[token_service_pb2.GetServerMetadataRequest, token_service_pb2.GetServerMetadataResponse]
     GetJwks: AsyncUnaryUnary[token_service_pb2.GetJwksRequest, token_service_pb2.GetJwksResponse]
 
@@ -33,6 +37,12 @@ class TokenServiceServicer:
     def RevokeToken(
         self, request: token_service_pb2.RevokeTokenRequest, context: Any
     ) -> Awaitable[token_service_pb2.RevokeTokenResponse] | token_service_pb2.RevokeTokenResponse: ...
+    def CreateClientNonce(
+        self, request: token_service_pb2.CreateClientNonceRequest, context: Any
+    ) -> Awaitable[token_service_pb2.CreateClientNonceResponse] | token_service_pb2.CreateClientNonceResponse: ...
+    def MintClientAccessToken(
+        self, request: token_service_pb2.MintClientAccessTokenRequest, context: Any
+    ) -> Awaitable[token_service_pb2.MintClientAccessTokenResponse] | token_service_pb2.MintClientAccessTokenResponse: ...
     def GetServerMetadata(
         self, request: token_service_pb2.GetServerMetadataRequest, context: Any
     ) -> Awaitable[token_service_pb2.GetServerMetadataResponse] | token_service_pb2.GetServerMetadataResponse: ...
