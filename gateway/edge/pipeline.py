@@ -98,7 +98,7 @@ class EdgePipeline:
         on_server_fault: Callable[[Reason], None] = lambda _: None,
     ) -> None:
         listed = tuple(routes)
-        self._routes = {route.path: route for route in listed}
+        self._routes = {route.path: route for route in listed if route.pattern is None}
         self._patterns = [(route.pattern, route) for route in listed if route.pattern is not None]
         self._limits = limits
         self._admission = admission

@@ -11,18 +11,25 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from countersign import ClientSecretBasicAuth, SelfSignedTlsClientAuth
+from countersign import (
+    AuthorizationRequest,
+    ClientSecretBasicAuth,
+    GrantType,
+    Pkce,
+    SelfSignedTlsClientAuth,
+)
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.support.edge import register
-from tests.support.gateway import ISSUER, RESOURCE, RunningGateway, running_gateway
+from tests.support.gateway import ADMIN, ISSUER, RESOURCE, RunningGateway, running_gateway
 
 SAMPLE = Path(__file__).parents[1] / "vectors" / "wso2_sample_client.pem"
 CLIENT_ID = "h9gd1bLEgzUwftAhnrof0fZWcZwa"
 THUMBPRINT = "mt3KDY1hofQurloTbphKHCSrTlAGl5MlgXX6Xxj9c_E"
 HEADER = "x-wso2-mtls-cert"
 PROXY = "spiffe://example.org/proxy"
+LOGIN = "spiffe://example.org/login"
 
 
 def sample() -> x509.Certificate:
@@ -106,3 +113,45 @@ async def test_another_certificate_in_the_header(tmp_path):
             "error": "invalid_client",
             "error_description": "Client authentication failed.",
         }
+
+
+async def test_the_other_grants_of_the_article(tmp_path):
+    """Its authorization code and refresh token requests; a code needs PKCE here, which the article lacks."""
+    callers = [{"san_uri": ADMIN, "roles": ["admin"]}, {"san_uri": LOGIN, "roles": ["login"]}]
+    async with running_gateway(
+        tmp_path, callers=callers, terminator={"trusted": [PROXY], "header": HEADER, "format": "pem"}
+    ) as gateway:
+        async with gateway.client(gateway.admin) as admin:
+            await register(
+                admin,
+                CLIENT_ID,
+                SelfSignedTlsClientAuth((sample().public_bytes(Encoding.DER),)),
+                grant_types=[GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN],
+                redirect_uris=["http://localhost:8080/playground2/oauth2client"],
+            )
+        pkce = Pkce()
+        request = AuthorizationRequest("http://localhost:8080/playground2/oauth2client", pkce.challenge)
+        async with gateway.client(gateway.root.leaf("login", uris=(LOGIN,))) as login:
+            code = await login.create_authorization_code(CLIENT_ID, request, subject="admin")
+        first = await curl(
+            gateway,
+            "/oauth2/token",
+            *("-H", "content-type: application/x-www-form-urlencoded"),
+            *("-H", sample_header()),
+            "-d",
+            f"grant_type=authorization_code&client_id={CLIENT_ID}&code={code.code}"
+            "&redirect_uri=http%3A%2F%2Flocalhost%3A8080%2Fplayground2%2Foauth2client"
+            f"&code_verifier={pkce.verifier}",
+        )
+        second = await curl(
+            gateway,
+            "/oauth2/token",
+            *("-H", "content-type: application/x-www-form-urlencoded"),
+            *("-H", sample_header()),
+            "-d",
+            f"grant_type=refresh_token&refresh_token={first['refresh_token']}&client_id={CLIENT_ID}",
+        )
+    assert first["token_type"] == second["token_type"] == "Bearer"
+    payload = second["access_token"].split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    assert (claims["cnf"], claims["sub"]) == ({"x5t#S256": THUMBPRINT}, "admin")
