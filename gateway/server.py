@@ -25,7 +25,9 @@ from gateway.callers import CallerDirectory, CertificatePrincipals
 from gateway.client_roots import ClientRoots
 from gateway.clock import Clock, system_clock
 from gateway.config import Settings
+from gateway.edge.acme_routes import acme_routes
 from gateway.edge.authorization import PushedRequestEndpoint
+from gateway.edge.client_tokens import client_token_routes
 from gateway.edge.introspection import IntrospectionEndpoint
 from gateway.edge.pipeline import EdgePipeline
 from gateway.edge.routes import health_routes, metadata_routes, oauth_routes
@@ -148,6 +150,8 @@ def _edge(
             pushed_request=PushedRequestEndpoint(application.authorizations, application.dpop),
             jwks=JwksEndpoint(application.keyring, max_age),
         ),
+        *acme_routes(application.enrollment),
+        *client_token_routes(application.client_tokens),
         *metadata_routes(settings.tokens.issuer, MetadataEndpoint(application.metadata, max_age)),
         *health_routes(*health_endpoints(health)),
     ]
