@@ -174,7 +174,10 @@ async def test_a_jwk_of_an_algorithm_not_accepted_is_unusable():
 @given(st.binary(max_size=60), st.text("123456789ABCDEFGHabcdefgh", min_size=1, max_size=60))
 async def test_any_identifier_resolves_or_is_refused(octets, text):
     """Whatever an identifier holds, the answer is a document or a `DidError`."""
-    for resolve, did in ((by_key, f"did:key:z{text}"), (by_jwk, f"did:jwk:{base64url.encode(octets + b' ')}")):
+    for resolve, did in (
+        (by_key, f"did:key:z{text}"),
+        (by_jwk, f"did:jwk:{base64url.encode(octets + b' ')}"),
+    ):
         try:
             await resolve(did)
         except DidError:

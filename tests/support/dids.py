@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
@@ -159,10 +159,10 @@ class refuses:  # noqa: N801 - reads as a phrase: with refuses(DidFault.X).
         self.fault = fault
         self.error: DidError | None = None
 
-    def __enter__(self) -> "refuses":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         if not isinstance(error, DidError):
             if error is not None:
                 return False

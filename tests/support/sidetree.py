@@ -58,8 +58,10 @@ def long_form(
     delta_hash: str | None = None,
     suffix: str | None = None,
 ) -> str:
-    """A long form whose hashes are right, but for those given; *delta* and *suffix_data* add members, or take
-    away those that they map to None."""
+    """A long form whose hashes are right, but for those given.
+
+    *delta* and *suffix_data* add members, or take away those that they map to None.
+    """
     whole_delta = _merged({"patches": patches, "updateCommitment": COMMITMENT}, delta)
     own_hash = delta_hash or multihash(canonical(whole_delta))
     whole_suffix = _merged({"deltaHash": own_hash, "recoveryCommitment": COMMITMENT}, suffix_data)
