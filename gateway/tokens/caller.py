@@ -1,8 +1,8 @@
 """A caller that presents an access token of this gateway, instead of or beside a certificate."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from gateway.callers import CallerDirectory
 from gateway.errors import AuthenticationError, Reason, RequestError
 from gateway.principal import Principal, Role
 from gateway.proofs.client_certificate import ClientCertificate
@@ -15,6 +15,28 @@ from gateway.tokens.revocation_status import RevocationStatus
 from gateway.tokens.verification import AccessTokenVerifier, TokenInvalidError
 
 
+class Granted(Protocol):
+    """What configuration gives a caller."""
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """Its roles."""
+        ...
+
+    @property
+    def resources(self) -> frozenset[str]:
+        """The identifiers for which it may introspect."""
+        ...
+
+
+class ClientDirectory(Protocol):
+    """The part of `gateway.callers.CallerDirectory` that knows client ids."""
+
+    def of_client(self, client_id: str) -> Granted:
+        """What a caller with a token of this client is given; nothing where it is not listed."""
+        ...
+
+
 class CallerTokenAuthenticator:
     """Turns an access token whose audience is the gateway itself into a principal."""
 
@@ -25,7 +47,7 @@ class CallerTokenAuthenticator:
         verifier: AccessTokenVerifier,
         clients: ClientRepository,
         status: RevocationStatus,
-        directory: CallerDirectory,
+        directory: ClientDirectory,
         dpop: DpopDoor,
     ) -> None:
         """*directory*: what configuration gives to a client id; *dpop*: proofs at the API of the gateway."""
