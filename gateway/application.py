@@ -18,7 +18,9 @@ from gateway.enrollment.core import Enrollment
 from gateway.enrollment.minter import ClientTokenMinter
 from gateway.enrollment_wiring import enrollment_of, wire_minter
 from gateway.fetching import DnsResolver, GuardedClient
+from gateway.introspection.feed import RevocationFeed
 from gateway.introspection.introspect import Introspector
+from gateway.introspection.signed_response import SigningIntrospector
 from gateway.keys.declared import DeclaredKey
 from gateway.keys.keyring import Keyring
 from gateway.keys.loading import KeyringLoader
@@ -49,6 +51,8 @@ class Application:
     minter: TokenMinter
     revoker: TokenRevoker
     introspector: Introspector
+    signing_introspector: SigningIntrospector
+    feed: RevocationFeed
     authorizations: AuthorizationRequests
     registrar: ClientRegistrar
     callers: CallerTokenAuthenticator
@@ -78,8 +82,9 @@ async def open_application(
         KeyringLoader(
             keyring=keyring, repository=store.keys, signers=signers, declared=declared, clock=clock
         ) as loader,
+        RevocationFeed(store.revocation_feed) as feed,
     ):
-        yield _wire(settings, trust, signers, store, keyring, loader, clock)
+        yield _wire(settings, trust, signers, store, keyring, loader, feed, clock)
 
 
 def load_roots(settings: Settings) -> ClientRoots:
@@ -163,6 +168,7 @@ def _wire(
     store: Store,
     keyring: Keyring,
     loader: KeyringLoader,
+    feed: RevocationFeed,
     clock: Clock,
 ) -> Application:
     tokens = settings.tokens
@@ -187,6 +193,8 @@ def _wire(
         minter=use_cases.minter,
         revoker=use_cases.revoker,
         introspector=use_cases.introspector,
+        signing_introspector=use_cases.signing_introspector,
+        feed=feed,
         authorizations=use_cases.authorizations,
         registrar=ClientRegistrar(
             clients=store.clients, max_lifetime=tokens.max_lifetime, issuer=tokens.issuer, clock=clock

@@ -24,6 +24,7 @@ _PUBLIC = Policy(public=True)
 _CLIENT = Policy(proves_itself=True)
 _ADMIN = Policy(roles=frozenset({Role.ADMIN}))
 _ENROLLER = Policy(roles=frozenset({Role.ENROLLER}))
+_RESOURCE_SERVER = Policy(roles=frozenset({Role.RESOURCE_SERVER}))
 _LOGIN = Policy(roles=frozenset({Role.LOGIN}))
 
 POLICIES: Mapping[str, Policy] = {
@@ -38,6 +39,7 @@ POLICIES: Mapping[str, Policy] = {
     "/countersign.v1.AuthorizationService/CreateAuthorizationCode": _LOGIN,
     "/countersign.v1.IntrospectionService/IntrospectToken": _CLIENT,
     "/countersign.v1.IntrospectionService/BatchIntrospectTokens": _CLIENT,
+    "/countersign.v1.IntrospectionService/WatchRevocations": _RESOURCE_SERVER,
     "/countersign.v1.KeyService/ListKeys": _ADMIN,
     "/countersign.v1.KeyService/GetKey": _ADMIN,
     "/countersign.v1.KeyService/CreateKey": _ADMIN,

@@ -156,6 +156,8 @@ class TokenSettings(_Section):
     - `assertion_audiences`: further ``aud`` values accepted in client assertions beside the issuer
       (RFC 7523 §3); empty is the strict default.
     - `assertion_algorithms`: what client assertions may be signed with.
+    - `introspection_algorithm`: what signed introspection responses are signed with for clients that are
+      registered without one; a key with purpose ``introspection`` must have it.
     - `code_lifetime`, `pushed_request_lifetime`: seconds for which an authorization code, and a pushed
       authorization request, can be used.
     - `refresh_idle_lifetime`, `refresh_lifetime`: seconds after which a refresh token expires that was not
@@ -189,6 +191,7 @@ class TokenSettings(_Section):
         Algorithm.PS256,
     )
     jwks_max_age: int = Field(300, ge=1, le=86_400)
+    introspection_algorithm: Algorithm = Algorithm.ES256
     code_lifetime: int = Field(60, ge=1, le=60)
     pushed_request_lifetime: int = Field(90, ge=1, le=599)
     refresh_idle_lifetime: int = Field(14 * 86_400, ge=60, le=366 * 86_400)

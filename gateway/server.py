@@ -188,7 +188,8 @@ def _add_services(settings: Settings, application: Application, pipeline: Pipeli
         AuthorizationService(application.authorizations, application.dpop), pipeline
     )
     introspection_service_pb2_grpc.add_IntrospectionServiceServicer_to_server(
-        IntrospectionService(application.introspector), pipeline
+        IntrospectionService(application.introspector, application.signing_introspector, application.feed),
+        pipeline,
     )
     if application.enrollment is not None:
         enrollment_service_pb2_grpc.add_EnrollmentServiceServicer_to_server(

@@ -9,6 +9,7 @@ from gateway.config import Settings
 from gateway.dpop_doors import dpop_doors
 from gateway.introspection.introspect import Introspector
 from gateway.introspection.refresh_tokens import RefreshTokenReader
+from gateway.introspection.signed_response import SigningIntrospector
 from gateway.keys.keyring import Keyring
 from gateway.store import Store
 from gateway.tokens.authorization_code import CodeRedeemer
@@ -42,6 +43,7 @@ class TokenUseCases:
     minter: TokenMinter
     revoker: TokenRevoker
     introspector: Introspector
+    signing_introspector: SigningIntrospector
     authorizations: AuthorizationRequests
     callers: CallerTokenAuthenticator
     dpop: DpopDoor
@@ -68,6 +70,13 @@ def token_use_cases(
     )
     status = RevocationStatus(revocations=store.revocations, grants=store.grants)
     doors = dpop_doors(settings, store.replay, clock)
+    introspector = Introspector(
+        authenticator=authenticator,
+        verifier=verifier,
+        clients=store.clients,
+        status=status,
+        refresh=RefreshTokenReader(issuer=tokens.issuer, repository=store.refresh_tokens, clock=clock),
+    )
     return TokenUseCases(
         minter=TokenMinter(
             issuer=tokens.issuer,
@@ -91,12 +100,13 @@ def token_use_cases(
             max_lifetime=tokens.max_lifetime,
             clock=clock,
         ),
-        introspector=Introspector(
-            authenticator=authenticator,
-            verifier=verifier,
-            clients=store.clients,
-            status=status,
-            refresh=RefreshTokenReader(issuer=tokens.issuer, repository=store.refresh_tokens, clock=clock),
+        introspector=introspector,
+        signing_introspector=SigningIntrospector(
+            issuer=tokens.issuer,
+            algorithm=tokens.introspection_algorithm,
+            introspector=introspector,
+            keyring=keyring,
+            clock=clock,
         ),
         authorizations=AuthorizationRequests(
             issuer=tokens.issuer,

@@ -13,19 +13,26 @@ HEADER = '''"""Types of the services in {name}. Written by protos/generate.py; d
 from collections.abc import Awaitable
 from typing import Any
 
-from countersign._multicallable import AsyncUnaryUnary, UnaryUnary
+from countersign._multicallable import {protocols}
 from countersign.v1 import {module}
 '''
 
 
 class StreamingMethodError(Exception):
-    """A method streams, for which this writer has no types yet."""
+    """A method takes a stream of requests, for which this writer has no types."""
 
 
 def service_stub(file: FileDescriptorProto) -> str:
     """The text of the ``.pyi`` for the services of *file*. Raises `StreamingMethodError`."""
     module = file.name.rsplit("/", 1)[-1].replace(".proto", "_pb2")
-    parts = [HEADER.format(name=file.name, module=module)]
+    streams = any(method.server_streaming for service in file.service for method in service.method)
+    protocols = ["AsyncUnaryUnary", "UnaryUnary"]
+    if streams:
+        protocols = ["AsyncUnaryStream", "AsyncUnaryUnary", "UnaryStream", "UnaryUnary"]
+    header = HEADER.format(name=file.name, module=module, protocols=", ".join(protocols))
+    if streams:
+        header = header.replace("import Awaitable", "import AsyncIterator, Awaitable, Iterator")
+    parts = [header]
     for service in file.service:
         parts += ["\n".join(lines) for lines in _classes(service, module)]
         servicer = f"{service.name}Servicer"
@@ -34,25 +41,37 @@ def service_stub(file: FileDescriptorProto) -> str:
 
 
 def _classes(service: ServiceDescriptorProto, module: str) -> Iterator[list[str]]:
-    methods = [(method.name, *_types(method, module)) for method in service.method]
-    for suffix, protocol in (("Stub", "UnaryUnary"), ("AsyncStub", "AsyncUnaryUnary")):
+    methods = [
+        (method.name, *_types(method, module), "Stream" if method.server_streaming else "Unary")
+        for method in service.method
+    ]
+    for suffix, protocol in (("Stub", "Unary"), ("AsyncStub", "AsyncUnary")):
         yield [
             f"class {service.name}{suffix}:",
             "    def __init__(self, channel: Any) -> None: ...",
-            *(f"    {name}: {protocol}[{request}, {response}]" for name, request, response in methods),
+            *(
+                f"    {name}: {protocol}{kind}[{request}, {response}]"
+                for name, request, response, kind in methods
+            ),
         ]
     yield [
         f"class {service.name}Servicer:",
         *(
             f"    def {name}(\n        self, request: {request}, context: Any\n"
-            f"    ) -> Awaitable[{response}] | {response}: ..."
-            for name, request, response in methods
+            f"    ) -> {_returned(response, kind)}: ..."
+            for name, request, response, kind in methods
         ),
     ]
 
 
+def _returned(response: str, kind: str) -> str:
+    if kind == "Stream":
+        return f"AsyncIterator[{response}] | Iterator[{response}]"
+    return f"Awaitable[{response}] | {response}"
+
+
 def _types(method: MethodDescriptorProto, module: str) -> tuple[str, str]:
-    if method.client_streaming or method.server_streaming:
+    if method.client_streaming:
         raise StreamingMethodError(method.name)
     request, response = (name.rsplit(".", 1)[-1] for name in (method.input_type, method.output_type))
     return f"{module}.{request}", f"{module}.{response}"

@@ -20,6 +20,7 @@ from gateway.tokens.opaque import OpaqueKind, is_kind
 from gateway.tokens.ports import ClientRepository
 from gateway.tokens.revocation_status import RevocationStatus
 from gateway.tokens.verification import AccessTokenVerifier, TokenInvalidError
+from signers import Algorithm
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +37,19 @@ class Asker:
 
     client_id: str | None
     resources: frozenset[str]
+    signed_response_algorithm: Algorithm | None = None
 
     def may_see(self, token: AccessToken) -> bool:
         """Whether *token* is the asker's own, or meant for it."""
         return token.client_id == self.client_id or not self.resources.isdisjoint(token.audience)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered to whom; `token` is None for inactive."""
+
+    asker: Asker
+    token: ActiveToken | None
 
 
 class Introspector:
@@ -69,7 +79,16 @@ class Introspector:
         Raises `AuthenticationError` (CALLER_UNAUTHENTICATED, INVALID_CLIENT), `AuthorizationError`
         PERMISSION_DENIED, `AvailabilityError`.
         """
+        return (await self.answer(call, client_id, credential, token)).token
+
+    async def answer(
+        self, call: Call, client_id: str | None, credential: ClientCredential | None, token: str
+    ) -> Answer:
+        """As `introspect`, and who asked."""
         asker = await self._asker(call, client_id, credential)
+        return Answer(asker, await self._active(asker, token))
+
+    async def _active(self, asker: Asker, token: str) -> ActiveToken | None:
         if is_kind(OpaqueKind.REFRESH_TOKEN, token):
             return await self._owned(asker, token)
         accepted = await self._visible(asker, token)
@@ -116,7 +135,7 @@ class Introspector:
     async def _asker(self, call: Call, client_id: str | None, credential: ClientCredential | None) -> Asker:
         if client_id is not None:
             client = await self._authenticator.authenticate(call, client_id, credential)
-            return Asker(client.client_id, client.resources)
+            return Asker(client.client_id, client.resources, client.introspection_signed_response_algorithm)
         if credential is not None:
             raise RequestError(
                 Reason.MISSING_FIELD, "A credential needs the client id it proves.", field="client_id"

@@ -24,7 +24,7 @@ from gateway.tokens.client import (
     GrantType,
     TokenExchangePolicy,
 )
-from signers import KeyUnusableError, PublicKey
+from signers import Algorithm, KeyUnusableError, PublicKey
 
 _Message = client_service_pb2.Client
 _MAX_KEYS: Final = 10
@@ -118,6 +118,7 @@ def client_message(client: Client) -> _Message:
         require_pushed_authorization_requests=client.require_pushed_authorization_requests,
         access_token_format=_FORMAT_MESSAGES[client.access_token_format],
         token_exchange=_exchange(client),
+        introspection_signed_response_alg=client.introspection_signed_response_algorithm or "",
         disabled=client.disabled,
         etag=str(client.revision),
     )
@@ -216,6 +217,15 @@ def _grant_types(client: Client, message: _Message) -> Client:
     return replace(client, grant_types=grants)
 
 
+def _signed_response_algorithm(client: Client, message: _Message) -> Client:
+    name = message.introspection_signed_response_alg
+    try:
+        algorithm = Algorithm(name) if name else None
+    except ValueError as error:
+        raise _invalid("The algorithm is unknown.", "introspection_signed_response_alg") from error
+    return replace(client, introspection_signed_response_algorithm=algorithm)
+
+
 def _format(client: Client, message: _Message) -> Client:
     chosen = _FORMATS.get(message.access_token_format)
     if chosen is None:
@@ -278,6 +288,7 @@ _CHANGES: Final[Mapping[str, Callable[[Client, _Message], Client]]] = {
         client, require_pushed_authorization_requests=message.require_pushed_authorization_requests
     ),
     "access_token_format": _format,
+    "introspection_signed_response_alg": _signed_response_algorithm,
     "token_exchange": lambda client, message: replace(
         client,
         token_exchange=TokenExchangePolicy(

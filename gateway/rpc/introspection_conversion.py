@@ -2,6 +2,7 @@
 
 from countersign.v1 import introspection_service_pb2
 
+from gateway.introspection.feed import FeedBatch
 from gateway.introspection.introspect import ActiveToken
 from gateway.introspection.refresh_tokens import ActiveRefreshToken
 from gateway.rpc.token_conversion import confirmation_message, token_type_of
@@ -47,3 +48,17 @@ def _add_access_token(message: introspection_service_pb2.IntrospectedToken, toke
 def _actor(actor: Actor) -> introspection_service_pb2.Actor:
     prior = None if actor.prior is None else _actor(actor.prior)
     return introspection_service_pb2.Actor(subject=actor.subject, prior=prior)
+
+
+def revocations_message(batch: FeedBatch) -> introspection_service_pb2.WatchRevocationsResponse:
+    """A batch of the feed on the wire."""
+    response = introspection_service_pb2.WatchRevocationsResponse(cursor=batch.cursor)
+    for item in batch.items:
+        message = response.revocations.add()
+        if item.token_id is not None:
+            message.token_id = item.token_id
+        else:
+            message.grant_id = item.grant_id or ""
+        message.revoke_time.FromMicroseconds(round(item.revoke_time * 1_000_000))
+        message.expire_time.FromMicroseconds(round(item.expire_time * 1_000_000))
+    return response

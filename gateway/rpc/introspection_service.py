@@ -1,42 +1,69 @@
 """countersign.v1.IntrospectionService: convert, call, convert back."""
 
-from typing import TypeAlias
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Final, TypeAlias
 
 import grpc
 from countersign.v1 import introspection_service_pb2, introspection_service_pb2_grpc
 
 from gateway.errors import Reason, RequestError
+from gateway.introspection.feed import RevocationFeed
 from gateway.introspection.introspect import MAX_BATCH, Introspector
-from gateway.rpc.introspection_conversion import introspected_message
+from gateway.introspection.signed_response import SigningIntrospector
+from gateway.rpc.introspection_conversion import introspected_message, revocations_message
 from gateway.rpc.pipeline import current_call
 from gateway.rpc.token_conversion import credential_of
 
 _Context: TypeAlias = grpc.aio.ServicerContext
+MAX_STREAM: Final = 3600.0
 _UNSPECIFIED = introspection_service_pb2.TOKEN_TYPE_HINT_UNSPECIFIED
 
 
 class IntrospectionService(introspection_service_pb2_grpc.IntrospectionServiceServicer):
     """Tells who may ask whether a token is active, and what it says."""
 
-    def __init__(self, introspector: Introspector) -> None:
+    def __init__(
+        self, introspector: Introspector, signing: SigningIntrospector, feed: RevocationFeed
+    ) -> None:
         self._introspector = introspector
+        self._signing = signing
+        self._feed = feed
 
     async def IntrospectToken(
         self, request: introspection_service_pb2.IntrospectTokenRequest, context: _Context
     ) -> introspection_service_pb2.IntrospectTokenResponse:
         """RFC 7662. The hint is advisory: a wrong one never changes the answer (RFC 7662 §2.1)."""
         _check(request, "")
-        accepted = await self._introspector.introspect(
+        asked = (
             current_call(),
             request.client_id or None,
             credential_of(request.authentication),
             request.token,
         )
-        if accepted is None:
-            return introspection_service_pb2.IntrospectTokenResponse()
-        return introspection_service_pb2.IntrospectTokenResponse(
-            active=True, token=introspected_message(accepted)
-        )
+        response = introspection_service_pb2.IntrospectTokenResponse()
+        if request.sign_response:
+            answer, response.signed_response = await self._signing.introspect(*asked)
+            accepted = answer.token
+        else:
+            accepted = await self._introspector.introspect(*asked)
+        if accepted is not None:
+            response.active = True
+            response.token.CopyFrom(introspected_message(accepted))
+        return response
+
+    async def WatchRevocations(
+        self, request: introspection_service_pb2.WatchRevocationsRequest, context: _Context
+    ) -> AsyncIterator[introspection_service_pb2.WatchRevocationsResponse]:
+        """Revocations as they happen, for `MAX_STREAM` seconds: then the caller is looked at anew."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + MAX_STREAM
+        async with aclosing(self._feed.watch(request.cursor)) as batches:
+            async for batch in batches:
+                yield revocations_message(batch)
+                if loop.time() >= end:
+                    return
 
     async def BatchIntrospectTokens(
         self, request: introspection_service_pb2.BatchIntrospectTokensRequest, context: _Context

@@ -31,6 +31,7 @@ from gateway.store.postgresql import open_postgresql
 from gateway.store.purge import Purge
 from gateway.store.refresh_tokens import SqlRefreshTokenRepository
 from gateway.store.replays import SqlReplayRepository
+from gateway.store.revocation_feed import SqlRevocationFeedRepository
 from gateway.store.revocations import SqlRevocationRepository
 from gateway.store.sqlite import open_sqlite
 from gateway.store.sqlite_file import SqliteFile
@@ -68,6 +69,7 @@ class Store:
     grants: SqlGrantRepository
     refresh_tokens: SqlRefreshTokenRepository
     opaque_tokens: SqlOpaqueTokenRepository
+    revocation_feed: SqlRevocationFeedRepository
     database: Database
     purge: Purge
 
@@ -125,6 +127,7 @@ async def open_store(
             grants=SqlGrantRepository(database),
             refresh_tokens=SqlRefreshTokenRepository(database),
             opaque_tokens=SqlOpaqueTokenRepository(database),
+            revocation_feed=SqlRevocationFeedRepository(database),
             database=database,
             purge=Purge(database, clock, options),
         )

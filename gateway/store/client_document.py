@@ -23,6 +23,7 @@ from gateway.tokens.client import (
     GrantType,
     TokenExchangePolicy,
 )
+from signers import Algorithm
 
 _MICROSECOND = timedelta(microseconds=1)
 # The bound was kept when the set was registered; what is stored is read back whatever it is now.
@@ -45,6 +46,7 @@ def to_document(client: Client) -> str:
         "dpop_bound_access_tokens": client.dpop_bound_access_tokens,
         "grant_types": sorted(client.grant_types),
         "identity": None if client.identity is None else [client.identity.kind, client.identity.value],
+        "introspection_signed_response_algorithm": client.introspection_signed_response_algorithm,
         "jwks": None if client.jwks is None else client.jwks.members(),
         "redirect_uris": sorted(client.redirect_uris),
         "require_pushed_authorization_requests": client.require_pushed_authorization_requests,
@@ -82,6 +84,7 @@ def own_certificates(document: str) -> list[bytes]:
 def _client(client_id: str, revision: int, members: dict[str, Any]) -> Client:
     identity, jwks, secret_hash = members["identity"], members["jwks"], members["secret_hash"]
     lifetime = members["access_token_lifetime"]
+    signed = members.get("introspection_signed_response_algorithm")
     return Client(
         client_id=client_id,
         display_name=members["display_name"],
@@ -108,4 +111,5 @@ def _client(client_id: str, revision: int, members: dict[str, Any]) -> Client:
         require_pushed_authorization_requests=members.get("require_pushed_authorization_requests", False),
         access_token_format=AccessTokenFormat(members.get("access_token_format", "jwt")),
         token_exchange=TokenExchangePolicy(*members.get("token_exchange", ())),
+        introspection_signed_response_algorithm=None if signed is None else Algorithm(signed),
     )

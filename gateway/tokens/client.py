@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from gateway.jose.jwk import JwkSet
 from gateway.pki.certificate_identity import CertificateIdentity
+from signers import Algorithm
 
 
 class ClientAuthenticationMethod(StrEnum):
@@ -67,6 +68,7 @@ class Client:
     - `require_pushed_authorization_requests`: RFC 9126 §6; others are refused.
     - `access_token_format`: a JWT says what it is to everybody, an opaque token to who may introspect it.
     - `token_exchange`: what it may exchange, where it has that grant.
+    - `introspection_signed_response_algorithm`: RFC 9701 §6; None means the gateway's default.
     - `access_token_lifetime`: None means the gateway's default.
     - `revision` counts changes from 1 and is the client's etag.
     - times are seconds since the epoch.
@@ -94,3 +96,4 @@ class Client:
     require_pushed_authorization_requests: bool = False
     access_token_format: AccessTokenFormat = AccessTokenFormat.JWT
     token_exchange: TokenExchangePolicy = TokenExchangePolicy()
+    introspection_signed_response_algorithm: Algorithm | None = None

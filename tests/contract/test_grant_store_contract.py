@@ -300,3 +300,29 @@ class TestOpaqueTokens:
         )
         assert await two.opaque_tokens.find(digest(3)) == b"{\x00\xff3}"
         assert await two.opaque_tokens.find(digest(9)) is None
+
+
+class TestRevocationFeed:
+    """`RevocationFeedRepository`."""
+
+    async def test_tokens_and_grants_share_a_sequence(self, stores):
+        """In the order of the commits, by pages, on whichever replica."""
+        one, two = stores
+        await start(one)
+        await one.revocations.revoke(Revocation("t1", "web", NOW, NOW + 60))
+        await two.grants.revoke("g1", now=NOW + 1)
+        await one.revocations.revoke(Revocation("t2", None, NOW + 2, NOW + 90))
+        items = await two.revocation_feed.after(0, limit=10)
+        assert [(item.token_id, item.grant_id) for item in items] == [
+            ("t1", None),
+            (None, "g1"),
+            ("t2", None),
+        ]
+        assert [(item.revoke_time, item.expire_time) for item in items] == [
+            (NOW, NOW + 60),
+            (NOW + 1, NOW + 86_400),
+            (NOW + 2, NOW + 90),
+        ]
+        assert await one.revocation_feed.after(items[0].number, limit=1) == [items[1]]
+        assert await one.revocation_feed.last_number() == items[-1].number
+        assert list(await one.revocation_feed.after(items[-1].number, limit=1)) == []

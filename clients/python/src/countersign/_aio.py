@@ -11,6 +11,7 @@ import grpc
 from countersign._base import BaseClient, ClientNotOpenError
 from countersign._operations.operation import Operation, Page
 from countersign._status import error_of_call
+from countersign.tokens import RevocationBatch
 from countersign.v1.authorization_service_pb2_grpc import AuthorizationServiceStub
 from countersign.v1.client_service_pb2_grpc import ClientServiceStub
 from countersign.v1.enrollment_service_pb2_grpc import EnrollmentServiceStub
@@ -117,6 +118,28 @@ class AsyncCaller(BaseClient):
             else:
                 return operation.result(response)
             await asyncio.sleep(pause)
+
+    async def _resumed(
+        self, stream: Callable[[str], Operation[RevocationBatch]], cursor: str
+    ) -> AsyncIterator[RevocationBatch]:
+        """The batches of a stream that is opened again at its last cursor where it ends or breaks off."""
+        attempts = self._stream_attempts()
+        while True:
+            operation = stream(cursor)
+            method = getattr(self._stub(operation.service), operation.method)
+            request_id = self._new_request_id()
+            metadata = self._metadata(request_id, operation)
+            try:
+                async for response in method(operation.request(), metadata=metadata):
+                    batch = operation.result(response)
+                    yield batch
+                    cursor, attempts = batch.cursor, self._stream_attempts()
+            except grpc.aio.AioRpcError as failure:
+                error = error_of_call(failure, request_id)
+                pause = self._pause_after(attempts, error)
+                if pause is None:
+                    raise error from failure
+                await asyncio.sleep(pause)
 
     async def _pages(
         self, page: Callable[[str], Operation[Page[Result]]], timeout: float | None

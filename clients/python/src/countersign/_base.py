@@ -13,6 +13,8 @@ from countersign.errors import CountersignError
 from countersign.retry import Attempts, RetryPolicy
 from countersign.tls import TlsConfig
 
+_STREAM_OUTAGE = 3600.0  # seconds; the number of attempts bounds how long an outage is borne
+
 
 class ClientNotOpenError(RuntimeError):
     """The client was used before it was opened or after it was closed."""
@@ -82,6 +84,10 @@ class BaseClient:
         if seconds <= 0:
             raise ValueError("timeout must be above 0 seconds.")
         return Attempts(self._retry, seconds, repeatable=operation.repeatable)
+
+    def _stream_attempts(self) -> Attempts:
+        """For opening a stream that broke off: counted anew after every response."""
+        return Attempts(self._retry, _STREAM_OUTAGE, repeatable=True)
 
     def _metadata(self, request_id: str, operation: Operation[Any]) -> Metadata:
         token = None if self._caller_token is None else self._caller_token()

@@ -1,6 +1,6 @@
 """Types of what a stub's attributes are: grpcio ships no types of its own."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 Request_contra = TypeVar("Request_contra", contravariant=True)
@@ -48,4 +48,34 @@ class AsyncUnaryUnary(Protocol[Request_contra, Response_co]):
         wait_for_ready: bool | None = None,
     ) -> AsyncCall[Response_co]:
         """Start the call."""
+        ...
+
+
+class UnaryStream(Protocol[Request_contra, Response_co]):
+    """A method that answers with a stream, on a synchronous channel."""
+
+    def __call__(
+        self,
+        request: Request_contra,
+        *,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+        wait_for_ready: bool | None = None,
+    ) -> Iterator[Response_co]:
+        """Start the call; iterating gives its responses or raises `grpc.RpcError`."""
+        ...
+
+
+class AsyncUnaryStream(Protocol[Request_contra, Response_co]):
+    """A method that answers with a stream, on an asynchronous channel."""
+
+    def __call__(
+        self,
+        request: Request_contra,
+        *,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+        wait_for_ready: bool | None = None,
+    ) -> AsyncIterator[Response_co]:
+        """Start the call; iterating gives its responses or raises `grpc.RpcError`."""
         ...

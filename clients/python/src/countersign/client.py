@@ -22,6 +22,7 @@ from countersign.tokens import (
     GrantedTokens,
     IntrospectedToken,
     JsonWebKeySet,
+    RevocationBatch,
     ServerMetadata,
     TokenRequest,
     TokenTypeHint,
@@ -206,6 +207,26 @@ class GatewayClient(AsyncEnrollment):
         """
         operation = introspection_calls.introspect_token(token, token_type_hint, client_id, credential)
         return await self._call(operation, timeout)
+
+    async def introspect_token_signed(
+        self,
+        token: str,
+        *,
+        client_id: str = "",
+        credential: ClientCredential | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """Return the introspection of a token as a signed JWT (RFC 9701), of an inactive one as well."""
+        operation = introspection_calls.introspect_token_signed(token, client_id, credential)
+        return await self._call(operation, timeout)
+
+    def watch_revocations(self, cursor: str = "") -> AsyncIterator[RevocationBatch]:
+        """Yield revocations as they happen, after *cursor* or from all that still matter; never ends.
+
+        The stream is resumed where it breaks off, as often as the client's `RetryPolicy` allows without an
+        answer in between. Keep the cursor of the last batch to resume after a restart of your own.
+        """
+        return self._resumed(introspection_calls.watch_revocations, cursor)
 
     async def batch_introspect_tokens(
         self,

@@ -113,6 +113,7 @@ class ClientFields(TypedDict, total=False):
     require_pushed_authorization_requests: bool
     access_token_format: AccessTokenFormat
     token_exchange: TokenExchangePolicy
+    introspection_signed_response_alg: str
     access_token_lifetime: timedelta | None
     disabled: bool
 
@@ -153,6 +154,7 @@ class Client:
     require_pushed_authorization_requests: bool = False
     access_token_format: AccessTokenFormat = AccessTokenFormat.JWT
     token_exchange: TokenExchangePolicy = TokenExchangePolicy()
+    introspection_signed_response_alg: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,26 @@ class IntrospectedToken:
 
 
 @dataclass(frozen=True, slots=True)
+class Revocation:
+    """A token, by `token_id`, or every token with the claim `grant_id`, that is no longer valid; the other is
+    empty. After `expire_time` it can be forgotten.
+    """
+
+    token_id: str
+    grant_id: str
+    revoke_time: datetime
+    expire_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationBatch:
+    """Revocations in order, none where there is no news, and the cursor to resume at after them."""
+
+    revocations: tuple[Revocation, ...]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServerMetadata:
     """Authorization server metadata (RFC 8414 §2). `document` is the whole of it, JSON in UTF-8."""
 

@@ -177,6 +177,7 @@ def _client(client: pb.Client) -> Client:
         etag=client.etag,
         dpop_bound_access_tokens=client.dpop_bound_access_tokens,
         redirect_uris=frozenset(client.redirect_uris),
+        introspection_signed_response_alg=client.introspection_signed_response_alg,
         token_exchange=TokenExchangePolicy(
             client.token_exchange.impersonation, client.token_exchange.bound_subject_tokens
         ),

@@ -9,7 +9,7 @@ from countersign._operations.operation import Operation
 from countersign._operations.tokens import proof
 from countersign._wire import enum_from_wire, enum_to_wire, required_time_from_wire, time_from_wire
 from countersign.credentials import ClientCredential
-from countersign.tokens import Actor, IntrospectedToken, TokenType, TokenTypeHint
+from countersign.tokens import Actor, IntrospectedToken, Revocation, RevocationBatch, TokenType, TokenTypeHint
 from countersign.v1 import access_token_pb2
 from countersign.v1 import introspection_service_pb2 as pb
 
@@ -44,6 +44,40 @@ def batch_introspect_tokens(
         return [_active(each) for each in response.results]
 
     return Operation("introspection", "BatchIntrospectTokens", request, result)
+
+
+def introspect_token_signed(
+    token: str, client_id: str, credential: ClientCredential | None
+) -> Operation[str]:
+    def request() -> pb.IntrospectTokenRequest:
+        return pb.IntrospectTokenRequest(
+            token=token,
+            client_id=client_id,
+            authentication=proof(client_id, credential),
+            sign_response=True,
+        )
+
+    return Operation("introspection", "IntrospectToken", request, lambda response: response.signed_response)
+
+
+def watch_revocations(cursor: str) -> Operation[RevocationBatch]:
+    def result(response: pb.WatchRevocationsResponse) -> RevocationBatch:
+        return RevocationBatch(
+            tuple(
+                Revocation(
+                    token_id=each.token_id,
+                    grant_id=each.grant_id,
+                    revoke_time=required_time_from_wire(each.revoke_time),
+                    expire_time=required_time_from_wire(each.expire_time),
+                )
+                for each in response.revocations
+            ),
+            response.cursor,
+        )
+
+    return Operation(
+        "introspection", "WatchRevocations", lambda: pb.WatchRevocationsRequest(cursor=cursor), result
+    )
 
 
 def _hint(hint: TokenTypeHint | None) -> Any:

@@ -38,7 +38,7 @@ ACCESS_TOKEN_FORMAT_JWT: AccessTokenFormat
 ACCESS_TOKEN_FORMAT_OPAQUE: AccessTokenFormat
 
 class Client(_message.Message):
-    __slots__ = ("name", "client_id", "display_name", "tls_client_auth", "self_signed_tls_client_auth", "private_key_jwt", "client_secret_basic", "client_secret_post", "none", "grant_types", "scopes", "audiences", "default_audience", "resources", "certificate_bound_access_tokens", "access_token_lifetime", "disabled", "create_time", "update_time", "etag", "dpop_bound_access_tokens", "redirect_uris", "require_pushed_authorization_requests", "access_token_format", "token_exchange")
+    __slots__ = ("name", "client_id", "display_name", "tls_client_auth", "self_signed_tls_client_auth", "private_key_jwt", "client_secret_basic", "client_secret_post", "none", "grant_types", "scopes", "audiences", "default_audience", "resources", "certificate_bound_access_tokens", "access_token_lifetime", "disabled", "create_time", "update_time", "etag", "dpop_bound_access_tokens", "redirect_uris", "require_pushed_authorization_requests", "access_token_format", "token_exchange", "introspection_signed_response_alg")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -64,6 +64,7 @@ class Client(_message.Message):
     REQUIRE_PUSHED_AUTHORIZATION_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     ACCESS_TOKEN_FORMAT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_EXCHANGE_FIELD_NUMBER: _ClassVar[int]
+    INTROSPECTION_SIGNED_RESPONSE_ALG_FIELD_NUMBER: _ClassVar[int]
     name: str
     client_id: str
     display_name: str
@@ -89,7 +90,8 @@ class Client(_message.Message):
     require_pushed_authorization_requests: bool
     access_token_format: AccessTokenFormat
     token_exchange: TokenExchangePolicy
-    def __init__(self, name: _Optional[str] = ..., client_id: _Optional[str] = ..., display_name: _Optional[str] = ..., tls_client_auth: _Optional[_Union[TlsClientAuth, _Mapping]] = ..., self_signed_tls_client_auth: _Optional[_Union[SelfSignedTlsClientAuth, _Mapping]] = ..., private_key_jwt: _Optional[_Union[PrivateKeyJwtAuth, _Mapping]] = ..., client_secret_basic: _Optional[_Union[ClientSecretBasicAuth, _Mapping]] = ..., client_secret_post: _Optional[_Union[ClientSecretPostAuth, _Mapping]] = ..., none: _Optional[_Union[NoAuth, _Mapping]] = ..., grant_types: _Optional[_Iterable[_Union[GrantType, str]]] = ..., scopes: _Optional[_Iterable[str]] = ..., audiences: _Optional[_Iterable[str]] = ..., default_audience: _Optional[str] = ..., resources: _Optional[_Iterable[str]] = ..., certificate_bound_access_tokens: _Optional[bool] = ..., access_token_lifetime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., disabled: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., dpop_bound_access_tokens: _Optional[bool] = ..., redirect_uris: _Optional[_Iterable[str]] = ..., require_pushed_authorization_requests: _Optional[bool] = ..., access_token_format: _Optional[_Union[AccessTokenFormat, str]] = ..., token_exchange: _Optional[_Union[TokenExchangePolicy, _Mapping]] = ...) -> None: ...
+    introspection_signed_response_alg: str
+    def __init__(self, name: _Optional[str] = ..., client_id: _Optional[str] = ..., display_name: _Optional[str] = ..., tls_client_auth: _Optional[_Union[TlsClientAuth, _Mapping]] = ..., self_signed_tls_client_auth: _Optional[_Union[SelfSignedTlsClientAuth, _Mapping]] = ..., private_key_jwt: _Optional[_Union[PrivateKeyJwtAuth, _Mapping]] = ..., client_secret_basic: _Optional[_Union[ClientSecretBasicAuth, _Mapping]] = ..., client_secret_post: _Optional[_Union[ClientSecretPostAuth, _Mapping]] = ..., none: _Optional[_Union[NoAuth, _Mapping]] = ..., grant_types: _Optional[_Iterable[_Union[GrantType, str]]] = ..., scopes: _Optional[_Iterable[str]] = ..., audiences: _Optional[_Iterable[str]] = ..., default_audience: _Optional[str] = ..., resources: _Optional[_Iterable[str]] = ..., certificate_bound_access_tokens: _Optional[bool] = ..., access_token_lifetime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., disabled: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., dpop_bound_access_tokens: _Optional[bool] = ..., redirect_uris: _Optional[_Iterable[str]] = ..., require_pushed_authorization_requests: _Optional[bool] = ..., access_token_format: _Optional[_Union[AccessTokenFormat, str]] = ..., token_exchange: _Optional[_Union[TokenExchangePolicy, _Mapping]] = ..., introspection_signed_response_alg: _Optional[str] = ...) -> None: ...
 
 class TlsClientAuth(_message.Message):
     __slots__ = ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email")

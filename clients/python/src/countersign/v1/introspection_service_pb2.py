@@ -29,7 +29,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*countersign/v1/introspection_service.proto\x12\x0e\x63ountersign.v1\x1a!countersign/v1/access_token.proto\x1a*countersign/v1/client_authentication.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x01\n\x16IntrospectTokenRequest\x12\x16\n\x05token\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02\x12\x41\n\x0ftoken_type_hint\x18\x02 \x01(\x0e\x32\x1d.countersign.v1.TokenTypeHintB\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x17\n\tclient_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x42\n\x0e\x61uthentication\x18\x04 \x01(\x0b\x32$.countersign.v1.ClientAuthenticationB\x04\xe2\x41\x01\x01\x42\x12\n\x10_token_type_hint\"[\n\x17IntrospectTokenResponse\x12\x0e\n\x06\x61\x63tive\x18\x01 \x01(\x08\x12\x30\n\x05token\x18\x02 \x01(\x0b\x32!.countersign.v1.IntrospectedToken\"\xbb\x01\n\x1c\x42\x61tchIntrospectTokensRequest\x12>\n\x05items\x18\x01 \x03(\x0b\x32).countersign.v1.BatchIntrospectTokensItemB\x04\xe2\x41\x01\x02\x12\x17\n\tclient_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x42\n\x0e\x61uthentication\x18\x03 \x01(\x0b\x32$.countersign.v1.ClientAuthenticationB\x04\xe2\x41\x01\x01\"\x8a\x01\n\x19\x42\x61tchIntrospectTokensItem\x12\x16\n\x05token\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02\x12\x41\n\x0ftoken_type_hint\x18\x02 \x01(\x0e\x32\x1d.countersign.v1.TokenTypeHintB\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x42\x12\n\x10_token_type_hint\"]\n\x1d\x42\x61tchIntrospectTokensResponse\x12<\n\x07results\x18\x01 \x03(\x0b\x32+.countersign.v1.BatchIntrospectTokensResult\"_\n\x1b\x42\x61tchIntrospectTokensResult\x12\x0e\n\x06\x61\x63tive\x18\x01 \x01(\x08\x12\x30\n\x05token\x18\x02 \x01(\x0b\x32!.countersign.v1.IntrospectedToken\"\xba\x04\n\x11IntrospectedToken\x12\r\n\x05scope\x18\x01 \x03(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x10\n\x08username\x18\x03 \x01(\t\x12-\n\ntoken_type\x18\x04 \x01(\x0e\x32\x19.countersign.v1.TokenType\x12.\n\nissue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fnot_before_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07subject\x18\x08 \x01(\t\x12\x10\n\x08\x61udience\x18\t \x03(\t\x12\x0e\n\x06issuer\x18\n \x01(\t\x12\x10\n\x08token_id\x18\x0b \x01(\t\x12\x32\n\x0c\x63onfirmation\x18\x0c \x01(\x0b\x32\x1c.countersign.v1.Confirmation\x12\x32\n\x11\x61\x64\x64itional_claims\x18\r \x01(\x0b\x32\x17.google.protobuf.Struct\x12-\n\tauth_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03\x61\x63r\x18\x0f \x01(\t\x12\x0b\n\x03\x61mr\x18\x10 \x03(\t\x12\x10\n\x08grant_id\x18\x11 \x01(\t\x12$\n\x05\x61\x63tor\x18\x12 \x01(\x0b\x32\x15.countersign.v1.Actor\">\n\x05\x41\x63tor\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12$\n\x05prior\x18\x02 \x01(\x0b\x32\x15.countersign.v1.Actor*u\n\rTokenTypeHint\x12\x1f\n\x1bTOKEN_TYPE_HINT_UNSPECIFIED\x10\x00\x12 \n\x1cTOKEN_TYPE_HINT_ACCESS_TOKEN\x10\x01\x12!\n\x1dTOKEN_TYPE_HINT_REFRESH_TOKEN\x10\x02\x32\xf0\x01\n\x14IntrospectionService\x12\x62\n\x0fIntrospectToken\x12&.countersign.v1.IntrospectTokenRequest\x1a\'.countersign.v1.IntrospectTokenResponse\x12t\n\x15\x42\x61tchIntrospectTokens\x12,.countersign.v1.BatchIntrospectTokensRequest\x1a-.countersign.v1.BatchIntrospectTokensResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*countersign/v1/introspection_service.proto\x12\x0e\x63ountersign.v1\x1a!countersign/v1/access_token.proto\x1a*countersign/v1/client_authentication.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x02\n\x16IntrospectTokenRequest\x12\x16\n\x05token\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02\x12\x41\n\x0ftoken_type_hint\x18\x02 \x01(\x0e\x32\x1d.countersign.v1.TokenTypeHintB\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x17\n\tclient_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x42\n\x0e\x61uthentication\x18\x04 \x01(\x0b\x32$.countersign.v1.ClientAuthenticationB\x04\xe2\x41\x01\x01\x12\x1b\n\rsign_response\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\x42\x12\n\x10_token_type_hint\"t\n\x17IntrospectTokenResponse\x12\x0e\n\x06\x61\x63tive\x18\x01 \x01(\x08\x12\x30\n\x05token\x18\x02 \x01(\x0b\x32!.countersign.v1.IntrospectedToken\x12\x17\n\x0fsigned_response\x18\x03 \x01(\t\"/\n\x17WatchRevocationsRequest\x12\x14\n\x06\x63ursor\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\"[\n\x18WatchRevocationsResponse\x12/\n\x0brevocations\x18\x01 \x03(\x0b\x32\x1a.countersign.v1.Revocation\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"\xa0\x01\n\nRevocation\x12\x12\n\x08token_id\x18\x01 \x01(\tH\x00\x12\x12\n\x08grant_id\x18\x02 \x01(\tH\x00\x12/\n\x0brevoke_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06target\"\xbb\x01\n\x1c\x42\x61tchIntrospectTokensRequest\x12>\n\x05items\x18\x01 \x03(\x0b\x32).countersign.v1.BatchIntrospectTokensItemB\x04\xe2\x41\x01\x02\x12\x17\n\tclient_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x42\n\x0e\x61uthentication\x18\x03 \x01(\x0b\x32$.countersign.v1.ClientAuthenticationB\x04\xe2\x41\x01\x01\"\x8a\x01\n\x19\x42\x61tchIntrospectTokensItem\x12\x16\n\x05token\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02\x12\x41\n\x0ftoken_type_hint\x18\x02 \x01(\x0e\x32\x1d.countersign.v1.TokenTypeHintB\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x42\x12\n\x10_token_type_hint\"]\n\x1d\x42\x61tchIntrospectTokensResponse\x12<\n\x07results\x18\x01 \x03(\x0b\x32+.countersign.v1.BatchIntrospectTokensResult\"_\n\x1b\x42\x61tchIntrospectTokensResult\x12\x0e\n\x06\x61\x63tive\x18\x01 \x01(\x08\x12\x30\n\x05token\x18\x02 \x01(\x0b\x32!.countersign.v1.IntrospectedToken\"\xba\x04\n\x11IntrospectedToken\x12\r\n\x05scope\x18\x01 \x03(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x10\n\x08username\x18\x03 \x01(\t\x12-\n\ntoken_type\x18\x04 \x01(\x0e\x32\x19.countersign.v1.TokenType\x12.\n\nissue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fnot_before_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07subject\x18\x08 \x01(\t\x12\x10\n\x08\x61udience\x18\t \x03(\t\x12\x0e\n\x06issuer\x18\n \x01(\t\x12\x10\n\x08token_id\x18\x0b \x01(\t\x12\x32\n\x0c\x63onfirmation\x18\x0c \x01(\x0b\x32\x1c.countersign.v1.Confirmation\x12\x32\n\x11\x61\x64\x64itional_claims\x18\r \x01(\x0b\x32\x17.google.protobuf.Struct\x12-\n\tauth_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03\x61\x63r\x18\x0f \x01(\t\x12\x0b\n\x03\x61mr\x18\x10 \x03(\t\x12\x10\n\x08grant_id\x18\x11 \x01(\t\x12$\n\x05\x61\x63tor\x18\x12 \x01(\x0b\x32\x15.countersign.v1.Actor\">\n\x05\x41\x63tor\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12$\n\x05prior\x18\x02 \x01(\x0b\x32\x15.countersign.v1.Actor*u\n\rTokenTypeHint\x12\x1f\n\x1bTOKEN_TYPE_HINT_UNSPECIFIED\x10\x00\x12 \n\x1cTOKEN_TYPE_HINT_ACCESS_TOKEN\x10\x01\x12!\n\x1dTOKEN_TYPE_HINT_REFRESH_TOKEN\x10\x02\x32\xd9\x02\n\x14IntrospectionService\x12\x62\n\x0fIntrospectToken\x12&.countersign.v1.IntrospectTokenRequest\x1a\'.countersign.v1.IntrospectTokenResponse\x12t\n\x15\x42\x61tchIntrospectTokens\x12,.countersign.v1.BatchIntrospectTokensRequest\x1a-.countersign.v1.BatchIntrospectTokensResponse\x12g\n\x10WatchRevocations\x12\'.countersign.v1.WatchRevocationsRequest\x1a(.countersign.v1.WatchRevocationsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['client_id']._serialized_options = b'\342A\001\001'
   _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['authentication']._loaded_options = None
   _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['authentication']._serialized_options = b'\342A\001\001'
+  _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['sign_response']._loaded_options = None
+  _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['sign_response']._serialized_options = b'\342A\001\001'
+  _globals['_WATCHREVOCATIONSREQUEST'].fields_by_name['cursor']._loaded_options = None
+  _globals['_WATCHREVOCATIONSREQUEST'].fields_by_name['cursor']._serialized_options = b'\342A\001\001'
   _globals['_BATCHINTROSPECTTOKENSREQUEST'].fields_by_name['items']._loaded_options = None
   _globals['_BATCHINTROSPECTTOKENSREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002'
   _globals['_BATCHINTROSPECTTOKENSREQUEST'].fields_by_name['client_id']._loaded_options = None
@@ -54,24 +58,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHINTROSPECTTOKENSITEM'].fields_by_name['token']._serialized_options = b'\200\001\001\342A\001\002'
   _globals['_BATCHINTROSPECTTOKENSITEM'].fields_by_name['token_type_hint']._loaded_options = None
   _globals['_BATCHINTROSPECTTOKENSITEM'].fields_by_name['token_type_hint']._serialized_options = b'\342A\001\001'
-  _globals['_TOKENTYPEHINT']._serialized_start=1721
-  _globals['_TOKENTYPEHINT']._serialized_end=1838
+  _globals['_TOKENTYPEHINT']._serialized_start=2080
+  _globals['_TOKENTYPEHINT']._serialized_end=2197
   _globals['_INTROSPECTTOKENREQUEST']._serialized_start=238
-  _globals['_INTROSPECTTOKENREQUEST']._serialized_end=466
-  _globals['_INTROSPECTTOKENRESPONSE']._serialized_start=468
-  _globals['_INTROSPECTTOKENRESPONSE']._serialized_end=559
-  _globals['_BATCHINTROSPECTTOKENSREQUEST']._serialized_start=562
-  _globals['_BATCHINTROSPECTTOKENSREQUEST']._serialized_end=749
-  _globals['_BATCHINTROSPECTTOKENSITEM']._serialized_start=752
-  _globals['_BATCHINTROSPECTTOKENSITEM']._serialized_end=890
-  _globals['_BATCHINTROSPECTTOKENSRESPONSE']._serialized_start=892
-  _globals['_BATCHINTROSPECTTOKENSRESPONSE']._serialized_end=985
-  _globals['_BATCHINTROSPECTTOKENSRESULT']._serialized_start=987
-  _globals['_BATCHINTROSPECTTOKENSRESULT']._serialized_end=1082
-  _globals['_INTROSPECTEDTOKEN']._serialized_start=1085
-  _globals['_INTROSPECTEDTOKEN']._serialized_end=1655
-  _globals['_ACTOR']._serialized_start=1657
-  _globals['_ACTOR']._serialized_end=1719
-  _globals['_INTROSPECTIONSERVICE']._serialized_start=1841
-  _globals['_INTROSPECTIONSERVICE']._serialized_end=2081
+  _globals['_INTROSPECTTOKENREQUEST']._serialized_end=495
+  _globals['_INTROSPECTTOKENRESPONSE']._serialized_start=497
+  _globals['_INTROSPECTTOKENRESPONSE']._serialized_end=613
+  _globals['_WATCHREVOCATIONSREQUEST']._serialized_start=615
+  _globals['_WATCHREVOCATIONSREQUEST']._serialized_end=662
+  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_start=664
+  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_end=755
+  _globals['_REVOCATION']._serialized_start=758
+  _globals['_REVOCATION']._serialized_end=918
+  _globals['_BATCHINTROSPECTTOKENSREQUEST']._serialized_start=921
+  _globals['_BATCHINTROSPECTTOKENSREQUEST']._serialized_end=1108
+  _globals['_BATCHINTROSPECTTOKENSITEM']._serialized_start=1111
+  _globals['_BATCHINTROSPECTTOKENSITEM']._serialized_end=1249
+  _globals['_BATCHINTROSPECTTOKENSRESPONSE']._serialized_start=1251
+  _globals['_BATCHINTROSPECTTOKENSRESPONSE']._serialized_end=1344
+  _globals['_BATCHINTROSPECTTOKENSRESULT']._serialized_start=1346
+  _globals['_BATCHINTROSPECTTOKENSRESULT']._serialized_end=1441
+  _globals['_INTROSPECTEDTOKEN']._serialized_start=1444
+  _globals['_INTROSPECTEDTOKEN']._serialized_end=2014
+  _globals['_ACTOR']._serialized_start=2016
+  _globals['_ACTOR']._serialized_end=2078
+  _globals['_INTROSPECTIONSERVICE']._serialized_start=2200
+  _globals['_INTROSPECTIONSERVICE']._serialized_end=2545
 # @@protoc_insertion_point(module_scope)

@@ -24,24 +24,54 @@ TOKEN_TYPE_HINT_ACCESS_TOKEN: TokenTypeHint
 TOKEN_TYPE_HINT_REFRESH_TOKEN: TokenTypeHint
 
 class IntrospectTokenRequest(_message.Message):
-    __slots__ = ("token", "token_type_hint", "client_id", "authentication")
+    __slots__ = ("token", "token_type_hint", "client_id", "authentication", "sign_response")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     TOKEN_TYPE_HINT_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
     AUTHENTICATION_FIELD_NUMBER: _ClassVar[int]
+    SIGN_RESPONSE_FIELD_NUMBER: _ClassVar[int]
     token: str
     token_type_hint: TokenTypeHint
     client_id: str
     authentication: _client_authentication_pb2.ClientAuthentication
-    def __init__(self, token: _Optional[str] = ..., token_type_hint: _Optional[_Union[TokenTypeHint, str]] = ..., client_id: _Optional[str] = ..., authentication: _Optional[_Union[_client_authentication_pb2.ClientAuthentication, _Mapping]] = ...) -> None: ...
+    sign_response: bool
+    def __init__(self, token: _Optional[str] = ..., token_type_hint: _Optional[_Union[TokenTypeHint, str]] = ..., client_id: _Optional[str] = ..., authentication: _Optional[_Union[_client_authentication_pb2.ClientAuthentication, _Mapping]] = ..., sign_response: _Optional[bool] = ...) -> None: ...
 
 class IntrospectTokenResponse(_message.Message):
-    __slots__ = ("active", "token")
+    __slots__ = ("active", "token", "signed_response")
     ACTIVE_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SIGNED_RESPONSE_FIELD_NUMBER: _ClassVar[int]
     active: bool
     token: IntrospectedToken
-    def __init__(self, active: _Optional[bool] = ..., token: _Optional[_Union[IntrospectedToken, _Mapping]] = ...) -> None: ...
+    signed_response: str
+    def __init__(self, active: _Optional[bool] = ..., token: _Optional[_Union[IntrospectedToken, _Mapping]] = ..., signed_response: _Optional[str] = ...) -> None: ...
+
+class WatchRevocationsRequest(_message.Message):
+    __slots__ = ("cursor",)
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    cursor: str
+    def __init__(self, cursor: _Optional[str] = ...) -> None: ...
+
+class WatchRevocationsResponse(_message.Message):
+    __slots__ = ("revocations", "cursor")
+    REVOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    revocations: _containers.RepeatedCompositeFieldContainer[Revocation]
+    cursor: str
+    def __init__(self, revocations: _Optional[_Iterable[_Union[Revocation, _Mapping]]] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class Revocation(_message.Message):
+    __slots__ = ("token_id", "grant_id", "revoke_time", "expire_time")
+    TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
+    GRANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REVOKE_TIME_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    token_id: str
+    grant_id: str
+    revoke_time: _timestamp_pb2.Timestamp
+    expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, token_id: _Optional[str] = ..., grant_id: _Optional[str] = ..., revoke_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class BatchIntrospectTokensRequest(_message.Message):
     __slots__ = ("items", "client_id", "authentication")

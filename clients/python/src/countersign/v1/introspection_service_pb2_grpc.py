@@ -55,6 +55,11 @@ class IntrospectionServiceStub:
                 request_serializer=countersign_dot_v1_dot_introspection__service__pb2.BatchIntrospectTokensRequest.SerializeToString,
                 response_deserializer=countersign_dot_v1_dot_introspection__service__pb2.BatchIntrospectTokensResponse.FromString,
                 _registered_method=True)
+        self.WatchRevocations = channel.unary_stream(
+                '/countersign.v1.IntrospectionService/WatchRevocations',
+                request_serializer=countersign_dot_v1_dot_introspection__service__pb2.WatchRevocationsRequest.SerializeToString,
+                response_deserializer=countersign_dot_v1_dot_introspection__service__pb2.WatchRevocationsResponse.FromString,
+                _registered_method=True)
 
 
 class IntrospectionServiceServicer:
@@ -86,6 +91,18 @@ class IntrospectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchRevocations(self, request, context):
+        """Streams revocations as they happen, so that a resource server can verify tokens without asking. For callers with the
+        role resource-server. Give the cursor of the last response to resume, on any replica and after any restart, without
+        a gap; without one the stream begins with every revocation that still matters. The first response comes at once; one
+        without revocations comes when there was no news for some seconds. The stream ends with SHUTTING_DOWN when the
+        process drains, and without an error after an hour at most: resume then. Fails with INVALID_FIELD for a cursor that
+        was not given out here.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IntrospectionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -98,6 +115,11 @@ def add_IntrospectionServiceServicer_to_server(servicer, server):
                     servicer.BatchIntrospectTokens,
                     request_deserializer=countersign_dot_v1_dot_introspection__service__pb2.BatchIntrospectTokensRequest.FromString,
                     response_serializer=countersign_dot_v1_dot_introspection__service__pb2.BatchIntrospectTokensResponse.SerializeToString,
+            ),
+            'WatchRevocations': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchRevocations,
+                    request_deserializer=countersign_dot_v1_dot_introspection__service__pb2.WatchRevocationsRequest.FromString,
+                    response_serializer=countersign_dot_v1_dot_introspection__service__pb2.WatchRevocationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -165,6 +187,33 @@ class IntrospectionService:
             '/countersign.v1.IntrospectionService/BatchIntrospectTokens',
             countersign_dot_v1_dot_introspection__service__pb2.BatchIntrospectTokensRequest.SerializeToString,
             countersign_dot_v1_dot_introspection__service__pb2.BatchIntrospectTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchRevocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/countersign.v1.IntrospectionService/WatchRevocations',
+            countersign_dot_v1_dot_introspection__service__pb2.WatchRevocationsRequest.SerializeToString,
+            countersign_dot_v1_dot_introspection__service__pb2.WatchRevocationsResponse.FromString,
             options,
             channel_credentials,
             insecure,
