@@ -80,6 +80,7 @@ def _token(answer: DpopAnswer, dpop: WireDpop, now: float) -> ClientAccessToken:
     verify(jws, key, algorithm)
     claims = Claims.parse(jws.payload)
     token = ClientAccessToken.from_claims(claims)
+    claims.numeric_date("nbf")  # Required, though `require_current` lets it be absent.
     claims.require_current(int(now), leeway=SKEW)
     if token.expire_time > now + MAX_LIFETIME + SKEW:
         raise _mismatch("exp", "the token lives too long")

@@ -227,14 +227,14 @@ async def bench(
     folder: Path,
     *,
     url: str | None = None,
-    store: Store | None = None,
     algorithm: Algorithm = Algorithm.ES256,
     domains: DomainValidator | None = None,
     extra: Sequence[Provisioner] = (),
     provisioner: Mapping[str, Any] | None = None,
+    start: float = NOW,
 ) -> AsyncIterator[Bench]:
-    """Enrollment with one provisioner ``wire``, whose CA's key has *algorithm*."""
-    clock = Clock()
+    """Enrollment with one provisioner ``wire``, whose CA's key has *algorithm*, and a clock at *start*."""
+    clock = Clock(start)
     async with (
         SignerRegistry() as registry,
         open_store(url or f"sqlite:///{folder}/state.db", clock=clock, migrate=True) as opened,
@@ -249,9 +249,9 @@ async def bench(
             KeyringView(tuple(record for record, _ in pairs), {signer.key_id: signer for _, signer in pairs})
         )
         root = Authority.root()
-        now = datetime.fromtimestamp(NOW, UTC)
+        now = datetime.fromtimestamp(start, UTC)
         chain = pem(
-            ca_certificate(pairs[0][1].public_key, root, now, life=(-timedelta(days=1), timedelta(days=400)))
+            ca_certificate(pairs[0][1].public_key, root, now, life=(-timedelta(days=1), timedelta(days=4000)))
         )
         signer_of_ids = prover("ES256")
         rules = TokenRules(ISSUER, CLIENT, frozenset(), 10, None)
