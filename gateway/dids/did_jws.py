@@ -5,7 +5,8 @@ here, and every other rule of a header and of a compact JWS stays the one of `ga
 """
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from gateway.dids.did_url import MAX_DID_URL
@@ -17,6 +18,14 @@ from gateway.jose.jws import MAX_HEADER_SIZE
 from gateway.jose.strict_json import parse_object
 
 MAX_TOKEN_SIZE: Final = 32 * 1024  # characters: a credential repeats a long-form DID four or five times
+HEADER_CACHE_ENTRIES: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    names: frozenset[str]
+    kid: str | None
+    without_kid: str
 
 
 def parse_did_jws(token: str, *, max_size: int = MAX_TOKEN_SIZE) -> CompactJws:
@@ -29,18 +38,15 @@ def parse_did_jws(token: str, *, max_size: int = MAX_TOKEN_SIZE) -> CompactJws:
     encoded, dot, rest = token.partition(".")
     if len(encoded) > MAX_HEADER_SIZE:
         raise JoseError(JoseFault.HEADER_TOO_LARGE, f"the header exceeds {MAX_HEADER_SIZE} characters")
-    members = parse_object(base64url.decode(encoded))
-    kid = bounded_text(members, "kid", JoseFault.INVALID_KID, MAX_DID_URL)
-    members.pop("kid", None)
-    without_kid = base64url.encode(json.dumps(members, ensure_ascii=False).encode("utf-8"))
-    jws = parse_compact(f"{without_kid}{dot}{rest}", max_size=max_size)
+    header = _split_header(encoded)
+    jws = parse_compact(f"{header.without_kid}{dot}{rest}", max_size=max_size)
     signing_input = token.rpartition(".")[0].encode("ascii")
-    return replace(jws, header=replace(jws.header, kid=kid), signing_input=signing_input)
+    return replace(jws, header=replace(jws.header, kid=header.kid), signing_input=signing_input)
 
 
 def header_names(token: str) -> frozenset[str]:
-    """The names of all header parameters of a compact JWS. Raises `JoseError`."""
-    return frozenset(parse_object(base64url.decode(token.partition(".")[0])))
+    """The names of all header parameters of a JWS that `parse_did_jws` read."""
+    return _split_header(token.partition(".")[0]).names
 
 
 def verify_did_jws(jws: CompactJws, document: DidDocument, *, any_of: frozenset[Relationship]) -> SigningKey:
@@ -55,3 +61,14 @@ def verify_did_jws(jws: CompactJws, document: DidDocument, *, any_of: frozenset[
     except JoseError as error:
         raise DidError(DidFault.SIGNATURE_INVALID, "the signature does not verify") from error
     return key
+
+
+@lru_cache(maxsize=HEADER_CACHE_ENTRIES)
+def _split_header(encoded: str) -> _Header:
+    """An issuer's tokens share one header, so most have been seen before. Only successes are kept."""
+    members = parse_object(base64url.decode(encoded))
+    names = frozenset(members)
+    kid = bounded_text(members, "kid", JoseFault.INVALID_KID, MAX_DID_URL)
+    members.pop("kid", None)
+    without_kid = json.dumps(members, ensure_ascii=False).encode("utf-8")
+    return _Header(names, kid, base64url.encode(without_kid))

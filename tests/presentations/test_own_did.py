@@ -27,9 +27,13 @@ from gateway.presentations.own_did import (
     own_document,
 )
 from signers import Algorithm, SignerUnavailableError
+from signers.registry import SignerRegistry
 from tests.support.dids import SettableClock, TestSigner, refuses, web_host
 from tests.support.linkage import NOW, unlinked
 from tests.support.scripted_server import reply
+from tests.support.softhsm import LABELS, softhsm_all
+
+__all__ = ["softhsm_all"]
 
 DID = parse_did("did:web:a.example")
 ORIGIN = Origin("a.example")
@@ -61,6 +65,18 @@ async def test_what_we_publish_links_us_over_https(algorithm):
         host.server.routes["/.well-known/did-configuration.json"] = reply(body=resource)
         linkage = await LinkedDomains(host.client).require(document)
         assert (linkage.did, linkage.origin, linkage.method_id) == (host.did, origin, f"{did}#k")
+
+
+@pytest.mark.parametrize("algorithm", sorted(DID_ALGORITHMS))
+async def test_a_key_in_a_token_links_us(softhsm_all, monkeypatch, algorithm):
+    """A credential signed in SoftHSM verifies under the document made of the token's public key."""
+    monkeypatch.setenv("SOFTHSM2_CONF", str(softhsm_all.softhsm2_conf))
+    async with SignerRegistry() as registry:
+        signer = await registry.open(softhsm_all.uri(LABELS[algorithm]), algorithm)
+        resource = await configuration_of(signer, SettableClock(NOW)).resource()
+        (credential,) = parse_did_configuration(resource).credentials
+        linkage = verify_domain_linkage_credential(credential, own(signer), ORIGIN, now=NOW)
+    assert linkage.method_id == f"{DID}#k"
 
 
 def test_our_document_has_what_the_profile_asks_for():
