@@ -69,7 +69,7 @@ class _Charged(FormatChecker):
 
 def _charged(keyword: KeywordFunction) -> KeywordFunction:
     def apply(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        size = len(instance) if isinstance(instance, dict | list) else 1
+        size = sum(len(each) for each in (value, instance) if isinstance(each, dict | list))
         validator.format_checker.budget.charge(_KEYWORD_STEPS + size)
         yield from keyword(validator, value, instance, schema) or ()
 
