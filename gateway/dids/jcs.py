@@ -17,8 +17,9 @@ class CanonicalizationError(ValueError):
 def canonicalize(value: Any) -> bytes:
     """The canonical form of a value of JSON's types, as UTF-8.
 
-    Refused: integers that no IEEE 754 double holds or is spelled as, NaN and infinities, lone surrogates, member names
-    that are not strings, other types, and nesting deeper than `MAX_DEPTH`. Raises `CanonicalizationError`.
+    Refused: integers that no IEEE 754 double holds or is spelled as, NaN and infinities, lone surrogates,
+    member names that are not strings, other types, and nesting deeper than `MAX_DEPTH`. Raises
+    `CanonicalizationError`.
     """
     try:
         return _text(value, 0).encode("utf-8")
