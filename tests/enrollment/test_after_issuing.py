@@ -1,0 +1,135 @@
+"""Lists of revoked certificates, and garbage: what time and strangers do."""
+
+import asyncio
+
+import pytest
+from cryptography import x509
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.enrollment.accounts import AccountWish, parse_key_change
+from gateway.enrollment.answers import parse_answer
+from gateway.enrollment.device_proof import ExpectedDevice, ProofError, ProofLimits, check_device_proof
+from gateway.enrollment.identifiers import parse_identifiers
+from gateway.enrollment.revocations import CRL_DELAY, CRL_LIFETIME, parse_revocation
+from gateway.enrollment.signed_requests import FlattenedJws, parse_signed_request
+from gateway.enrollment.targets import TargetTemplate
+from gateway.enrollment.wire_names import ClientUri
+from gateway.errors import RequestError
+from gateway.pki.crl import RevocationReason
+from tests.support.enrollment import bench, p256_key, wire_csr
+from tests.support.wire import SECOND, TARGET, Device, prover
+
+FUZZ = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+async def lab(tmp_path):
+    """Enrollment over SQLite."""
+    async with bench(tmp_path) as opened:
+        yield opened
+
+
+async def issued(lab):
+    """An account and a certificate of it."""
+    device = Device(prover("ES256"))
+    account = await lab.account(device.prover)
+    ready = await lab.ready(account, device)
+    done = await lab.enrollment.issuing.finalize(account, ready.order_id, wire_csr(p256_key()))
+    return account, await lab.enrollment.issuing.certificate(account, done.certificate_id)
+
+
+def serials(crl) -> set[int]:
+    """The numbers on a list."""
+    return {each.serial_number for each in x509.load_der_x509_crl(crl.der)}
+
+
+async def test_a_list_is_kept_while_it_is_fresh(lab):
+    """Asking again gives the same list, until half of its time is over."""
+    first = await lab.enrollment.revocations.crl("wire")
+
+    assert await lab.enrollment.revocations.crl("wire") == first
+    lab.clock.now += CRL_LIFETIME / 2
+    second = await lab.enrollment.revocations.crl("wire")
+    assert (first.number, second.number) == (1, 2)
+
+
+async def test_a_revocation_appears_within_the_delay(lab):
+    """Not on the list that was made just before, and on the next, which is made for it."""
+    account, certificate = await issued(lab)
+    revocations = lab.enrollment.revocations
+    first = await revocations.crl("wire")
+    await revocations.revoke_by_account(account, certificate.der, RevocationReason.SUPERSEDED)
+
+    assert await revocations.crl("wire") == first
+    lab.clock.now += CRL_DELAY
+    second = await revocations.crl("wire")
+
+    assert (serials(first), serials(second)) == (set(), {certificate.serial})
+    lab.clock.now += CRL_DELAY
+    assert await revocations.crl("wire") == second
+
+
+async def test_a_list_has_its_number_and_times(lab):
+    """They are what its row says."""
+    made = await lab.enrollment.revocations.crl("wire")
+
+    crl = x509.load_der_x509_crl(made.der)
+    assert crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number == made.number
+    assert crl.next_update_utc.timestamp() == made.next_update
+
+
+async def test_lists_that_race_are_one(lab):
+    """Whoever asks at the same time gets the same list."""
+    made = await asyncio.gather(*(lab.enrollment.revocations.crl("wire") for _ in range(5)))
+
+    assert len({each.der for each in made}) == 1
+
+
+class TestGarbage:
+    """Parsers of what strangers send refuse it as theirs, and never fail as ours."""
+
+    @FUZZ
+    @given(st.tuples(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40)))
+    def test_signed_requests(self, members):
+        """Any three texts."""
+        with pytest.raises(RequestError):
+            parse_signed_request(FlattenedJws(*members))
+
+    @FUZZ
+    @given(
+        st.binary(max_size=200)
+        | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(repr).map(str.encode)
+    )
+    def test_payloads(self, payload):
+        """Any octets, and JSON of any shape."""
+        for parse in (AccountWish.parse, parse_key_change, parse_revocation, parse_answer):
+            try:
+                parse(payload)
+            except RequestError:
+                continue
+
+    @FUZZ
+    @given(
+        st.sampled_from(["wireapp-id", "wireapp-device", "wireapp-user", "dns", "ip", "x"]),
+        st.text(max_size=100),
+    )
+    def test_identifiers(self, kind, value):
+        """Any type with any value."""
+        try:
+            (identifier,) = parse_identifiers([(kind, value)])
+        except RequestError:
+            return
+        assert kind in {"dns", "ip"}
+        assert identifier.value.isascii()
+
+    @FUZZ
+    @given(
+        st.text(max_size=60) | st.tuples(*[st.text("eyJhbGciOiJFUzI1NiJ9_-", max_size=30)] * 3).map(".".join)
+    )
+    def test_proofs(self, text):
+        """Any text, and what looks like a JWS."""
+        client = ClientUri.parse(SECOND)
+        expected = ExpectedDevice(client, "x", TargetTemplate.parse(TARGET).of(client), None)
+        with pytest.raises(ProofError):
+            check_device_proof(text, expected, ProofLimits(0, 1, 0))
