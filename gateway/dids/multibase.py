@@ -25,7 +25,6 @@ _BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _VALUES: Final = {character: value for value, character in enumerate(_BASE58)}
 
 _ED25519: Final = b"\xed\x01"
-_ED25519_SIZE: Final = 32
 # A multicodec is an unsigned varint; the points are compressed (SEC 1 §2.3.3), so their size is fixed.
 _CURVES: Final[Mapping[bytes, EllipticCurve]] = {
     b"\xe7\x01": SECP256K1(),
@@ -101,8 +100,6 @@ def decode_multikey(data: bytes) -> PublicKey:
 
 def ed25519_key(raw: bytes) -> PublicKey:
     """The Ed25519 key of 32 octets, checked by the rules for JWKs. Raises `DidError` with `INVALID_KEY`."""
-    if len(raw) != _ED25519_SIZE:
-        raise DidError(DidFault.INVALID_KEY, f"an Ed25519 key is {_ED25519_SIZE} octets")
     try:
         return parse_jwk({"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(raw)}).public_key
     except JoseError as error:

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,6 +91,13 @@ async def test_a_broken_did_key_is_refused(identifier, fault):
     """Another base, another alphabet, a wrong size, a small-order or off-curve point: each has its code."""
     with refuses(fault):
         await by_key(f"did:key:{identifier}")
+
+
+async def test_an_uncompressed_point_is_refused():
+    """A did:key holds a compressed point, so that one key has one DID."""
+    point = TestSigner(Algorithm.ES256).public_key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    with refuses(DidFault.INVALID_KEY):
+        await by_key("did:key:z" + encode_base58(b"\x80\x24" + point))
 
 
 def test_multibase_knows_base64url_beside_base58():
