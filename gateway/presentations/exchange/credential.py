@@ -11,7 +11,8 @@ from typing import Any, Final, TypeAlias
 
 from gateway.clock import to_datetime
 from gateway.presentations.credential_state import CredentialState
-from gateway.presentations.exchange.json_path import Location
+from gateway.presentations.exchange.json_path import Location, Node, Query
+from gateway.presentations.exchange.work import Budget
 
 JsonObject: TypeAlias = Mapping[str, Any]
 
@@ -75,9 +76,18 @@ class PresentedCredential:
         inner = self.payload.get("vc")
         return _data_model(self.payload, inner) if isinstance(inner, dict) else None
 
-    def views(self) -> tuple[JsonObject, ...]:
-        """The objects that a field's path is tried on, in order: as decoded, then as data model."""
-        return (self.payload,) if self.data_model is None else (self.payload, self.data_model)
+    def first(self, query: Query, budget: Budget) -> Node | None:
+        """The first node of *query* in the credential as decoded, else in its data model.
+
+        Its location is in the data model's form, whichever of them it was found in; `subject_of` and `claims`
+        speak of the same. Raises `WorkExceededError`.
+        """
+        node = query.first(self.payload, budget)
+        if self.data_model is None:
+            return node
+        if node is None:
+            return query.first(self.data_model, budget)
+        return Node(_in_data_model(node.location), node.value)
 
     def schemas(self) -> frozenset[str]:
         """What names the schema of this credential: ``@context``, ``type`` and ``credentialSchema``.
@@ -92,12 +102,12 @@ class PresentedCredential:
         return frozenset(names)
 
     def subject_of(self, location: Location) -> str | None:
-        """Whom the value at *location* (as of `normal`) is about."""
+        """Whom the value at *location* (as of `first`) is about."""
         view = self.data_model or self.payload
         subjects = view.get("credentialSubject")
         if isinstance(subjects, list):
             if len(location) > 1 and location[0] == "credentialSubject" and isinstance(location[1], int):
-                one = subjects[location[1]]
+                one = subjects[location[1]] if location[1] < len(subjects) else None
                 identifier = one.get("id") if isinstance(one, dict) else None
                 return identifier if isinstance(identifier, str) else None
             # Outside one subject's claims it is about all of them; that is one only where there is one.
@@ -120,9 +130,14 @@ class PresentedCredential:
 _SUBJECT_ID_LEVELS: Final = 3  # credentialSubject, an index where there are several, id.
 
 
-def normal(location: Location) -> Location:
-    """*location* in the data model's form, whichever view it was found in."""
-    return location[1:] if location[:1] == ("vc",) else location
+_OUTSIDE: Final = -1  # First in the location of a claim beside ``vc``; no member is called so.
+
+
+def _in_data_model(location: Location) -> Location:
+    """*location* in a payload that has ``vc``, as a location in the data model."""
+    if not location:
+        return location
+    return location[1:] if location[0] == "vc" else (_OUTSIDE, *location)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from gateway.presentations.checks import Check, Outcome
-from gateway.presentations.exchange.credential import PresentedCredential, normal
-from gateway.presentations.exchange.json_path import Location, Node, Query
+from gateway.presentations.exchange.credential import PresentedCredential
+from gateway.presentations.exchange.json_path import Location, Node
 from gateway.presentations.exchange.model import Field, Preference, Version
 from gateway.presentations.exchange.rules import ExchangeCheck, checked, undecided
 from gateway.presentations.exchange.work import Budget
@@ -29,12 +29,12 @@ def evaluate_field(
     """
     found = False
     for query in field.paths:
-        node = _first(query, credential, budget)
+        node = credential.first(query, budget)
         if node is None:
             continue
         found = True
         if _passes(field, node, budget):
-            return FieldResult(_line(field, path, passed=True), normal(node.location))
+            return FieldResult(_line(field, path, passed=True), node.location)
         if version is Version.V1:
             break
     if found:
@@ -46,14 +46,6 @@ def evaluate_field(
         )
     detail = "No path of the field leads to a value in the credential."
     return FieldResult(checked(ExchangeCheck.FIELD_PRESENT, passed=False, path=path, detail=detail), None)
-
-
-def _first(query: Query, credential: PresentedCredential, budget: Budget) -> Node | None:
-    for view in credential.views():
-        node = query.first(view, budget)
-        if node is not None:
-            return node
-    return None
 
 
 def _passes(field: Field, node: Node, budget: Budget) -> bool:

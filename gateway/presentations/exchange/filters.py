@@ -10,6 +10,7 @@ jsonschema library evaluates; every keyword it applies is charged to a budget, a
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Final, TypeAlias, cast
 
 from jsonschema import Draft7Validator, FormatChecker, ValidationError
@@ -117,6 +118,13 @@ def _additional_properties(
             yield from validator.descend(value, rule, path=name)
 
 
+def _multiple_of(_validator: Any, divisor: float, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    # The library divides in floating point, which a large integer overflows and a small divisor blurs.
+    number = isinstance(instance, int | float) and not isinstance(instance, bool)
+    if number and Fraction(str(instance)) % Fraction(str(divisor)):
+        yield ValidationError("the number is not a multiple")
+
+
 def _unique_items(_validator: Any, unique: bool, instance: Any, _schema: Any) -> Iterator[ValidationError]:  # noqa: FBT001 - the library calls it so.
     # The library compares each item with each other one; canonical texts need one pass.
     if unique and isinstance(instance, list):
@@ -144,6 +152,7 @@ def _validator_class() -> Any:
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,
+        "multipleOf": _multiple_of,
         "uniqueItems": _unique_items,
     }
     functions = {**Draft7Validator.VALIDATORS, **own}

@@ -25,7 +25,7 @@ from jsonpath.segments import (
 )
 from jsonpath.stream import TokenStream
 
-from gateway.presentations.exchange.errors import ExchangeError, ExchangeFault
+from gateway.presentations.exchange.errors import ExchangeError, ExchangeFault, WorkExceededError
 from gateway.presentations.exchange.patterns import CompiledPattern, charge_search, compile_pattern
 from gateway.presentations.exchange.work import MAX_DEPTH, Budget
 
@@ -67,11 +67,13 @@ class Query:
             return Node((), document) if self._compiled.empty() else None
         token = _budget.set(budget)
         try:
-            for match in self._compiled.finditer(document):
-                return Node(tuple(match.parts), match.obj)
-            return None
+            match = next(iter(self._compiled.finditer(document)), None)
+        except JSONPathError as error:
+            # It was a query when it was read; that it fails on this document is no answer.
+            raise WorkExceededError("a query cannot be evaluated") from error
         finally:
             _budget.reset(token)
+        return Node(tuple(match.parts), match.obj) if match is not None else None
 
 
 def parse_query(text: str, *, path: str) -> Query:

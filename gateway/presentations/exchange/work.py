@@ -10,6 +10,7 @@ from gateway.presentations.exchange.errors import ExchangeError, ExchangeFault, 
 
 MAX_DEPTH: Final = 32  # levels of objects and arrays
 MAX_NODES: Final = 10_000  # values of one document, at all levels together
+MAX_INTEGER_BITS: Final = 1024  # more than any double has
 MAX_STEPS: Final = 200_000  # of one evaluation: well below a second
 
 
@@ -72,5 +73,9 @@ def _require_scalar(value: object) -> None:
     elif isinstance(value, float):
         if value - value != 0.0:
             raise ExchangeError(ExchangeFault.INVALID_JSON, "a number is not finite")
-    elif value is not None and not isinstance(value, bool | int):
+    elif isinstance(value, int):
+        # A number of thousands of digits is slow to print, to compare and to divide.
+        if value.bit_length() > MAX_INTEGER_BITS:
+            raise ExchangeError(ExchangeFault.TOO_LARGE, "a number is too large")
+    elif value is not None:
         raise ExchangeError(ExchangeFault.INVALID_JSON, "a value has no JSON type")

@@ -71,18 +71,23 @@ def parse_entries(payload: Mapping[str, Any]) -> tuple[StatusEntry, ...]:
     """
     entries: list[StatusEntry] = []
     inner = payload.get("vc")
-    credential, root = (inner, "$.vc") if isinstance(inner, dict) else (payload, "$")
-    if "credentialStatus" in credential:
-        values = credential["credentialStatus"]
-        path = f"{root}.credentialStatus"
-        several = isinstance(values, list)
-        for index, value in enumerate(values if several else [values]):
-            entries.append(_parse_w3c(value, f"{path}[{index}]" if several else path))
+    # Beside ``vc`` nobody should write a status; one that stands there is held to all the same.
+    for credential, root in ((inner, "$.vc"), (payload, "$")):
+        if isinstance(credential, Mapping) and "credentialStatus" in credential:
+            entries += _parse_w3c_entries(credential["credentialStatus"], f"{root}.credentialStatus")
     if "status" in payload:
         entries.append(_parse_token(payload["status"], "$.status"))
     if len(entries) > MAX_ENTRIES:
         raise _malformed(f"more than {MAX_ENTRIES} status entries", "$")
     return tuple(entries)
+
+
+def _parse_w3c_entries(value: Any, path: str) -> list[StatusEntry]:
+    if not isinstance(value, list):
+        return [_parse_w3c(value, path)]
+    if not 1 <= len(value) <= MAX_ENTRIES:
+        raise _malformed(f"there are not 1 to {MAX_ENTRIES} status entries", path)
+    return [_parse_w3c(item, f"{path}[{index}]") for index, item in enumerate(value)]
 
 
 def _parse_w3c(value: Any, path: str) -> StatusEntry:

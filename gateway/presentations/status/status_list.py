@@ -121,7 +121,7 @@ def _read_token(verified: VerifiedToken, max_inflated: int) -> StatusList:
     if "iat" not in claims:
         raise _malformed("iat is missing", "$.iat")
     ttl = claims.get("ttl")
-    if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, int | float) or ttl <= 0):
+    if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, int | float) or not ttl > 0):
         raise _malformed("ttl is not a positive number", "$.ttl")
     return StatusList(
         dialect=Dialect.TOKEN,
@@ -173,10 +173,10 @@ def _read_credential(verified: VerifiedToken, max_inflated: int) -> StatusList:
 
 def _identifier(claims: Mapping[str, Any], credential: Mapping[str, Any], path: str) -> str:
     """The list's own id: ``jti`` (VCDM 1.1 §6.3.1) or ``id``; where both are there, they are the same."""
-    names = {value for value in (claims.get("jti"), credential.get("id")) if value is not None}
-    if len(names) != 1:
+    names = [value for value in (claims.get("jti"), credential.get("id")) if value is not None]
+    if not names or names[0] != names[-1]:
         raise StatusError(StatusCheck.LIST_IDENTITY, "the list has no id, or more than one", path=path)
-    return _text(names.pop(), f"{path}.id")
+    return _text(names[0], f"{path}.id")
 
 
 def _issuer(verified: VerifiedToken, credential: Mapping[str, Any], path: str) -> str:
@@ -224,7 +224,7 @@ def _date(credential: Mapping[str, Any], name: str, path: str) -> float | None:
 def _milliseconds(value: Any, path: str) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise _malformed("ttl is not a number of milliseconds", f"{path}.credentialSubject.ttl")
     return value / 1000
 

@@ -333,6 +333,12 @@ class TestDisclosure:
         exchange.constraints["limit_disclosure"] = "required"
         assert exchange.ask({"path": ["$.vc.credentialSubject.age"]}).report().accepted
 
+    def test_a_claim_beside_the_data_model_covers_nothing_in_it(self, exchange, refused):
+        """A member of the payload that is called like the data model's is not the data model's."""
+        exchange.payloads[0]["credentialSubject"] = "decoy"
+        exchange.constraints["limit_disclosure"] = "required"
+        refused(exchange.ask({"path": ["$.credentialSubject"]}).report(), "pe_limit_disclosure")
+
     def test_without_fields_nothing_may_be_disclosed(self, exchange, refused):
         """A descriptor that asks for no field wants no claim."""
         exchange.descriptor["constraints"] = {"limit_disclosure": "required"}
@@ -413,6 +419,15 @@ class TestSubjects:
         exchange.ask({"id": "name", "path": ["$.vc.credentialSubject[1].name"]})
         exchange.constraints["is_holder"] = [{"field_id": ["name"], "directive": "required"}]
         refused(exchange.report(), "pe_is_holder")
+
+    def test_a_decoy_beside_the_data_model_has_no_subject_in_it(self, exchange):
+        """A list of the payload that is longer than the data model's is not looked up in that."""
+        exchange.payloads[0]["credentialSubject"] = [1, 2, 3]
+        exchange.payloads[0]["vc"]["credentialSubject"] = [{"id": "did:web:other.example"}]
+        exchange.subject = exchange.holder = "did:web:other.example"
+        exchange.ask({"id": "name", "path": ["$.credentialSubject[2]"]})
+        exchange.constraints["is_holder"] = [{"field_id": ["name"], "directive": "required"}]
+        assert exchange.report().accepted
 
     def test_an_optional_field_that_is_absent_binds_nobody(self, exchange):
         """Where nothing was submitted there is nothing to hold."""

@@ -48,6 +48,11 @@ class TestWork:
         exchange.ask({"path": ["$.vc.credentialSubject.name"], "filter": {"pattern": "a"}})
         refused(exchange.report(), "pe_work_bounded")
 
+    def test_a_number_of_thousands_of_digits_is_refused(self, exchange, refused):
+        """A number that nobody needs is not computed with."""
+        exchange.payloads[0]["vc"]["credentialSubject"]["age"] = 10**5000
+        refused(exchange.report(), "pe_work_bounded")
+
     def test_half_a_surrogate_pair_is_refused(self, exchange, refused):
         """A text that is not Unicode is no JSON."""
         exchange.payloads[0]["vc"]["credentialSubject"]["name"] = "\ud800"
