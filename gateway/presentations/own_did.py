@@ -94,8 +94,8 @@ class OwnDidConfiguration:
     - *retry_interval*: seconds after a failed signature in which none is tried, as long as there is a valid
       credential.
 
-    Callers who find none wait for the one who has it signed. While the signer is unavailable, one that is
-    still valid is given out. Belongs to one event loop.
+    Callers who find none wait for the one who has it signed. While a new one is being signed and while the
+    signer is unavailable, one that is still valid is given out. Belongs to one event loop.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class OwnDidConfiguration:
         Raises `SignerError` where there is none yet or it has expired, and `LinkageError` where the document
         does not hold the signer's key as it should.
         """
-        if self._is_fresh():
+        if self._is_fresh() or (self._lock.locked() and self._is_valid()):
             return self._resource
         async with self._lock:
             if not self._is_fresh():
@@ -146,7 +146,7 @@ class OwnDidConfiguration:
                 verify_domain_linkage_credential(credential, self._document, origin, now=now)
                 credentials.append(credential)
         except SignerError as error:
-            if not self._signed <= now < self._expires:
+            if not self._is_valid():
                 raise
             self._failed = now
             logger.warning("The DID configuration could not be signed anew: %s", error)
@@ -154,12 +154,14 @@ class OwnDidConfiguration:
         self._resource = did_configuration(credentials)
         self._signed, self._expires = now, now + self._lifetime
 
+    def _is_valid(self) -> bool:
+        # A clock that was set back must not give out a credential that is not valid yet.
+        return self._signed <= self._clock() < self._expires
+
     def _is_fresh(self) -> bool:
         now = self._clock()
         pausing = self._failed <= now < self._failed + self._retry_interval
-        end = self._expires if pausing else self._signed + self._lifetime / 2
-        # A clock that was set back must not give out a credential that is not valid yet.
-        return self._signed <= now < end
+        return self._is_valid() and (pausing or now < self._signed + self._lifetime / 2)
 
 
 def _method(did: Did, key: PublishedKey) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dids import DidFault, Relationship, did_jwk, did_key, parse_did
@@ -116,6 +116,7 @@ def test_a_key_without_multicodec_has_no_did_key():
         did_key(TestSigner(Algorithm.ES512).public_key)
 
 
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=80))
 def test_base58_is_a_bijection(data):
     """Any octets survive base58, leading zeros included."""
@@ -179,6 +180,7 @@ async def test_a_jwk_of_an_algorithm_not_accepted_is_unusable():
     assert method.public_key is None
 
 
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=60), st.text("123456789ABCDEFGHabcdefgh", min_size=1, max_size=60))
 async def test_any_identifier_resolves_or_is_refused(octets, text):
     """Whatever an identifier holds, the answer is a document or a `DidError`."""

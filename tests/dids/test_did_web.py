@@ -4,7 +4,7 @@ import json
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dids import DidError, DidFault, DidOutcome, WebResolver, did_web_of, did_web_url, parse_did
@@ -232,6 +232,7 @@ def test_lifetimes_are_in_order(host):
         WebResolver(host.client, min_lifetime=10, default_lifetime=5)
 
 
+@settings(max_examples=300, deadline=None)
 @given(st.from_regex(r"did:web:[a-zA-Z0-9._%:-]{1,60}", fullmatch=True))
 def test_any_did_web_leads_to_https_on_its_own_host_or_nowhere(text):
     """Whatever a did:web spells, its URL is HTTPS, ends in did.json, and has no segment that climbs."""

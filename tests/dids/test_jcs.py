@@ -4,7 +4,7 @@ import json
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dids.jcs import MAX_DEPTH, CanonicalizationError, canonicalize
@@ -124,6 +124,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=300, deadline=None)
 @given(json_values.filter(lambda value: "\ud800" not in repr(value)))
 def test_the_canonical_form_is_stable_and_says_the_same(value):
     """Parsing a canonical form and canonicalizing again changes nothing, and the value is the same."""

@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dids import DidFault, Relationship, ServiceEndpoint, parse_did, parse_document
@@ -227,6 +227,7 @@ values = st.recursive(
 )
 
 
+@settings(max_examples=300, deadline=None)
 @given(st.dictionaries(members, values, max_size=5), st.booleans())
 def test_any_json_is_read_or_refused(value, right_id):
     """Whatever shape a document has, it becomes a typed value or a `DidError`."""

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dids import (
@@ -276,6 +276,7 @@ def test_the_hash_is_a_multihash():
     assert base64url.decode(hash_of(b"")).hex() == f"1220{digest}"
 
 
+@settings(max_examples=300, deadline=None)
 @given(
     st.binary(max_size=300)
     | st.dictionaries(st.sampled_from(["delta", "suffixData", "a"]), st.none()).map(canonical)

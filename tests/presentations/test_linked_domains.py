@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.fetching import FetchPolicy
@@ -308,6 +308,7 @@ def test_a_resource_is_read_as_it_was_written():
     assert parse_did_configuration(did_configuration(["a.b.c"])).credentials == ("a.b.c",)
 
 
+@settings(max_examples=300, deadline=None)
 @given(
     st.binary(max_size=80)
     | st.builds(

@@ -1,5 +1,6 @@
 """Our own did.json and did-configuration.json, read back by the verifier of both."""
 
+import asyncio
 import json
 
 import pytest
@@ -152,6 +153,20 @@ async def test_the_resource_is_signed_anew_at_half_its_lifetime():
     clock.now += 1
     assert await subject.resource() != first
     assert signer.signed == 4
+
+
+async def test_nobody_waits_for_a_signature_while_there_is_a_valid_one():
+    """While one caller has the resource signed anew, the others get the valid one at once."""
+    signer, clock = TestSigner(Algorithm.ES256), SettableClock(NOW)
+    subject = configuration_of(signer, clock, lifetime=DAY)
+    first = await subject.resource()
+    clock.now += DAY / 2
+    signer.gate = asyncio.Event()
+    renewing = asyncio.create_task(subject.resource())
+    await signer.asked.wait()
+    assert await subject.resource() is first
+    signer.gate.set()
+    assert await renewing != first
 
 
 async def test_a_clock_set_back_signs_anew():

@@ -1,5 +1,6 @@
 """Keys, documents, JWTs and a loopback host for tests of DIDs and linked domains."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -32,7 +33,7 @@ CURVES = {
 
 @dataclass
 class TestSigner:
-    """A `signers.Signer` on a key in memory, which can be made to fail."""
+    """A `signers.Signer` on a key in memory, which can be made to fail, or to wait for *gate*."""
 
     __test__ = False
 
@@ -40,6 +41,8 @@ class TestSigner:
     key: Any = None
     error: Exception | None = None
     signed: int = 0
+    gate: asyncio.Event | None = None
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     key_id: str = "test"
 
     def __post_init__(self) -> None:
@@ -68,6 +71,9 @@ class TestSigner:
     async def sign(self, message: bytes) -> bytes:
         """Sign, or raise what the test asked for."""
         self.signed += 1
+        if self.gate is not None:
+            self.asked.set()
+            await self.gate.wait()
         if self.error is not None:
             raise self.error
         return self.raw(message)
