@@ -25,6 +25,7 @@ from gateway.keys.declared import DeclaredKey
 from gateway.keys.keyring import Keyring
 from gateway.keys.loading import KeyringLoader
 from gateway.keys.management import KeyManager
+from gateway.keys.model import KeyPurpose
 from gateway.pki import PkiError
 from gateway.store import Store, StoreOptions, open_store
 from gateway.token_use_cases import token_use_cases
@@ -202,7 +203,11 @@ def _wire(
         callers=use_cases.callers,
         dpop=use_cases.dpop,
         metadata=describe(
-            tokens.issuer, tokens.assertion_algorithms, tokens.dpop_algorithms, public_urls(settings)
+            tokens.issuer,
+            tokens.assertion_algorithms,
+            tokens.dpop_algorithms,
+            public_urls(settings),
+            [key.algorithm for key in settings.keys if key.purpose is KeyPurpose.INTROSPECTION],
         ),
         client_tokens=wire_minter(settings, store, keyring, clock),
         enrollment=enrollment_of(settings, store, keyring, fetcher, resolver, clock),

@@ -98,7 +98,8 @@ class RevocationFeed:
         `AvailabilityError`.
         """
         number = _number(cursor)
-        if number > await self._repository.last_number():
+        last = await self._repository.last_number()
+        if number > last:
             raise _unknown_cursor()
         self._watchers += 1
         self._wanted.set()
@@ -106,14 +107,19 @@ class RevocationFeed:
             first = True
             while True:
                 items = tuple(await self._repository.after(number, limit=PAGE))
+                if items:
+                    number = items[-1].number
+                if len(items) < PAGE:
+                    # Read before the items were: all up to it have been seen, or are purged.
+                    number = max(number, last)
                 if items or first:
-                    number = items[-1].number if items else number
                     yield FeedBatch(items, _cursor(number))
                     first = False
-                    if items:
+                    if len(items) == PAGE:
                         continue
                 if not await self._news(number):
                     yield FeedBatch((), _cursor(number))
+                last = await self._repository.last_number()
         finally:
             self._watchers -= 1
             if not self._watchers:

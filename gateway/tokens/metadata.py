@@ -1,7 +1,7 @@
 """Authorization server metadata (RFC 8414 §2) as a typed value; every door renders this one."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -57,6 +57,7 @@ class ServerMetadata:
     token_endpoint_auth_signing_alg_values_supported: tuple[str, ...]
     tls_client_certificate_bound_access_tokens: bool
     dpop_signing_alg_values_supported: tuple[str, ...]
+    introspection_signing_alg_values_supported: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
         """The metadata document as RFC 8414 §3.2 gives it; what is None is left out."""
@@ -72,6 +73,10 @@ class ServerMetadata:
             "tls_client_certificate_bound_access_tokens": self.tls_client_certificate_bound_access_tokens,
             "dpop_signing_alg_values_supported": self.dpop_signing_alg_values_supported,
         }
+        if self.introspection_signing_alg_values_supported:
+            document["introspection_signing_alg_values_supported"] = (
+                self.introspection_signing_alg_values_supported
+            )
         if self.jwks_uri is not None:
             document["jwks_uri"] = self.jwks_uri
         if self.authorization_endpoint is not None:
@@ -103,6 +108,7 @@ def describe(
     assertion_algorithms: tuple[Algorithm, ...],
     dpop_algorithms: tuple[Algorithm, ...],
     urls: PublicUrls | None = None,
+    introspection_algorithms: Iterable[Algorithm] = (),
 ) -> ServerMetadata:
     """The metadata of a gateway with this configuration; without *urls* it has no HTTPS edge."""
     urls = urls or PublicUrls()
@@ -118,4 +124,5 @@ def describe(
         token_endpoint_auth_signing_alg_values_supported=tuple(sorted(assertion_algorithms)),
         tls_client_certificate_bound_access_tokens=True,
         dpop_signing_alg_values_supported=tuple(sorted(dpop_algorithms)),
+        introspection_signing_alg_values_supported=tuple(sorted(set(introspection_algorithms))),
     )

@@ -92,6 +92,35 @@ async def test_a_long_history_comes_in_pages(app):
         assert len((await anext(batches)).items) == 1
 
 
+async def test_what_was_purged_is_passed_over(app, clock):
+    """Where the last revocations are gone, a watcher waits instead of asking for them again and again."""
+    await revoke(app, "t1")
+    clock.now = 1_900_000_000.0 + 3600
+    await app.store.purge.once()
+    asked = 0
+    after = app.store.revocation_feed.after
+
+    class Counting:
+        last_number = app.store.revocation_feed.last_number
+
+        async def after(self, number, *, limit):
+            nonlocal asked
+            asked += 1
+            return await after(number, limit=limit)
+
+    async with (
+        asyncio.timeout(5),
+        RevocationFeed(Counting(), interval=0.01, heartbeat=0.2) as feed,
+        aclosing(feed.watch("")) as batches,
+    ):
+        first, second = await anext(batches), await anext(batches)
+        assert first == second
+        assert (first.items, first.cursor) == ((), "r1.1")
+        assert asked == 1
+        await revoke(app, "t2")
+        assert [item.token_id for item in (await anext(batches)).items] == ["t2"]
+
+
 async def test_a_heartbeat_without_news(app):
     """The cursor stays; the watcher knows that it is connected."""
     async with (

@@ -94,6 +94,12 @@ async def test_nobody(app):
     assert caught.value.reason is Reason.CALLER_UNAUTHENTICATED
 
 
+async def test_the_metadata_names_the_algorithms(app):
+    """Those of the keys that are configured for it (RFC 9701 §7)."""
+    document = json.loads(app.metadata.to_json())
+    assert document["introspection_signing_alg_values_supported"] == ["ES256", "EdDSA"]
+
+
 async def test_it_is_no_access_token(app):
     """A signed response cannot be introspected, nor used."""
     _, value = await signed(app, (await tokens_for(app)).value)
