@@ -77,6 +77,7 @@ def _charged(keyword: KeywordFunction) -> KeywordFunction:
     return apply
 
 
+_CANONICAL_STEPS: Final = 8
 _KEYWORD_STEPS: Final = 4  # A keyword of the library costs about as much as a few visits.
 
 
@@ -125,10 +126,14 @@ def _multiple_of(_validator: Any, divisor: float, instance: Any, _schema: Any) -
         yield ValidationError("the number is not a multiple")
 
 
-def _unique_items(_validator: Any, unique: bool, instance: Any, _schema: Any) -> Iterator[ValidationError]:  # noqa: FBT001 - the library calls it so.
+def _unique_items(validator: Any, unique: bool, instance: Any, _schema: Any) -> Iterator[ValidationError]:  # noqa: FBT001 - the library calls it so.
     # The library compares each item with each other one; canonical texts need one pass.
     if unique and isinstance(instance, list):
-        texts = {_canonical(item) for item in instance}
+        texts = set()
+        for item in instance:
+            text = _canonical(item)
+            validator.format_checker.budget.charge(_CANONICAL_STEPS + len(text) // 4)
+            texts.add(text)
         if len(texts) != len(instance):
             yield ValidationError("two items are equal")
 

@@ -11,7 +11,7 @@ from gateway.presentations.exchange.errors import ExchangeError, ExchangeFault, 
 MAX_DEPTH: Final = 32  # levels of objects and arrays
 MAX_NODES: Final = 10_000  # values of one document, at all levels together
 MAX_INTEGER_BITS: Final = 1024  # more than any double has
-MAX_STEPS: Final = 200_000  # of one evaluation: well below a second
+MAX_STEPS: Final = 100_000  # of one evaluation: well below a second, whatever the steps are
 
 
 class Budget:

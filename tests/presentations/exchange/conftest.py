@@ -19,6 +19,7 @@ from gateway.presentations.exchange import (
     parse_format_table,
     parse_submission,
 )
+from gateway.presentations.exchange.work import MAX_STEPS
 
 ISSUER, HOLDER = "did:web:issuer.example", "did:web:holder.example"
 VECTORS = Path(__file__).parents[2] / "vectors"
@@ -59,7 +60,7 @@ class Exchange:
         self.issuer, self.subject, self.holder = ISSUER, HOLDER, HOLDER
         self.state: CredentialState | None = CredentialState.ACTIVE
         self.vp_formats: dict[str, Any] | None = None
-        self.max_steps = 200_000
+        self.max_steps = MAX_STEPS
 
     @staticmethod
     def entry(descriptor: str, index: int, root: str = "$.vp.verifiableCredential") -> dict[str, Any]:

@@ -319,3 +319,78 @@ class TestAnything:
         """Whatever octets come, they are an object or an ExchangeError."""
         with contextlib.suppress(ExchangeError):
             assert isinstance(read_json(data), dict)
+
+
+# SOURCE: decentralized-identity/presentation-exchange, test/presentation-definition/multi_group_example.json, at
+# 1c24b0b766f1d8cd9e3a7d28a3f5a88719bf8b9b: the last input descriptor, and the requirement that it answers.
+LICENSE = {
+    "id": "32f54163-7166-48f1-93d8-ff217bdb0653",
+    "submission_requirements": [
+        {
+            "name": "Eligibility to Drive on US Roads",
+            "purpose": "We need to verify eligibility to drive on US roads via US or EU driver's license, but no "
+            "biometric or identifying information contained there.",
+            "rule": "pick",
+            "count": 1,
+            "from": "C",
+        }
+    ],
+    "input_descriptors": [
+        {
+            "id": "drivers_license_input_2",
+            "name": "Driver's License from one of 50 US States",
+            "group": ["C"],
+            "constraints": {
+                "fields": [
+                    {
+                        "path": ["$.credentialSchema.id", "$.vc.credentialSchema.id"],
+                        "filter": {
+                            "type": "string",
+                            "const": "hub://did:foo:123/Collections/schema.us.gov/american_drivers_license.json",
+                        },
+                    },
+                    {
+                        "path": ["$.issuer", "$.vc.issuer", "$.iss"],
+                        "purpose": "We can only accept digital driver's licenses issued by the 50 US states' "
+                        "automative affairs agencies.",
+                        "filter": {
+                            "type": "string",
+                            "pattern": "did:example:gov1|did:web:dmv.ca.gov|did:example:oregonDMV",
+                        },
+                    },
+                    {
+                        "path": [
+                            "$.credentialSubject.birth_date",
+                            "$.vc.credentialSubject.birth_date",
+                            "$.birth_date",
+                        ],
+                        "purpose": "We must confirm that the driver was at least 21 years old on April 16, 2020.",
+                        "filter": {"type": "string", "format": "date", "forrmatMaximum": "1999-05-16"},
+                    },
+                ]
+            },
+        }
+    ],
+}
+
+
+class TestPublishedExample:
+    def test_a_misspelled_keyword_is_not_ignored(self):
+        """The specification's own example misspells the keyword that checks the age; that is refused."""
+        assert code_of(LICENSE) is FAULT.FILTER_KEYWORD_UNSUPPORTED
+
+    @pytest.mark.parametrize(
+        ("born", "accepted"), [("1990-01-31", True), ("1990-02-31", False), (None, False)]
+    )
+    def test_the_example_without_it_is_evaluated(self, exchange, born, accepted):
+        """Without the misspelled keyword the example accepts a license with a date of birth."""
+        exchange.definition = copy.deepcopy(LICENSE)
+        fields = exchange.definition["input_descriptors"][0]["constraints"]["fields"]
+        del fields[2]["filter"]["forrmatMaximum"]
+        exchange.submission["definition_id"] = LICENSE["id"]
+        exchange.submission["descriptor_map"] = [exchange.entry("drivers_license_input_2", 0)]
+        claims = exchange.payloads[0]
+        claims["iss"] = "did:web:dmv.ca.gov"
+        claims["vc"]["credentialSchema"] = {"id": fields[0]["filter"]["const"], "type": "JsonSchema"}
+        claims["vc"]["credentialSubject"] = {"birth_date": born} if born else {"name": "Pat"}
+        assert exchange.report().accepted is accepted
