@@ -79,7 +79,7 @@ class AcmeClient:
         return dict(zip(("protected", "payload", "signature"), compact.split("."), strict=True))
 
     async def post(
-        self, url: str, payload: Mapping[str, Any] | bytes | None = None, **header: Any
+        self, url: str, payload: Mapping[str, Any] | bytes | None = None, /, **header: Any
     ) -> httpx.Response:
         """POST *payload*, or POST-as-GET without one; *header* as in `jws`."""
         nonce, self.nonce = self.nonce or await self.fresh(), None
