@@ -171,6 +171,14 @@ class Issuing:
             made(reservation, der, plan.ca),
             lambda before: transitions.issued(before, reservation.certificate_id),
         )
+        logger.info(
+            "certificate issued",
+            extra={
+                "provisioner": order.provisioner,
+                "order_id": order.order_id,
+                "serial_number": f"{reservation.serial:040x}",
+            },
+        )
         return await self._orders.get(account, order.order_id)
 
     async def _abandon(

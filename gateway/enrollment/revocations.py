@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -23,6 +24,8 @@ from gateway.pki.issuance_errors import IssuingError, RevocationError
 from gateway.pki.issuing_ca import extension
 from gateway.pki.renewal import RenewalIdentifier, RenewalWindow, suggested_window
 from signers.jose_form import thumbprint
+
+logger = logging.getLogger(__name__)
 
 ACCEPTED_REASONS: Final = frozenset(
     {
@@ -169,6 +172,14 @@ class Revocations:
         )
         if not revoked:
             raise StateError(Reason.ALREADY_REVOKED, "The certificate is revoked already.")
+        logger.info(
+            "certificate revoked",
+            extra={
+                "provisioner": certificate.provisioner,
+                "serial_number": f"{certificate.serial:040x}",
+                "reason": reason.value,
+            },
+        )
         stored = await self._certificates.get(certificate.certificate_id)
         return stored if stored is not None else certificate
 

@@ -217,7 +217,8 @@ async def _key(
     registry: SignerRegistry, folder: Path, purpose: KeyPurpose, algorithm: Algorithm
 ) -> tuple[Any, Signer]:
     path = folder / f"{purpose}.pem"
-    write_private_key(path, generate_private_key(algorithm), None, key=purpose.value)
+    if not path.exists():
+        write_private_key(path, generate_private_key(algorithm), None, key=purpose.value)
     signer = await registry.open(f"file:{path}", algorithm)
     return new_record(signer, purpose, f"file:{path}", KeyState.ACTIVE, NOW), signer
 
