@@ -60,8 +60,14 @@ class Issuer:
         """A token; *header* and *claims* replace the good values, or leave them out with `OMIT`."""
         now = int(time.time())
         good = {
-            **{"iss": ISSUER, "sub": "orders", "aud": RESOURCE, "client_id": "orders"},
-            **{"iat": now, "exp": now + 300, "jti": "token-1", "scope": "read write"},
+            "iss": ISSUER,
+            "sub": "orders",
+            "aud": RESOURCE,
+            "client_id": "orders",
+            "iat": now,
+            "exp": now + 300,
+            "jti": "token-1",
+            "scope": "read write",
         }
         members = {"typ": "at+jwt", "alg": self.prover.alg, "kid": self.kid} | dict(header or {})
         return self.prover.signed(encoded(members), encoded(good | claims))

@@ -253,10 +253,9 @@ async def test_dpop_bound_token_under_bearer(issuer, prover, leaf):
     """A token that is bound to a key is refused under Bearer (RFC 9449 §7.2), and the challenge is DPoP."""
     error = await refused(issuer, issuer.token(cnf={"jkt": prover.jkt}), leaf.der)
     assert (type(error), error.fault) == (InvalidTokenError, Fault.SCHEME_MISMATCH)
-    assert error.challenges == (
-        'DPoP error="invalid_token", error_description="The token is a DPoP token.", '
-        'algs="ES256 ES384 ES512 EdDSA PS256"',
-    )
+    [challenge] = error.challenges
+    assert challenge.startswith('DPoP error="invalid_token", error_description="The token is a DPoP token."')
+    assert challenge.endswith(', algs="ES256 ES384 ES512 EdDSA PS256"')
 
 
 async def test_dpop_where_it_is_not_supported(issuer, prover):

@@ -21,6 +21,7 @@ from countersign.resource_server.errors import (
 )
 from countersign.resource_server.grpc_interceptor import AccessTokenInterceptor, current_token
 from countersign.resource_server.nonces import DpopNonces
+from countersign.resource_server.revocations import RevocationFollower
 from countersign.resource_server.token import VerifiedToken
 from countersign.resource_server.verifier import AccessTokenVerifier, PresentedRequest
 
@@ -41,6 +42,7 @@ __all__ = [
     "NonceRequiredError",
     "PresentedRequest",
     "ResourceServerError",
+    "RevocationFollower",
     "TokenMissingError",
     "VerificationUnavailableError",
     "VerifiedToken",

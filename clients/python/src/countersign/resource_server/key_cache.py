@@ -29,7 +29,7 @@ class KeySource(Protocol):
 class KeySetCache:
     """Keys by their ids. A key set serves until its `max_age` has passed, and no longer.
 
-    One that nears its end is fetched anew by one request while the others use what is there. A key id that
+    One that nears its end is fetched anew while requests use what is there. A key id that
     is unknown makes a fetch too, unless there was one within *refresh_interval*: who invents ids costs the
     gateway no more than one call per interval. The gateway publishes a key before it signs with it, so such
     a refusal meets no honest token unless a key was made active in a hurry.
@@ -46,10 +46,10 @@ class KeySetCache:
         self._source = source
         self._interval = refresh_interval.total_seconds()
         self._clock = clock
-        self._lock = asyncio.Lock()
         self._keys: Mapping[str, VerificationKey] = {}
         self._refresh_at = self._stale_at = self._tried_at = float("-inf")
         self._failed = False
+        self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, kid: str) -> VerificationKey:
         """The key named *kid*.
@@ -57,13 +57,14 @@ class KeySetCache:
         Raises `InvalidTokenError` with `KEY_UNKNOWN`; `VerificationUnavailableError` where the key set
         cannot be fetched and it matters.
         """
-        now = self._clock()
-        if now >= self._stale_at or (now >= self._refresh_at and not self._lock.locked()):
-            await self._refresh(lambda: self._clock() < self._refresh_at)
+        if self._clock() >= self._refresh_at:
+            fetching = self._fetch()
+            if fetching is not None and self._clock() >= self._stale_at:
+                await asyncio.shield(fetching)
         if self._clock() >= self._stale_at:
             raise VerificationUnavailableError(Fault.KEYS_UNAVAILABLE, "The gateway gave no key set.")
-        if kid not in self._keys:
-            await self._refresh(lambda: kid in self._keys)
+        if kid not in self._keys and (fetching := self._fetch()) is not None:
+            await asyncio.shield(fetching)
         key = self._keys.get(kid)
         if key is None and self._failed:
             raise VerificationUnavailableError(Fault.KEYS_UNAVAILABLE, "The key set cannot be refreshed.")
@@ -71,24 +72,33 @@ class KeySetCache:
             raise InvalidTokenError(Fault.KEY_UNKNOWN, "The token is signed with an unknown key.")
         return key
 
-    async def _refresh(self, satisfied: Callable[[], bool]) -> None:
-        """Fetch the key set, unless another request just did; a failure leaves what is there."""
-        async with self._lock:
-            if satisfied() or self._clock() < self._tried_at + self._interval:
-                return
+    def _fetch(self) -> asyncio.Task[None] | None:
+        """The fetch under way, or a new one; None where the last one was too short a time ago.
+
+        A task of its own, so that a request which goes away does not take the others' fetch with it. The
+        deadline of the call ends it.
+        """
+        if self._fetching is None and self._clock() >= self._tried_at + self._interval:
             self._tried_at = self._clock()
-            self._failed = True  # Until it succeeds: a request that is cancelled meanwhile proves nothing.
-            try:
-                fetched = await self._source.get_jwks()
-            except CountersignError as error:
-                logger.warning("The key set cannot be fetched: %s", error)
-                return
-            # Counted from before the call: the gateway's clock for max_age started no earlier.
-            age = fetched.max_age.total_seconds()
-            self._keys = _usable(fetched)
-            self._refresh_at = self._tried_at + age * _REFRESH_AT
-            self._stale_at = self._tried_at + age
-            self._failed = False
+            self._fetching = asyncio.create_task(self._load(), name="countersign-key-set")
+        return self._fetching
+
+    async def _load(self) -> None:
+        """Fetch the key set; a failure leaves what is there."""
+        self._failed = True  # Until it succeeds.
+        try:
+            fetched = await self._source.get_jwks()
+        except CountersignError as error:
+            logger.warning("The key set cannot be fetched: %s", error)
+            return
+        finally:
+            self._fetching = None
+        # Counted from before the call: the gateway's clock for max_age started no earlier.
+        age = fetched.max_age.total_seconds()
+        self._keys = _usable(fetched)
+        self._refresh_at = self._tried_at + age * _REFRESH_AT
+        self._stale_at = self._tried_at + age
+        self._failed = False
 
 
 def _usable(fetched: JsonWebKeySet) -> Mapping[str, VerificationKey]:

@@ -25,6 +25,8 @@ from countersign.resource_server.token import VerifiedToken, token_of
 from countersign.tokens import TokenType
 
 TYP: Final = "at+jwt"
+MAX_LEEWAY: Final = timedelta(minutes=5)
+"""Revocations are kept longer than that, so that none is forgotten while its token is still accepted."""
 _MAX_KEY_ID: Final = 256
 # RFC 9110 §11.4: the scheme in any case, then the token68 of RFC 6750 §2.1.
 _CREDENTIALS: Final = re.compile(r"(?P<scheme>[A-Za-z]+) +(?P<token>[A-Za-z0-9\-._~+/]+=*)")
@@ -64,7 +66,8 @@ class AccessTokenVerifier:
     - *issuer*: the gateway's issuer identifier, compared octet for octet.
     - *audience*: the resource identifiers of this server; a token must name one of them.
     - *algorithms*: those accepted for tokens, of `ALGORITHMS`. A key serves the one that its set names.
-    - *leeway*: how far the gateway's clock and ours may differ, for ``exp``, ``nbf`` and ``iat``.
+    - *leeway*: how far the gateway's clock and ours may differ, for ``exp``, ``nbf`` and ``iat``; at most
+      five minutes.
     - *dpop*: what proofs must be like; None refuses all tokens that are bound to a DPoP key.
     - *revocations*: what is asked last; None accepts tokens until they expire.
     - *accept_unbound*: also takes tokens that are bound to nothing, which whoever sees one may use.
@@ -90,8 +93,8 @@ class AccessTokenVerifier:
             raise ValueError("issuer and audience must not be empty, and audience is a collection.")
         if not algorithms or not set(algorithms) <= ALGORITHMS:
             raise ValueError(f"algorithms must be some of {', '.join(sorted(ALGORITHMS))}.")
-        if leeway < timedelta(0):
-            raise ValueError("leeway must not be below 0.")
+        if not timedelta(0) <= leeway <= MAX_LEEWAY:
+            raise ValueError("leeway must not be below 0 and not above five minutes.")
         self._keys = KeySetCache(keys, refresh_interval=refresh_interval)
         self._issuer = issuer
         self._audience = frozenset(audience)

@@ -1,0 +1,348 @@
+"""DPoP proofs at a resource server (RFC 9449 §4.3, §7, §9): each rule broken alone."""
+
+import hashlib
+import time
+from datetime import timedelta
+
+import pytest
+from countersign import DpopKey
+from countersign.resource_server import (
+    AccessRefusedError,
+    DpopNonces,
+    DpopPolicy,
+    Fault,
+    InvalidProofError,
+    InvalidTokenError,
+    NonceRequiredError,
+    VerificationUnavailableError,
+)
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from gateway.jose import base64url
+from signers.jose_form import public_jwk
+from tests.clients.resource_server.conftest import METHOD, ORIGIN, encoded, policy, request, verifier
+from tests.support.dpop import OMIT, Prover
+
+NOW = int(time.time())
+
+
+def ath(token):
+    return base64url.encode(hashlib.sha256(token.encode()).digest())
+
+
+@pytest.fixture
+def token(issuer, prover):
+    """A token that is bound to the prover's key."""
+    return issuer.token(cnf={"jkt": prover.jkt})
+
+
+def proof(prover, token, header=None, **claims):
+    good = {"htu": ORIGIN + METHOD, "iat": int(time.time()), "ath": ath(token)}
+    return prover.proof(header, **(good | claims))
+
+
+async def check(issuer, token, *proofs, method="POST", path=METHOD, **options):
+    changes = {"dpop": policy(**options)}
+    call = request(token, *proofs, scheme="DPoP", method=method, path=path)
+    return await verifier(issuer, **changes).verify(call)
+
+
+async def refused(issuer, token, *proofs, **options):
+    with pytest.raises(AccessRefusedError) as caught:
+        await check(issuer, token, *proofs, **options)
+    return caught.value
+
+
+async def test_a_good_proof(issuer, prover, token):
+    """The token is good with the proof, and says which key made it."""
+    seen = await check(issuer, token, proof(prover, token))
+    assert base64url.encode(seen.jkt) == prover.jkt
+
+
+@pytest.mark.parametrize(
+    ("alg", "key"),
+    [
+        ("ES384", ec.generate_private_key(ec.SECP384R1())),
+        ("ES512", ec.generate_private_key(ec.SECP521R1())),
+        ("EdDSA", ed25519.Ed25519PrivateKey.generate()),
+        ("PS256", rsa.generate_private_key(65537, 2048)),
+    ],
+)
+async def test_algorithms(issuer, alg, key):
+    """Each algorithm is good with its kind of key; the thumbprint is that of RFC 7638."""
+    prover = Prover(key, alg)
+    token = issuer.token(cnf={"jkt": prover.jkt})
+    await check(issuer, token, proof(prover, token))
+
+
+async def test_the_client_of_this_package(issuer):
+    """What `DpopKey` makes for a call of this server is accepted."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    token = issuer.token(cnf={"jkt": Prover(key, "ES256").jkt})
+    made = DpopKey(key, "ES256", ORIGIN).proof(METHOD, access_token=token)
+    await check(issuer, token, made)
+
+
+@pytest.mark.parametrize(
+    ("claims", "fault"),
+    [
+        ({"jti": OMIT}, Fault.CLAIM_MISSING),
+        ({"jti": "j" * 257}, Fault.CLAIM_INVALID),
+        ({"htm": OMIT}, Fault.CLAIM_MISSING),
+        ({"htm": "post"}, Fault.METHOD_MISMATCH),
+        ({"htm": "GET"}, Fault.METHOD_MISMATCH),
+        ({"htu": OMIT}, Fault.CLAIM_MISSING),
+        ({"htu": METHOD}, Fault.CLAIM_INVALID),
+        ({"htu": "https://user@orders.example.org" + METHOD}, Fault.CLAIM_INVALID),
+        ({"htu": "http://orders.example.org" + METHOD}, Fault.CLAIM_INVALID),
+        ({"htu": "https://evil.example.org" + METHOD}, Fault.TARGET_MISMATCH),
+        ({"htu": ORIGIN + ":8443" + METHOD}, Fault.TARGET_MISMATCH),
+        ({"htu": ORIGIN + METHOD + "/"}, Fault.TARGET_MISMATCH),
+        ({"htu": ORIGIN + METHOD.lower()}, Fault.TARGET_MISMATCH),
+        ({"iat": OMIT}, Fault.CLAIM_MISSING),
+        ({"iat": NOW - 3600}, Fault.TOO_OLD),
+        ({"iat": NOW + 3600}, Fault.ISSUED_IN_FUTURE),
+        ({"iat": str(NOW)}, Fault.CLAIM_INVALID),
+        ({"nbf": NOW + 3600}, Fault.NOT_YET_VALID),
+        ({"exp": NOW - 3600}, Fault.EXPIRED),
+        ({"ath": OMIT}, Fault.CLAIM_MISSING),
+        ({"ath": ath("another")}, Fault.TOKEN_MISMATCH),
+    ],
+)
+async def test_one_claim_is_wrong(issuer, prover, token, claims, fault):
+    """A proof of which one claim breaks a rule is refused for it, with the algorithms in the challenge."""
+    error = await refused(issuer, token, proof(prover, token, **claims))
+    assert (type(error), error.fault, error.status) == (InvalidProofError, fault, 401)
+    [challenge] = error.challenges
+    assert challenge.startswith('DPoP error="invalid_dpop_proof"')
+    assert challenge.endswith('algs="ES256 ES384 ES512 EdDSA PS256"')
+
+
+PRIVATE = {"d": "AAAA"}
+
+
+@pytest.mark.parametrize(
+    ("header", "fault"),
+    [
+        (lambda jwk: {"typ": "JWT"}, Fault.TYP_MISMATCH),
+        (lambda jwk: {"typ": "at+jwt"}, Fault.TYP_MISMATCH),
+        (lambda jwk: {"alg": "none"}, Fault.ALG_NOT_ACCEPTED),
+        (lambda jwk: {"alg": "HS256"}, Fault.ALG_NOT_ACCEPTED),
+        (lambda jwk: {"alg": "RS256"}, Fault.ALG_NOT_ACCEPTED),
+        (lambda jwk: {"alg": "ES384"}, Fault.KEY_INVALID),
+        (lambda jwk: {"jwk": OMIT}, Fault.CLAIM_MISSING),
+        (lambda jwk: {"jwk": "x"}, Fault.KEY_INVALID),
+        (lambda jwk: {"jwk": jwk | PRIVATE}, Fault.KEY_INVALID),
+        (lambda jwk: {"jwk": {"kty": "oct", "k": "AAAA"}}, Fault.KEY_INVALID),
+        (lambda jwk: {"jwk": jwk | {"crv": "P-384"}}, Fault.KEY_INVALID),
+        (lambda jwk: {"jwk": jwk | {"y": jwk["x"]}}, Fault.KEY_INVALID),
+        (lambda jwk: {"jwk": jwk | {"x": jwk["x"] + "="}}, Fault.KEY_INVALID),
+        (
+            lambda jwk: {"jwk": public_jwk(ec.generate_private_key(ec.SECP256R1()).public_key())},
+            Fault.SIGNATURE_INVALID,
+        ),
+        (lambda jwk: {"crit": ["x"], "x": 1}, Fault.PARAMETER_REFUSED),
+    ],
+)
+async def test_one_header_parameter_is_wrong(issuer, prover, token, header, fault):
+    """A header that breaks one rule is refused for it."""
+    error = await refused(issuer, token, proof(prover, token, header(dict(prover.jwk))))
+    assert (type(error), error.fault) == (InvalidProofError, fault)
+
+
+async def test_small_rsa_key(issuer):
+    """An RSA key below 2048 bits proves nothing (RFC 7518 §3.5)."""
+    prover = Prover(rsa.generate_private_key(65537, 1024), "PS256")  # noqa: S505 - the fault under test.
+    token = issuer.token(cnf={"jkt": prover.jkt})
+    assert (await refused(issuer, token, proof(prover, token))).fault is Fault.KEY_INVALID
+
+
+@pytest.mark.parametrize("y", [0, 1, 2**255 - 20])
+async def test_ed25519_key_of_small_order(issuer, y):
+    """A point under which anybody's signature may verify is no key."""
+    prover = Prover(ed25519.Ed25519PrivateKey.generate(), "EdDSA")
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(y.to_bytes(32, "little"))}
+    token = issuer.token(cnf={"jkt": prover.jkt})
+    assert (await refused(issuer, token, proof(prover, token, {"jwk": jwk}))).fault is Fault.KEY_INVALID
+
+
+async def test_signature_that_is_damaged(issuer, prover, token):
+    """One changed octet of the signature refuses the proof."""
+    text, _, signature = proof(prover, token).rpartition(".")
+    octets = bytearray(base64url.decode(signature))
+    octets[5] ^= 1
+    error = await refused(issuer, token, f"{text}.{base64url.encode(bytes(octets))}")
+    assert error.fault is Fault.SIGNATURE_INVALID
+
+
+async def test_repeated_claim(issuer, prover, token):
+    """Two htu in one proof refuse it."""
+    header = encoded({"typ": "dpop+jwt", "alg": "ES256", "jwk": dict(prover.jwk)})
+    claims = {"jti": "1", "htm": "POST", "htu": ORIGIN + METHOD, "iat": NOW, "ath": ath(token)}
+    payload = encoded(claims)[:-1] + b',"htu":"https://evil.example.org/"}'
+    assert (await refused(issuer, token, prover.signed(header, payload))).fault is Fault.MALFORMED
+
+
+async def test_no_proof_and_two(issuer, prover, token):
+    """Exactly one proof comes with a request."""
+    error = await refused(issuer, token)
+    assert (type(error), error.fault) == (InvalidProofError, Fault.MISSING)
+    error = await refused(issuer, token, proof(prover, token), proof(prover, token))
+    assert (type(error), error.fault) == (InvalidProofError, Fault.REPEATED)
+
+
+async def test_key_of_somebody_else(issuer, token):
+    """A stolen token with a good proof of the thief's own key is an invalid token (RFC 9449 §7.1)."""
+    error = await refused(issuer, token, proof(Prover.es256(), token))
+    assert (type(error), error.fault) == (InvalidTokenError, Fault.KEY_MISMATCH)
+    assert error.challenges[0].startswith('DPoP error="invalid_token"')
+
+
+@pytest.mark.parametrize(
+    ("origin", "htu", "path"),
+    [
+        (ORIGIN, "HTTPS://Orders.Example.ORG:443/a?x=1#y", "/a"),
+        (ORIGIN + ":443", "https://orders.example.org/%7Ea/./b/../c%2f", "/~a/c%2F"),
+        ("https://[2001:db8::1]:8443", "https://[2001:DB8:0::1]:8443/", "/"),
+        (ORIGIN, ORIGIN, "/"),
+        (ORIGIN, ORIGIN + "//a", "//a"),
+    ],
+)
+async def test_spellings_of_a_target(issuer, prover, token, origin, htu, path):
+    """RFC 3986's normal forms are equal; query and fragment do not matter."""
+    await check(issuer, token, proof(prover, token, htu=htu), origins=(origin,), path=path)
+
+
+async def test_replay(issuer, prover, token):
+    """A proof is good once; the same jti of another key, or for another path, is another proof."""
+    checking = verifier(issuer)
+    once = request(token, proof(prover, token, jti="same"), scheme="DPoP")
+    await checking.verify(once)
+    with pytest.raises(InvalidProofError) as caught:
+        await checking.verify(once)
+    assert caught.value.fault is Fault.REPLAYED
+    other = proof(prover, token, jti="same", htu=ORIGIN + "/other")
+    await checking.verify(request(token, other, scheme="DPoP", path="/other"))
+    thief = Prover.es256()
+    own = issuer.token(cnf={"jkt": thief.jkt})
+    await checking.verify(request(own, proof(thief, own, jti="same"), scheme="DPoP"))
+
+
+async def test_replay_while_acceptable(issuer, prover, token):
+    """A proof from as far ahead as is allowed is remembered until its last second, and forgotten then."""
+    now = [float(NOW)]
+    checking = verifier(
+        issuer,
+        dpop=policy(window=timedelta(seconds=60), skew=timedelta(0), max_proofs=1),
+        clock=lambda: now[0],
+    )
+    first = request(token, proof(prover, token, iat=NOW), scheme="DPoP")
+    await checking.verify(first)
+    now[0] = NOW + 60
+    with pytest.raises(InvalidProofError) as caught:
+        await checking.verify(first)
+    assert caught.value.fault is Fault.REPLAYED
+    now[0] = NOW + 60.5
+    await checking.verify(request(token, proof(prover, token, iat=NOW + 60), scheme="DPoP"))
+
+
+async def test_full_table_forgets_nothing(issuer, prover, token):
+    """Where no room is left a new proof is refused for now, and an old one still is a replay."""
+    checking = verifier(issuer, dpop=policy(max_proofs=1))
+    first = request(token, proof(prover, token), scheme="DPoP")
+    await checking.verify(first)
+    with pytest.raises(VerificationUnavailableError) as caught:
+        await checking.verify(request(token, proof(prover, token), scheme="DPoP"))
+    assert (caught.value.fault, caught.value.status) == (Fault.TABLE_FULL, 503)
+    with pytest.raises(InvalidProofError):
+        await checking.verify(first)
+
+
+async def test_refused_proof_is_not_used_up(issuer, prover, token):
+    """A proof that was refused for the token's sake takes no room and may be used after."""
+    checking = verifier(issuer, dpop=policy(max_proofs=1))
+    made = proof(prover, token)
+    with pytest.raises(AccessRefusedError):
+        await checking.verify(request(token, made, scheme="DPoP", method="GET"))
+    await checking.verify(request(token, made, scheme="DPoP"))
+
+
+async def test_nonce(issuer, prover, token):
+    """Where nonces are used a proof without, or with a stale one, is answered with the one to use."""
+    now = [float(NOW)]
+    nonces = DpopNonces(step=60, clock=lambda: now[0])
+    checking = verifier(issuer, dpop=policy(nonces=nonces), clock=lambda: now[0])
+
+    async def tried(**claims):
+        made = proof(prover, token, iat=int(now[0]), **claims)
+        with pytest.raises(NonceRequiredError) as caught:
+            await checking.verify(request(token, made, scheme="DPoP"))
+        return caught.value
+
+    error = await tried()
+    assert (error.fault, error.status) == (Fault.NONCE_MISSING, 401)
+    assert error.challenges[0].startswith('DPoP error="use_dpop_nonce"')
+    nonce = error.dpop_nonce
+    await checking.verify(request(token, proof(prover, token, nonce=nonce, iat=NOW), scheme="DPoP"))
+    for wrong in (nonce[:-2] + "AA", "x", "A" * 32, DpopNonces().issue()):
+        assert (await tried(nonce=wrong)).fault is Fault.NONCE_MISMATCH
+    now[0] += 180
+    assert (await tried(nonce=nonce)).fault is Fault.NONCE_MISMATCH
+
+
+def test_replicas_share_nonces_by_their_secret():
+    """A nonce of one replica is good at another that has the secret, and at no third one."""
+    secret = b"s" * 32
+    nonce = DpopNonces(secret).issue()
+    assert DpopNonces(secret).accepts(nonce)
+    assert not DpopNonces(b"t" * 32).accepts(nonce)
+    with pytest.raises(ValueError, match="octets"):
+        DpopNonces(b"short")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"origins": ()},
+        {"origins": ("https://a.example/path",)},
+        {"origins": ("https://a.example/?x",)},
+        {"origins": ("http://a.example",)},
+        {"origins": ("a.example",)},
+        {"algorithms": frozenset({"HS256"})},
+        {"algorithms": frozenset()},
+        {"window": timedelta(0)},
+        {"max_proofs": 0},
+    ],
+)
+def test_policy_is_checked(changes):
+    """A policy that would accept the wrong things is not made."""
+    with pytest.raises(ValueError, match=r".+"):
+        DpopPolicy(**({"origins": (ORIGIN,)} | changes))
+
+
+async def test_vector_of_the_rfc():
+    """The resource request of RFC 9449 §7.1 is accepted at its time, and once."""
+    # SOURCE: RFC 9449 §7.1, Figure 12 (proof) and §4.1; the access token and key are those of the RFC.
+    made = (
+        "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6Ik"
+        "VDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCR"
+        "nMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JE"
+        "QSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtIj"
+        "oiR0VUIiwiaHR1IjoiaHR0cHM6Ly9yZXNvdXJjZS5leGFtcGxlLm9yZy9wcm90ZWN0Z"
+        "WRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNF"
+        "c05yV0JiMHhXWG9hTnk1OUlpS0NBcWtzbVFFbyJ9.2oW9RP35yRqzhrtNP86L-Ey71E"
+        "OptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA"
+    )
+    from countersign.resource_server.dpop import ProofChecker  # noqa: PLC0415 - without a token around it.
+
+    checker = ProofChecker(policy(origins=("https://resource.example.org",)), clock=lambda: 1562262618.0)
+    arguments = {
+        "method": "GET",
+        "path": "/protectedresource",
+        "access_token": "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU",
+        "jkt": base64url.decode("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"),
+    }
+    checker.check([made], **arguments)
+    with pytest.raises(InvalidProofError) as caught:
+        checker.check([made], **arguments)
+    assert caught.value.fault is Fault.REPLAYED
