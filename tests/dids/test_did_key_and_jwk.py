@@ -158,6 +158,7 @@ P256 = TestSigner(Algorithm.ES256)
         jwk_did({"kty": "oct", "k": "AAAA"}),
         jwk_did(P256.jwk | {"use": "both"}),
         jwk_did(P256.jwk | {"use": ["sig"]}),
+        jwk_did({"kty": "OKP", "crv": "X25519", "x": "AAAA", "use": "both"}),
         jwk_did(P256.jwk | {"x": P256.jwk["y"]}),
         jwk_did(P256.jwk | {"alg": "ES384"}),
         jwk_did('{"kty":"EC","kty":"EC"}'),

@@ -117,6 +117,8 @@ OTHER = "did:web:b.example"
         ("vc/expirationDate", None, LinkageFault.CLAIMS_REFUSED),
         ("vc/expirationDate", "tomorrow", LinkageFault.DATES_INVALID),
         ("vc/issuanceDate", "2023-02-30T00:00:00Z", LinkageFault.DATES_INVALID),
+        ("vc/issuanceDate", "20231114T211320Z", LinkageFault.DATES_INVALID),
+        ("vc/issuanceDate", "2023-11-14T21:13:20", LinkageFault.DATES_INVALID),
         ("vc/issuanceDate", "2023-11-14T21:13:21Z", LinkageFault.DATES_MISMATCH),
         ("vc/expirationDate", "2023-11-15T22:13:20+01:00", LinkageFault.DATES_MISMATCH),
     ],
