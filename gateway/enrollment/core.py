@@ -85,7 +85,10 @@ def wire_enrollment(
             orders=orders, certificates=repositories.certificates, provisioners=provisioners, clock=clock
         ),
         revocations=Revocations(
-            certificates=repositories.certificates, provisioners=provisioners, clock=clock
+            certificates=repositories.certificates,
+            orders=repositories.orders,
+            provisioners=provisioners,
+            clock=clock,
         ),
         ocsp=Ocsp(
             certificates=repositories.certificates,

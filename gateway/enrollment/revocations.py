@@ -11,9 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.clock import Clock
+from gateway.enrollment import transitions
 from gateway.enrollment.authorities import IssuingAuthority, moment, unavailable
-from gateway.enrollment.model import Account
-from gateway.enrollment.ports import Certificate, CertificateRepository, Crl
+from gateway.enrollment.model import Account, AuthorizationStatus
+from gateway.enrollment.ports import Certificate, CertificateRepository, Crl, OrderRepository
 from gateway.enrollment.provisioners import Provisioners
 from gateway.errors import AuthorizationError, Reason, RequestError, StateError
 from gateway.jose.errors import JoseError
@@ -39,6 +40,7 @@ ACCEPTED_REASONS: Final = frozenset(
 )
 """Holds cannot be lifted here, and only a CA says that a CA was compromised."""
 
+MAX_ORDERS_SEARCHED: Final = 500
 CRL_LIFETIME: Final = 24 * 3600.0
 """Seconds from a list's thisUpdate to its nextUpdate; a new one is made after half of that."""
 CRL_DELAY: Final = 60.0
@@ -59,20 +61,26 @@ class Revocations:
     """Revokes, and tells what was revoked."""
 
     def __init__(
-        self, *, certificates: CertificateRepository, provisioners: Provisioners, clock: Clock
+        self,
+        *,
+        certificates: CertificateRepository,
+        orders: OrderRepository,
+        provisioners: Provisioners,
+        clock: Clock,
     ) -> None:
         self._certificates = certificates
+        self._orders = orders
         self._provisioners = provisioners
         self._clock = clock
 
     async def revoke_by_account(self, account: Account, der: bytes, reason: RevocationReason) -> Certificate:
-        """Revoke a certificate that was issued to *account*.
+        """Revoke a certificate that was issued to *account*, or for whose every name it holds authorizations.
 
         Raises `RequestError` BAD_REVOCATION_REASON, `StateError` (ENROLLMENT_NOT_FOUND, ALREADY_REVOKED),
         `AuthorizationError` ACCOUNT_UNUSABLE for another's certificate; `AvailabilityError`.
         """
         certificate = await self._find(der)
-        if certificate.account_id != account.account_id:
+        if certificate.account_id != account.account_id and not await self._holds(account, certificate):
             raise AuthorizationError(
                 Reason.ACCOUNT_UNUSABLE, "The certificate was issued to another account."
             )
@@ -118,6 +126,29 @@ class Revocations:
         if latest is not None and not await self._is_stale(latest):
             return latest
         return await self._publish(authority, 1 if latest is None else latest.number + 1)
+
+    async def _holds(self, account: Account, certificate: Certificate) -> bool:
+        """Whether *account* has valid authorizations for all that the certificate names (RFC 8555 §7.6).
+
+        Among `MAX_ORDERS_SEARCHED` of its orders, so that nobody has the database searched for long.
+        """
+        order = None if certificate.order_id is None else await self._orders.get(certificate.order_id)
+        if order is None or certificate.provisioner != account.provisioner:
+            return False
+        missing = set(order.identifiers)
+        now = self._clock()
+        ids = await self._orders.list_ids(account.account_id, after=None, limit=MAX_ORDERS_SEARCHED)
+        for order_id in ids:
+            own = await self._orders.get(order_id)
+            if own is not None:
+                missing -= {
+                    each.identifier
+                    for each in transitions.as_of(own, now).authorizations
+                    if each.status is AuthorizationStatus.VALID
+                }
+            if not missing:
+                return True
+        return False
 
     async def _is_stale(self, crl: Crl) -> bool:
         now = self._clock()

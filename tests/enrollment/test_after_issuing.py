@@ -15,7 +15,7 @@ from gateway.enrollment.revocations import CRL_DELAY, CRL_LIFETIME, parse_revoca
 from gateway.enrollment.signed_requests import FlattenedJws, parse_signed_request
 from gateway.enrollment.targets import TargetTemplate
 from gateway.enrollment.wire_names import ClientUri
-from gateway.errors import RequestError
+from gateway.errors import AuthorizationError, RequestError
 from gateway.pki.crl import RevocationReason
 from tests.support.enrollment import bench, p256_key, wire_csr
 from tests.support.wire import SECOND, TARGET, Device, prover
@@ -68,6 +68,27 @@ async def test_a_revocation_appears_within_the_delay(lab):
     assert (serials(first), serials(second)) == (set(), {certificate.serial})
     lab.clock.now += CRL_DELAY
     assert await revocations.crl("wire") == second
+
+
+async def test_who_holds_the_same_names_revokes(lab):
+    """Another account with authorizations for all of the names; not one with some, or with expired ones."""
+    _, certificate = await issued(lab)
+    revocations = lab.enrollment.revocations
+    device = Device(prover("ES256"))
+    other = await lab.account(device.prover)
+    half = await lab.order(other)
+    await lab.answer_dpop(other, half, await lab.access_token(half, device))
+    with pytest.raises(AuthorizationError):
+        await revocations.revoke_by_account(other, certificate.der, RevocationReason.SUPERSEDED)
+    await lab.ready(other, device)
+    lab.clock.now += 86_400
+    with pytest.raises(AuthorizationError):
+        await revocations.revoke_by_account(other, certificate.der, RevocationReason.SUPERSEDED)
+    await lab.ready(other, device)
+
+    revoked = await revocations.revoke_by_account(other, certificate.der, RevocationReason.SUPERSEDED)
+
+    assert revoked.revoke_reason is RevocationReason.SUPERSEDED
 
 
 async def test_a_list_has_its_number_and_times(lab):
