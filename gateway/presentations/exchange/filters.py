@@ -113,10 +113,7 @@ def _additional_properties(
     for name, value in instance.items():
         if name in named or any(_found(validator, pattern, name) for pattern in patterns):
             continue
-        if rule is False:
-            yield ValidationError("a member is not allowed")
-        elif rule is not True:
-            yield from validator.descend(value, rule, path=name)
+        yield from validator.descend(value, rule, path=name)
 
 
 def _multiple_of(_validator: Any, divisor: float, instance: Any, _schema: Any) -> Iterator[ValidationError]:

@@ -321,15 +321,15 @@ class TestAnything:
             assert isinstance(read_json(data), dict)
 
 
-# SOURCE: decentralized-identity/presentation-exchange, test/presentation-definition/multi_group_example.json, at
-# 1c24b0b766f1d8cd9e3a7d28a3f5a88719bf8b9b: the last input descriptor, and the requirement that it answers.
+# SOURCE: decentralized-identity/presentation-exchange, test/presentation-definition/multi_group_example.json
+# at commit 1c24b0b766f1d8cd9e3a7d28a3f5a88719bf8b9b: the last input descriptor, and the requirement that it answers.
 LICENSE = {
     "id": "32f54163-7166-48f1-93d8-ff217bdb0653",
     "submission_requirements": [
         {
             "name": "Eligibility to Drive on US Roads",
-            "purpose": "We need to verify eligibility to drive on US roads via US or EU driver's license, but no "
-            "biometric or identifying information contained there.",
+            "purpose": "We need to verify eligibility to drive on US roads via US or EU driver's license, "
+            "but no biometric or identifying information contained there.",
             "rule": "pick",
             "count": 1,
             "from": "C",
@@ -364,7 +364,8 @@ LICENSE = {
                             "$.vc.credentialSubject.birth_date",
                             "$.birth_date",
                         ],
-                        "purpose": "We must confirm that the driver was at least 21 years old on April 16, 2020.",
+                        "purpose": "We must confirm that the driver was at least 21 years old on "
+                        "April 16, 2020.",
                         "filter": {"type": "string", "format": "date", "forrmatMaximum": "1999-05-16"},
                     },
                 ]

@@ -107,8 +107,12 @@ class TestSubmission:
 
     def test_two_roots_must_not_lead_to_different_credentials(self, exchange, refused):
         """A path that means one credential from the payload and another one from ``vp`` is refused."""
+        exchange.payloads *= 2
         presented = exchange.presented()
-        vp = {**presented.presentations[0].payload, "verifiableCredential": ["header.other.signature"]}
+        vp = {
+            **presented.presentations[0].payload,
+            "verifiableCredential": [presented.credentials[1].encoded],
+        }
         presentation = PresentedPresentation(presented.target, "jwt_vp", vp, "ES256K")
         exchange.submission["descriptor_map"][0] = exchange.entry("a", 0, "$.verifiableCredential")
         report = evaluate(

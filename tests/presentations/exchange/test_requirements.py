@@ -81,6 +81,13 @@ class TestSatisfied:
         exchange.ask({"path": ["$.nothing"]})
         refused(exchange.report(), "pe_field_present", "pe_submission_requirement")
 
+    @pytest.mark.parametrize("numbers", [{"count": 1}, {"max": 1}])
+    def test_one_too_many_is_refused_even_where_it_fails(self, exchange, refused, numbers):
+        """What was submitted counts against an upper bound, whether it holds or not."""
+        grouped(exchange, "AA", pick(**numbers))
+        exchange.ask({"path": ["$.nothing"]})
+        refused(exchange.report(), "pe_field_present", "pe_submission_requirement")
+
     def test_a_descriptor_may_be_in_two_groups(self, exchange):
         """A descriptor counts in each of its groups."""
         grouped(exchange, ["AB", "B"], ALL_A, pick("B", count=1))
