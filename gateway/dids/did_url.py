@@ -11,9 +11,8 @@ MAX_DID_URL: Final = 8192  # characters
 
 _PCT: Final = r"%[0-9A-Fa-f]{2}"
 _PCHAR: Final = rf"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|{_PCT})"
-_DID: Final = re.compile(
-    rf"did:(?P<method>[a-z0-9]+):(?P<identifier>(?:(?:[A-Za-z0-9.\-_]|{_PCT})*:)*(?:[A-Za-z0-9.\-_]|{_PCT})+)"
-)
+# Possessive, so that a text of any length is read once: the ABNF says no more than that the last is no colon.
+_DID: Final = re.compile(rf"did:(?P<method>[a-z0-9]+):(?P<identifier>(?:[A-Za-z0-9.\-_:]++|{_PCT})++)(?<!:)")
 _PATH: Final = re.compile(rf"(?:/{_PCHAR}*)*")
 _QUERY: Final = re.compile(rf"(?:{_PCHAR}|[/?])*")
 _FRAGMENT: Final = _QUERY

@@ -22,7 +22,15 @@ BASE = parse_did("did:example:123")
 
 @pytest.mark.parametrize(
     "text",
-    ["did:example:123", "did:web:a.example%3A8443:b:c", "did:a1:-._%20", "did:x:a::b", "did:ion:test:abc"],
+    [
+        "did:example:123",
+        "did:web:a.example%3A8443:b:c",
+        "did:a1:-._%20",
+        "did:x:a::b",
+        "did:x::a",
+        "did:x:a:%3A",
+        "did:ion:test:abc",
+    ],
 )
 def test_a_did_is_read_as_spelled(text):
     """A DID keeps its spelling, and its method and identifier are its parts."""

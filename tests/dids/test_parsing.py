@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gateway.dids import DidFault, Relationship, ServiceEndpoint, parse_did, parse_document
 from gateway.dids.errors import DidError
 from gateway.dids.multibase import encode_base58, encode_multikey
-from gateway.dids.parsing import MAX_DOCUMENT, MAX_ENTRIES, MAX_TEXT
+from gateway.dids.parsing import MAX_DOCUMENT, MAX_ENTRIES, MAX_METHODS, MAX_TEXT
 from signers import Algorithm
 from tests.support.dids import TestSigner, document, method_entry, refuses
 from tests.support.private_jwk import private_jwk
@@ -130,6 +130,16 @@ def test_hostile_json_is_refused_within_bounds(data, fault):
     """Other values, duplicate members, deep nesting and 10 MB are refused before anything is made of them."""
     with refuses(fault):
         parse(data)
+
+
+def test_methods_are_bounded_wherever_they_stand():
+    """Methods in verificationMethod and embedded ones count together."""
+    entries = [method_entry(DID, f"e{index}", P256.jwk) for index in range(MAX_METHODS)]
+    half = MAX_METHODS // 2
+    split = {"verificationMethod": entries[:half], "authentication": entries[half:]}
+    assert len(parse(document(DID, assertionMethod=[], **split)).methods) == MAX_METHODS
+    with refuses(DidFault.INVALID_DOCUMENT):
+        parse(document(DID, assertionMethod=[KEY], **split))
 
 
 def test_references_to_keys_elsewhere_give_no_key():
