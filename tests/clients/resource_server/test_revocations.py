@@ -184,7 +184,7 @@ async def test_too_many_revocations(issuer, stream):
 async def test_a_defect_is_told_and_stops_nothing_else(issuer, stream):
     """An error that is none of the gateway's ends the following, and comes out at the end of the block."""
     stream.items.put_nowait(ZeroDivisionError())
-    follower = await following(stream).__aenter__()
+    follower = await RevocationFollower(stream).__aenter__()
     await opened(stream, 1)
     assert await outcome(issuer, follower) is Fault.REVOCATIONS_STALE
     with pytest.raises(ZeroDivisionError):
