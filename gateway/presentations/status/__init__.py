@@ -6,17 +6,17 @@ says which lists are needed, `check_status` applies every rule and reports each 
 """
 
 from gateway.presentations.status.entry import Dialect, StatusEntry, parse_entries
-from gateway.presentations.status.evaluation import (
+from gateway.presentations.status.evaluation import check_status
+from gateway.presentations.status.issuing import StatusBits, credential_claims, token_claims
+from gateway.presentations.status.policy import MINIMUM_ENTRIES, OnUnknown, StatusPolicy
+from gateway.presentations.status.report import (
     EntryStatus,
     FetchedList,
     KeptList,
     ListSource,
     StatusReport,
     Unreachable,
-    check_status,
 )
-from gateway.presentations.status.issuing import StatusBits, credential_claims, token_claims
-from gateway.presentations.status.policy import MINIMUM_ENTRIES, OnUnknown, StatusPolicy
 from gateway.presentations.status.rules import StatusCheck, StatusError
 from gateway.presentations.status.status_list import (
     MAX_TOKEN,

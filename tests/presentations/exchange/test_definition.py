@@ -322,7 +322,8 @@ class TestAnything:
 
 
 # SOURCE: decentralized-identity/presentation-exchange, test/presentation-definition/multi_group_example.json
-# at commit 1c24b0b766f1d8cd9e3a7d28a3f5a88719bf8b9b: the last input descriptor, and the requirement that it answers.
+# at commit 1c24b0b766f1d8cd9e3a7d28a3f5a88719bf8b9b:
+# the last input descriptor, and the requirement that it answers.
 LICENSE = {
     "id": "32f54163-7166-48f1-93d8-ff217bdb0653",
     "submission_requirements": [

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gateway.presentations.exchange import ExchangeError, ExchangeFault
 from gateway.presentations.exchange.errors import WorkExceededError
 from gateway.presentations.exchange.filters import parse_filter
+from gateway.presentations.exchange.patterns import charge_search
 from gateway.presentations.exchange.work import Budget
 
 
@@ -164,6 +165,12 @@ class TestBudget:
         """A schema and a value that multiply end by the budget."""
         with pytest.raises(WorkExceededError):
             accepts(schema, value)
+
+    def test_a_text_is_bounded_whatever_the_budget(self):
+        """A pattern is applied to 4,096 characters at most, since a search cannot be interrupted."""
+        charge_search("a" * 4096, Budget(10**9))
+        with pytest.raises(WorkExceededError):
+            charge_search("a" * 4097, Budget(10**9))
 
     @settings(max_examples=200, deadline=None)
     @given(
