@@ -4,6 +4,7 @@ from pathlib import Path
 
 from signers.backend import BackendSettings
 from signers.base import SignerProvider
+from signers.isolated.provider import IsolatedProvider
 from signers.pkcs11.provider import Pkcs11Provider, module_path
 from signers.uri import parse_pkcs11_uri
 
@@ -15,4 +16,6 @@ def provider_name(uri: str, settings: BackendSettings) -> str:
 
 
 async def open_provider(uri: str, settings: BackendSettings) -> SignerProvider:
+    if settings.pkcs11.isolation:
+        return await IsolatedProvider.open(uri, settings.pkcs11)
     return await Pkcs11Provider.open(uri, settings.pkcs11)

@@ -1,7 +1,9 @@
 """Generating a key pair on a token, so that the private half never exists elsewhere."""
 
+import secrets
+
 from signers.algorithms import Algorithm
-from signers.errors import KeyAmbiguousError, SignerBusyError
+from signers.errors import KeyAmbiguousError, KeyUriError, SignerBusyError
 from signers.pkcs11 import constants as ck
 from signers.pkcs11.binding import Cryptoki, MechanismCall, Template, boolean, ulong
 from signers.pkcs11.module import Module
@@ -30,13 +32,16 @@ _GENERATORS = {
 }
 
 
-def generate(module: Module, token: Token, uri: Pkcs11Uri, algorithm: Algorithm, key_id: bytes) -> None:
-    """Generate *algorithm*'s key pair under the label of *uri* and *key_id* (CKA_ID).
+def generate(module: Module, token: Token, uri: Pkcs11Uri, algorithm: Algorithm) -> None:
+    """Generate *algorithm*'s key pair under the label of *uri* and its CKA_ID (random by default).
 
     Sensitive, not extractable, for signing alone. One at a time per module: SoftHSM up to 2.6.1 loses keys
     that are generated at the same time. The calling thread is inside the module. Raises `KeyAmbiguousError`
-    where the name is taken, `SignerBusyError` or `CryptokiError`.
+    where the name is taken, `KeyUriError` without a label, `SignerBusyError` or `CryptokiError`.
     """
+    if uri.object is None:
+        raise KeyUriError("A key to be created needs a label; add 'object=LABEL'.", key=uri.redacted)
+    key_id = uri.id or secrets.token_bytes(16)
     cryptoki = module.cryptoki
     if not module.key_management.acquire(timeout=LOCK_SECONDS):
         raise SignerBusyError("Another key is being generated in this module.", key=uri.redacted)
@@ -46,7 +51,7 @@ def generate(module: Module, token: Token, uri: Pkcs11Uri, algorithm: Algorithm,
             _require_free(cryptoki, session, uri)
             common: Template = (
                 (ck.CKA_TOKEN, boolean(True)),
-                (ck.CKA_LABEL, (uri.object or "").encode()),
+                (ck.CKA_LABEL, uri.object.encode()),
                 (ck.CKA_ID, key_id),
                 (ck.CKA_KEY_TYPE, ulong(KEY_TYPES[algorithm.spec.key_type])),
             )

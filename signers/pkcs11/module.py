@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 
@@ -74,6 +74,15 @@ class Module:
     def generation(self) -> int:
         """How often the module was initialized anew."""
         return self._generation
+
+    @property
+    def refused(self) -> Mapping[TokenInfo, str]:
+        """The tokens, as in slot 0, that refused a PIN, and why; a copy."""
+        return dict(self._refused)
+
+    def refuse(self, refused: Mapping[TokenInfo, str]) -> None:
+        """Try no PIN on tokens that refused one in a process before this."""
+        self._refused.update(refused)
 
     def is_ready(self) -> bool:
         """Whether the gate is open."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from signers.errors import KeyUnusableError
-from signers.pkcs11.binding import Cryptoki, ModuleLoadError
+from signers.pkcs11.binding import Cryptoki, ModuleLoadError, TokenInfo
 from signers.pkcs11.ctypes_binding import CtypesCryptoki
 from signers.pkcs11.module import Module
 
@@ -41,6 +41,11 @@ class ModuleTable:
                 except ModuleLoadError as error:
                     raise KeyUnusableError(f"{path} cannot be used as a PKCS#11 module: {error}.") from error
         return module
+
+    def refused(self) -> dict[TokenInfo, str]:
+        """The tokens, as in slot 0, that refused a PIN in this process, and why."""
+        with self._lock:
+            return {info: why for module in self._modules.values() for info, why in module.refused.items()}
 
 
 def load_module(path: str) -> Cryptoki:

@@ -14,6 +14,7 @@ class Pkcs11Options:
     `max_queue`: jobs that may wait; beyond, calls fail at once with `SignerBusyError`.
     `timeout`: seconds after which a signature is given up (`SignerTimeoutError`), whatever the caller waits.
     `read_write_sessions`: for tokens that open no read-only session (AWS CloudHSM).
+    `isolation`: keep the module in a signer process of its own (`signers.isolated`), instead of this process.
     `allow_pin_value`: accept `pin-value` in a URI; for tests only.
     """
 
@@ -22,6 +23,7 @@ class Pkcs11Options:
     max_queue: int = 1024
     timeout: float = 10.0
     read_write_sessions: bool = False
+    isolation: bool = False
     allow_pin_value: bool = False
 
     def __post_init__(self) -> None:

@@ -1,22 +1,22 @@
 """A PKCS#11 token as a `signers.base.SignerProvider`, and as a `KeyCreator`."""
 
 import logging
-import secrets
+from dataclasses import replace
 
 from cryptography import x509
 
 from signers.algorithms import Algorithm
 from signers.base import ProviderHealth
 from signers.errors import KeyUriError, SignerError, SignerUnavailableError
-from signers.pinning import require_pinned
 from signers.pkcs11.generate import generate
-from signers.pkcs11.mechanisms import select
+from signers.pkcs11.health import token_health
 from signers.pkcs11.module import Module
 from signers.pkcs11.module_table import PROCESS_MODULES, ModuleTable
 from signers.pkcs11.options import Pkcs11Options
 from signers.pkcs11.pool import SessionPool
 from signers.pkcs11.session import Session, SessionLease
-from signers.pkcs11.signer import Pkcs11Signer, find_in_session
+from signers.pkcs11.signer import Pkcs11Signer
+from signers.pkcs11.signing_key import SigningKey, find_signing_key
 from signers.pkcs11.threads import call_in_thread
 from signers.pkcs11.token import Token
 from signers.uri import Pkcs11Uri, parse_pkcs11_uri
@@ -64,55 +64,34 @@ class Pkcs11Provider:
     ) -> Pkcs11Signer:
         parsed = self._own(uri)
 
-        def find(session: Session) -> Pkcs11Signer:
-            mechanism = select(algorithm, session.cryptoki.mechanisms(session.slot), key=parsed.redacted)
-            key = find_in_session(session, parsed, algorithm, certificate)
-            require_pinned(
-                key.public_key,
-                public_key_sha256=public_key_sha256,
-                certificate=certificate,
-                key=parsed.redacted,
+        def find(session: Session) -> SigningKey:
+            return find_signing_key(
+                session, parsed, algorithm, public_key_sha256=public_key_sha256, certificate=certificate
             )
-            return Pkcs11Signer(self._pool, parsed, algorithm, mechanism, key.public_key, certificate)
 
-        return await self._pool.submit(find, key=parsed.redacted)
+        return Pkcs11Signer(self._pool, await self._pool.submit(find, key=parsed.redacted))
 
     async def create(self, uri: str, algorithm: Algorithm) -> Pkcs11Signer:
         parsed = self._own(uri)
-        if parsed.object is None:
-            raise KeyUriError("A key to be created needs a label; add 'object=LABEL'.", key=parsed.redacted)
-        key_id = parsed.id or secrets.token_bytes(16)
 
         def make(_: Session) -> None:
             # A session that may write, for this alone; the pool's own may be read-only.
-            generate(self._module, self._token, parsed, algorithm, key_id)
+            generate(self._module, self._token, parsed, algorithm)
 
         await self._pool.submit(make, key=parsed.redacted)
         return await self.signer(uri, algorithm)
 
     def health(self) -> ProviderHealth:
-        module, token = self._module, self._token
-        stuck = self._pool.stuck()
-        hangs = module.is_administration_stuck(self._options.timeout)
-        if self._closed:
-            detail = "closed"
-        elif token.refusal is not None:
-            detail = token.refusal
-        elif not module.is_ready():
-            detail = f"reconnecting: {module.cause}"
-        elif not token.is_connected(module.generation):
-            detail = "the token is absent"
-        elif stuck:
-            detail = f"{stuck} of {self._pool.size} sessions hang in the device"
-        else:
-            detail = f"{self._pool.size} sessions"
-        working = token.is_connected(module.generation) and module.is_ready()
-        return ProviderHealth(
-            available=working and not self._closed and stuck < self._pool.size,
-            stuck_threads=stuck + hangs,
-            queued=self._pool.queued,
-            detail=detail,
+        known = token_health(
+            self._module,
+            self._token,
+            size=self._pool.size,
+            stuck=self._pool.stuck(),
+            timeout=self._options.timeout,
         )
+        if self._closed:
+            return replace(known, available=False, detail="closed", queued=self._pool.queued)
+        return replace(known, queued=self._pool.queued)
 
     async def aclose(self) -> None:
         if self._closed:
@@ -132,17 +111,10 @@ class Pkcs11Provider:
             logger.warning("%s: not closed cleanly: %s", self._token.name, error)
 
     def _own(self, uri: str) -> Pkcs11Uri:
-        parsed = _parse(uri, self._options)
-        if parsed.token_name != self._token.name:
-            raise KeyUriError("The key belongs to another token than this provider.", key=parsed.redacted)
-        if not self._token.has_same_pin(parsed):
-            raise KeyUriError("Two keys of one token differ in pin-source; use one.", key=parsed.redacted)
-        return parsed
+        return own_uri(uri, self._token, self._options)
 
     def _make_pool(self, wanted: int) -> SessionPool:
-        allowed = self._token.info.max_sessions
-        # One of the token's sessions holds the login. 0 means that there is no limit.
-        size = wanted if not allowed else max(1, min(wanted, allowed - 1))
+        size = session_count(self._token, wanted)
         leases = [
             SessionLease(self._module, self._token, read_write=self._options.read_write_sessions)
             for _ in range(size)
@@ -158,6 +130,23 @@ def module_path(uri: Pkcs11Uri, options: Pkcs11Options) -> str:
             "No PKCS#11 module is named; add '?module-path=/path/to/module.so'.", key=uri.redacted
         )
     return path
+
+
+def session_count(token: Token, wanted: int) -> int:
+    """How many sessions may sign: *wanted*, unless the token allows fewer; one more holds the login."""
+    allowed = token.info.max_sessions
+    # 0 means that there is no limit.
+    return wanted if not allowed else max(1, min(wanted, allowed - 1))
+
+
+def own_uri(uri: str, token: Token, options: Pkcs11Options) -> Pkcs11Uri:
+    """Parse the URI of a key on *token*. Raises `KeyUriError`."""
+    parsed = _parse(uri, options)
+    if parsed.token_name != token.name:
+        raise KeyUriError("The key belongs to another token than this provider.", key=parsed.redacted)
+    if not token.has_same_pin(parsed):
+        raise KeyUriError("Two keys of one token differ in pin-source; use one.", key=parsed.redacted)
+    return parsed
 
 
 def _parse(uri: str, options: Pkcs11Options) -> Pkcs11Uri:

@@ -25,6 +25,7 @@ from signers import (
 )
 from signers.jose_form import spki_sha256, thumbprint
 from signers.key_files import generate_private_key
+from signers.pkcs11.options import Pkcs11Options
 from signers.registry import SignerRegistry
 from signers.verification import verify
 from tests.support.certificates_for_signers import issued
@@ -83,10 +84,12 @@ async def file_jwk(request: pytest.FixtureRequest, folder: Path) -> AsyncIterato
 
 
 @asynccontextmanager
-async def pkcs11_softhsm(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Lab]:
+async def pkcs11_softhsm(
+    request: pytest.FixtureRequest, folder: Path, *, isolation: bool = False
+) -> AsyncIterator[Lab]:
     token = request.getfixturevalue("softhsm_all")
     request.getfixturevalue("monkeypatch").setenv("SOFTHSM2_CONF", str(token.softhsm2_conf))
-    async with SignerRegistry() as registry:
+    async with SignerRegistry(pkcs11=Pkcs11Options(isolation=isolation)) as registry:
         uris = {algorithm: token.uri(LABELS[algorithm]) for algorithm in Algorithm}
         name = f"free-{os.urandom(4).hex()}"
         twin = token.uri(f"twin-{name}")
@@ -95,13 +98,18 @@ async def pkcs11_softhsm(request: pytest.FixtureRequest, folder: Path) -> AsyncI
         yield Lab(registry, uris, token.uri("missing"), token.uri(name), ambiguous=twin)
 
 
+def pkcs11_isolated(request: pytest.FixtureRequest, folder: Path) -> AbstractAsyncContextManager[Lab]:
+    return pkcs11_softhsm(request, folder, isolation=True)
+
+
 Factory = Callable[[pytest.FixtureRequest, Path], AbstractAsyncContextManager[Lab]]
 BACKENDS: dict[str, Factory] = {
     "file-pem": file_pem,
     "file-jwk": file_jwk,
     "pkcs11-softhsm": pkcs11_softhsm,
+    "pkcs11-softhsm-isolated": pkcs11_isolated,
 }
-AMBIGUOUS = ["pkcs11-softhsm"]
+AMBIGUOUS = ["pkcs11-softhsm", "pkcs11-softhsm-isolated"]
 """The backends in which one name can belong to two keys."""
 
 

@@ -1,0 +1,97 @@
+"""A key on a token under one algorithm: signing in a given session, and verifying before release."""
+
+import logging
+from collections.abc import Sequence
+
+from cryptography import x509
+
+from signers.algorithms import Algorithm
+from signers.base import PublicKey
+from signers.errors import KeyMismatchError, KeyNotFoundError, SignatureInvalidError
+from signers.pinning import require_pinned, same_key
+from signers.pkcs11.mechanisms import MechanismSpec, select
+from signers.pkcs11.objects import TokenKey, find_key
+from signers.pkcs11.session import Session
+from signers.uri import Pkcs11Uri
+from signers.verification import verify
+
+logger = logging.getLogger(__name__)
+
+
+class SigningKey:
+    """One private key under one algorithm, usable in any session of its token, on any thread."""
+
+    def __init__(
+        self,
+        uri: Pkcs11Uri,
+        algorithm: Algorithm,
+        mechanism: MechanismSpec,
+        public_key: PublicKey,
+        certificate: x509.Certificate | None,
+    ) -> None:
+        self.name = uri.redacted
+        self.algorithm = algorithm
+        self.public_key = public_key
+        self._uri = uri
+        self._mechanism = mechanism
+        self._certificate = certificate
+        self._size = signature_size(algorithm, public_key)
+
+    def sign_all(self, messages: Sequence[bytes], session: Session) -> list[bytes]:
+        """`sign` for each of *messages*."""
+        return [self.sign(message, session) for message in messages]
+
+    def sign(self, message: bytes, session: Session) -> bytes:
+        """Sign and verify; returns the JOSE form. Blocks. Raises `SignerError` or `CryptokiError`."""
+        key = session.keys.get(self) or self._find(session)
+        mechanism = self._mechanism
+        data = mechanism.input_for(message)
+        signature = session.cryptoki.sign(session.handle, key.handle, mechanism.call, data, self._size)
+        try:
+            verify(self.public_key, self.algorithm, message, signature)
+        except SignatureInvalidError as error:
+            session.keys.pop(self, None)
+            logger.exception("%s: the token returned a wrong signature; it was not released", self.name)
+            raise SignatureInvalidError(str(error), key=self.name) from error
+        return signature
+
+    def _find(self, session: Session) -> TokenKey:
+        """Find the key in *session*, and make sure that it is still the one that was opened."""
+        key = find_in_session(session, self._uri, self.algorithm, self._certificate)
+        if not same_key(key.public_key, self.public_key):
+            raise KeyMismatchError("The key on the token was replaced; restart to use it.", key=self.name)
+        session.keys[self] = key
+        return key
+
+
+def find_signing_key(
+    session: Session,
+    uri: Pkcs11Uri,
+    algorithm: Algorithm,
+    *,
+    public_key_sha256: str | None,
+    certificate: x509.Certificate | None,
+) -> SigningKey:
+    """Find the one key that *uri* names, which must be the pinned one. Raises as `SignerProvider.signer`."""
+    mechanism = select(algorithm, session.cryptoki.mechanisms(session.slot), key=uri.redacted)
+    key = find_in_session(session, uri, algorithm, certificate)
+    require_pinned(
+        key.public_key, public_key_sha256=public_key_sha256, certificate=certificate, key=uri.redacted
+    )
+    return SigningKey(uri, algorithm, mechanism, key.public_key, certificate)
+
+
+def signature_size(algorithm: Algorithm, public_key: PublicKey) -> int:
+    """Bytes of a signature in JOSE form; an RSA signature is as long as the modulus."""
+    return algorithm.spec.signature_size or (getattr(public_key, "key_size", 0) + 7) // 8
+
+
+def find_in_session(
+    session: Session, uri: Pkcs11Uri, algorithm: Algorithm, certificate: x509.Certificate | None
+) -> TokenKey:
+    """`find_key`, but a key that is invisible for want of a login is reported as that, not as missing."""
+    try:
+        return find_key(session.cryptoki, session.handle, uri, algorithm, certificate)
+    except KeyNotFoundError:
+        session.require_login()
+        raise
