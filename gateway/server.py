@@ -145,7 +145,9 @@ def _edge(
     routes = [
         *oauth_routes(
             token=TokenEndpoint(application.minter, application.dpop),
-            introspection=IntrospectionEndpoint(application.introspector, settings.compatibility),
+            introspection=IntrospectionEndpoint(
+                application.introspector, application.signing_introspector, settings.compatibility
+            ),
             revocation=RevocationEndpoint(application.revoker),
             pushed_request=PushedRequestEndpoint(application.authorizations, application.dpop),
             jwks=JwksEndpoint(application.keyring, max_age),

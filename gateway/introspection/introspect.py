@@ -15,6 +15,7 @@ from gateway.errors import AuthenticationError, AuthorizationError, Reason, Requ
 from gateway.introspection.refresh_tokens import ActiveRefreshToken, RefreshTokenReader
 from gateway.principal import ANONYMOUS, Call, Role
 from gateway.tokens.access_token import AccessToken
+from gateway.tokens.client import ClientAuthenticationMethod
 from gateway.tokens.client_authentication import ClientAuthenticator, ClientCredential
 from gateway.tokens.opaque import OpaqueKind, is_kind
 from gateway.tokens.ports import ClientRepository
@@ -33,11 +34,15 @@ ActiveToken: TypeAlias = AccessToken | ActiveRefreshToken
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks: an OAuth client, a resource server answering to `resources`, or both."""
+    """Who asks: an OAuth client, a resource server answering to `resources`, or both.
+
+    `authenticated` is False for a public client, which only said its name.
+    """
 
     client_id: str | None
     resources: frozenset[str]
     signed_response_algorithm: Algorithm | None = None
+    authenticated: bool = True
 
     def may_see(self, token: AccessToken) -> bool:
         """Whether *token* is the asker's own, or meant for it."""
@@ -135,7 +140,12 @@ class Introspector:
     async def _asker(self, call: Call, client_id: str | None, credential: ClientCredential | None) -> Asker:
         if client_id is not None:
             client = await self._authenticator.authenticate(call, client_id, credential)
-            return Asker(client.client_id, client.resources, client.introspection_signed_response_algorithm)
+            return Asker(
+                client.client_id,
+                client.resources,
+                client.introspection_signed_response_algorithm,
+                authenticated=client.authentication_method is not ClientAuthenticationMethod.NONE,
+            )
         if credential is not None:
             raise RequestError(
                 Reason.MISSING_FIELD, "A credential needs the client id it proves.", field="client_id"

@@ -4,6 +4,7 @@ import json
 from typing import Any, Final
 
 from gateway.clock import Clock
+from gateway.errors import AuthenticationError, Reason
 from gateway.introspection.document import document_of
 from gateway.introspection.introspect import Answer, Asker, Introspector
 from gateway.keys.keyring import Keyring
@@ -39,9 +40,16 @@ class SigningIntrospector:
     ) -> tuple[Answer, str]:
         """The answer, and the compact JWS that says the same (RFC 9701 §5).
 
-        Raises as `Introspector.introspect` does, `AvailabilityError` NO_ACTIVE_KEY, `SignerError`.
+        A public client is refused with CALLER_UNAUTHENTICATED: nothing proves that it is the audience (RFC
+        9701 §5). Else raises as `Introspector.introspect` does, `AvailabilityError` NO_ACTIVE_KEY,
+        `SignerError`.
         """
         answer = await self._introspector.answer(call, client_id, credential, token)
+        if not answer.asker.authenticated:
+            raise AuthenticationError(
+                Reason.CALLER_UNAUTHENTICATED,
+                "A signed response is for callers that authenticate; a public client cannot.",
+            )
         algorithm = answer.asker.signed_response_algorithm or self._algorithm
         key = self._keyring.signing_key(KeyPurpose.INTROSPECTION, algorithm)
         # No `sub` and no `exp` at the top, so that it can be taken for no access token (RFC 9701 §8.1).

@@ -22,7 +22,7 @@ from tests.support.edge import (
     register_key,
     register_post,
 )
-from tests.support.gateway import ADMIN, RESOURCE, RunningGateway, running_gateway
+from tests.support.gateway import ADMIN, RESOURCE, RunningGateway, make_key, running_gateway
 from tests.support.pki import Issued, new_key, self_signed
 from tests.support.private_jwk import private_jwk
 
@@ -130,12 +130,17 @@ async def task_of(gateway: RunningGateway) -> dict[str, Any]:
 
 @pytest.mark.parametrize("nonce", ["off", "required"])
 async def test_oauth4webapi(tmp_path, nonce):
-    """Discovery, each client authentication with and without DPoP, introspection, revocation, errors."""
-    async with reachable_gateway(tmp_path, **nonces(tmp_path, nonce)) as gateway:
+    """Discovery, each client authentication with and without DPoP, introspection (JSON and JWT), revocation,
+    errors.
+    """
+    async with reachable_gateway(tmp_path, keys(tmp_path), **nonces(tmp_path, nonce)) as gateway:
         answer = await asyncio.to_thread(node.run, SOURCES, "oauth4webapi.mjs", await task_of(gateway))
     assert answer["same"]
     for name, story in answer["stories"].items():
         check(name, story)
+        media_type = "application/token-introspection+jwt"
+        assert story["signed"] == {"mediaType": media_type, "claims": story["first"]}
+        assert story["signedSecond"] == {"mediaType": media_type, "claims": {"active": False}}
         assert story["retried"] == (nonce == "required" and name.endswith("+dpop"))
     assert len(answer["stories"]) == 10
     assert answer["failures"]["basic"]["challenge"] == "basic"
@@ -164,6 +169,14 @@ def nonces(folder: Path, nonce: str) -> dict[str, Any]:
         return {}
     (folder / "nonces").write_bytes(os.urandom(32))
     return {"dpop_nonce": nonce, "dpop_nonce_secrets": ["nonces"]}
+
+
+def keys(folder: Path) -> dict[str, Any]:
+    """Keys for tokens and for signed introspection responses."""
+    purposes = ("tokens", "introspection")
+    return {
+        "keys": [{"purpose": each, "algorithm": "ES256", "uri": make_key(folder, each)} for each in purposes]
+    }
 
 
 LOGIN = "spiffe://example.org/login"

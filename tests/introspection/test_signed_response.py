@@ -7,6 +7,7 @@ import pytest
 
 from gateway.errors import AvailabilityError, GatewayError, Reason
 from gateway.principal import Role
+from gateway.tokens.client import ClientAuthenticationMethod
 from gateway.tokens.client_authentication import ClientSecret
 from signers import Algorithm
 from tests.support.authorizations import SECRET, is_active, tokens_for, web_client
@@ -92,6 +93,15 @@ async def test_nobody(app):
     with pytest.raises(GatewayError) as caught:
         await app.signing_introspector.introspect(call_of(), None, None, "x")
     assert caught.value.reason is Reason.CALLER_UNAUTHENTICATED
+
+
+async def test_a_public_client(app):
+    """It only said its name, so it is refused (RFC 9701 §5), whatever the token; unsigned it sees its own."""
+    await web_client(app, "public", authentication_method=ClientAuthenticationMethod.NONE, secret_hash=None)
+    with pytest.raises(GatewayError) as caught:
+        await app.signing_introspector.introspect(call_of(), "public", None, "x")
+    assert caught.value.reason is Reason.CALLER_UNAUTHENTICATED
+    assert await app.introspector.introspect(call_of(), "public", None, "x") is None
 
 
 async def test_the_metadata_names_the_algorithms(app):

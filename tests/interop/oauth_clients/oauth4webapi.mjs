@@ -40,6 +40,16 @@ async function introspected(server, client, authentication, token, options) {
   return oauth.processIntrospectionResponse(server, client, response)
 }
 
+// The same as a JWT (RFC 9701), whose signature is verified with the keys that the metadata name.
+async function introspectedSigned(server, client, authentication, token, options) {
+  const asked = { ...options, requestJwtResponse: true }
+  const response = await oauth.introspectionRequest(server, client, authentication, token, asked)
+  const mediaType = response.headers.get('content-type')
+  const claims = await oauth.processIntrospectionResponse(server, client, response)
+  await oauth.validateApplicationLevelSignature(server, response, options)
+  return { mediaType, claims }
+}
+
 async function story(server, given) {
   const client = { client_id: given.client_id, use_mtls_endpoint_aliases: given.identity !== undefined }
   const options = { [oauth.customFetch]: fetchAs(given.identity) }
@@ -49,10 +59,12 @@ async function story(server, given) {
     : options
   const { token, retried } = await minted(server, client, authentication, proven)
   const first = await introspected(server, client, authentication, token.access_token, options)
+  const signed = await introspectedSigned(server, client, authentication, token.access_token, options)
   const response = await oauth.revocationRequest(server, client, authentication, token.access_token, options)
   await oauth.processRevocationResponse(response)
   const second = await introspected(server, client, authentication, token.access_token, options)
-  return { token, retried, first, second }
+  const signedSecond = await introspectedSigned(server, client, authentication, token.access_token, options)
+  return { token, retried, first, second, signed, signedSecond }
 }
 
 async function failure(server, given) {
