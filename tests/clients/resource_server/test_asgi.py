@@ -126,6 +126,14 @@ async def test_certificate_of_a_trusted_header(issuer, leaf, token):
     assert absent.json()["error"] == "invalid_token"
 
 
+async def test_peer_of_a_socket_for_both_families(issuer, leaf, token):
+    """An IPv4 proxy is known by its IPv4-mapped IPv6 address too."""
+    app = protected(issuer, CertificateHeader(("10.1.0.0/16",)))
+    async with client(app, "::ffff:10.1.2.3") as api:
+        answer = await api.get("/orders", headers=bearer(token, **{"client-cert": rfc9440(leaf)}))
+    assert answer.status_code == 200
+
+
 async def test_header_beside_a_tls_certificate(issuer, leaf, token):
     """Where a header is configured the connection's certificate is the proxy's, and never the client's."""
     app = with_tls(protected(issuer, CertificateHeader(("10.1.0.0/16",))), leaf)

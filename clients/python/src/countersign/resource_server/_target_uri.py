@@ -56,8 +56,8 @@ class Origins:
         *path* is as it was received, without the query. Raises `TargetUriError` where *htu* is not a URI.
         """
         target = parse_target(htu, allow_http=self._allow_http)
-        if "?" in path or "#" in path:
-            raise TargetUriError("a path has no query and no fragment")
+        if not path.startswith("/") or "?" in path or "#" in path:
+            raise TargetUriError("a path starts with a slash, and has no query and no fragment")
         received = parse_target("https://host" + path).path
         here = target.path == received and (target.scheme, target.host, target.port) in self._origins
         return target if here else None

@@ -5,7 +5,7 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 from urllib.parse import unquote
@@ -45,11 +45,13 @@ class CertificateHeader:
     trusted_peers: tuple[str, ...]
     name: str = "Client-Cert"
     form: CertificateForm = CertificateForm.RFC9440
+    _networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.trusted_peers or not self.name:
             raise ValueError("trusted_peers and name must not be empty.")
-        self._networks()
+        networks = tuple(ipaddress.ip_network(each) for each in self.trusted_peers)
+        object.__setattr__(self, "_networks", networks)
 
     def certificate(self, fields: Iterable[tuple[bytes, str]], peer: str | None) -> bytes | None:
         """The certificate in *fields*, names in lower case, that *peer* sent; DER; None where it is absent.
@@ -78,10 +80,10 @@ class CertificateHeader:
             address = ipaddress.ip_address(peer or "")
         except ValueError:
             return False
-        return any(address in network for network in self._networks())
-
-    def _networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-        return tuple(ipaddress.ip_network(each) for each in self.trusted_peers)
+        # A socket for both families names an IPv4 peer so (RFC 4291 §2.5.5.2).
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._networks)
 
     def _read(self, value: str) -> bytes:
         if len(value) > MAX_SIZE:

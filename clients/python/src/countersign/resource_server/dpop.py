@@ -39,7 +39,7 @@ class DpopPolicy:
     - `nonces`: with them every proof must carry a nonce of ours.
     - `max_proofs`: how many are remembered, each for `window` and twice `skew`; where there are more,
       requests are refused with `VerificationUnavailableError`. Replicas do not share what they remember: a
-      proof may be used once at each, unless a proxy sends a client to one of them.
+      proof may be used once at each, unless `nonces` have a secret of each replica's own.
     - `allow_http`: plain http in ``htu``, for development.
     """
 

@@ -7,6 +7,7 @@ they read, with metadata for header fields.
 import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
@@ -75,8 +76,10 @@ class AccessTokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc] 
         async def answers(request: Any, context: Any) -> AsyncIterator[Any]:
             _current.set(await self._admit(context, method, scope))
             if inspect.isasyncgenfunction(behavior):
-                async for each in behavior(request, context):
-                    yield each
+                # Closed with the call, and not when it happens to be collected.
+                async with aclosing(behavior(request, context)) as generator:
+                    async for each in generator:
+                        yield each
             else:
                 await behavior(request, context)
 

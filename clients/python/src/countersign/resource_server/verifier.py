@@ -69,7 +69,7 @@ class AccessTokenVerifier:
     - *leeway*: how far the gateway's clock and ours may differ, for ``exp``, ``nbf`` and ``iat``; at most
       five minutes.
     - *dpop*: what proofs must be like; None refuses all tokens that are bound to a DPoP key.
-    - *revocations*: what is asked last; None accepts tokens until they expire.
+    - *revocations*: asked about a token that is good otherwise; None accepts tokens until they expire.
     - *accept_unbound*: also takes tokens that are bound to nothing, which whoever sees one may use.
     - *clock*: seconds since the epoch.
     """
