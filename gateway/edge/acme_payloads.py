@@ -16,6 +16,7 @@ from gateway.jose.strict_json import parse_object
 
 MAX_CSR: Final = 48 * 1024
 """Characters of base64url."""
+_STATUSES: Final = frozenset({"valid", "deactivated"})
 _MICROSECONDS: Final = 6  # digits
 _TIME: Final = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d{1,9}))?(?P<zone>[Zz]|[+-]\d\d:\d\d)",
@@ -105,9 +106,9 @@ def _members(payload: bytes) -> Mapping[str, Any]:
 
 def _deactivates(members: Mapping[str, Any]) -> bool:
     status = members.get("status")
-    if status not in {None, "valid", "deactivated"}:
+    if status is not None and not (isinstance(status, str) and status in _STATUSES):
         raise _malformed("status")
-    return bool(status == "deactivated")
+    return status == "deactivated"
 
 
 def _identifier(value: object) -> tuple[str, str]:

@@ -18,9 +18,12 @@ from gateway.edge.acme_requests import MAX_BODY
 from gateway.edge.acme_status import MAX_OCSP, CrlEndpoint, OcspEndpoint
 from gateway.edge.exchange import Endpoint, Route
 from gateway.enrollment.core import Enrollment
+from gateway.enrollment.domain_validation import DEADLINE
 
 _READ: Final = frozenset({"GET", "HEAD"})
 _POST: Final = frozenset({"POST"})
+_VALIDATION: Final = DEADLINE + 10.0
+"""Seconds for an answer to a challenge: a validation that takes all of its time still gets its verdict."""
 
 
 def acme_routes(enrollment: Enrollment | None) -> list[Route]:
@@ -51,12 +54,18 @@ def _of(door: AcmeDoor) -> list[Route]:
         "/order/{order}": OrderEndpoint(door),
         "/order/{order}/finalize": FinalizeEndpoint(door),
         "/authz/{authorization}": AuthorizationEndpoint(door),
-        "/challenge/{authorization}/{challenge}": ChallengeEndpoint(door),
         "/certificate/{certificate}": CertificateEndpoint(door),
         "/revoke-cert": RevokeCertificateEndpoint(door),
     }
     return [
         *(route(door.path + path, _READ, endpoint) for path, endpoint in read.items()),
         *(route(door.path + path, _POST, endpoint, max_body=MAX_BODY) for path, endpoint in signed.items()),
+        route(
+            f"{door.path}/challenge/{{authorization}}/{{challenge}}",
+            _POST,
+            ChallengeEndpoint(door),
+            max_body=MAX_BODY,
+            deadline=_VALIDATION,
+        ),
         route(f"{door.path}/ocsp", _POST, ocsp, max_body=MAX_OCSP),
     ]

@@ -58,10 +58,12 @@ class Route:
     - *path*: ``{name}`` stands for one segment, and at the end ``{+name}`` for all that follow.
     - *methods*: what it answers to; HEAD goes with GET, its body is not sent.
     - *policy*: the RPC whose row in `gateway.authorization` says who may call; None where everybody may,
-      because each request is signed by the key that it is about (ACME), or the answer is public.
+      because each request is signed by the key that it is about (ACME), the answer is public, or users come
+      who are yet to log in.
     - *max_body*: octets of a request.
     - *always_admitted*: answers under overload and while draining, and is not counted.
     - *refuse*: how errors are told; None for OAuth's way.
+    - *deadline*: seconds for an answer; None for the server's default.
     """
 
     path: str
@@ -71,6 +73,7 @@ class Route:
     max_body: int = 0
     always_admitted: bool = False
     refuse: Refusal | None = None
+    deadline: float | None = None
 
     @property
     def pattern(self) -> re.Pattern[str] | None:

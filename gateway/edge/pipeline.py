@@ -194,7 +194,7 @@ class EdgePipeline:
         progress: _Progress,
         body: bytes,
     ) -> Response:
-        progress.deadline = self._limits.default_deadline
+        progress.deadline = route.deadline or self._limits.default_deadline
         async with asyncio.timeout(progress.deadline):
             basic, metadata = _split_authorization(progress)
             chain: tuple[bytes, ...] = scope[CLIENT_CHAIN]

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from gateway import application
+from gateway.clock import Clock, system_clock
 from gateway.fetching import DangerousLoopbackDoor, GuardedClient
 from gateway.jose import base64url
 from signers import Algorithm, PublicKey
@@ -142,6 +143,7 @@ async def acme_gateway(
     ca: str = "file",
     ca_algorithm: Algorithm = Algorithm.ES256,
     names: Sequence[str] = ("www.example.org",),
+    clock: Clock = system_clock,
 ) -> AsyncIterator[AcmeGateway]:
     """Serve until the end of the block.
 
@@ -163,6 +165,7 @@ async def acme_gateway(
         (folder / "nonce.secret").write_bytes(os.urandom(32))
         async with running_gateway(
             folder,
+            clock=clock,
             server={"https_address": f"127.0.0.1:{port}"},
             callers=[*CALLERS, {"san_uri": BACKEND, "roles": ["enroller"]}],
             keys=[

@@ -1,11 +1,14 @@
 """Orders, authorizations, challenges and finalizing over ACME (RFC 8555 §7.4, §7.5)."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.support.acme import dns_request, encoded, named_request
 from tests.support.enrollment import identifiers
@@ -247,6 +250,37 @@ class TestFinalize:
         assert done.headers["location"] == url
         assert (await client.post(finalize, csr)).json() == done.json()
         assert (await client.post(url)).json() == done.json()
+
+    async def test_a_race_makes_one_certificate(self, client, web):
+        """Whoever comes second is shown the order as it is, and in the end there is one certificate."""
+        url, finalize = await ready(client, web)
+        csr = {"csr": encoded(dns_request("www.example.org"))}
+        bodies = [client.jws(finalize, csr, {"nonce": await client.fresh()}) for _ in range(6)]
+        answers = await asyncio.gather(*(client.send(finalize, each) for each in bodies))
+        assert {each.status_code for each in answers} == {200}
+        final = (await client.post(url)).json()
+        named = {each.json()["certificate"] for each in answers if "certificate" in each.json()}
+        assert named == {final["certificate"]}
+        for each in answers:
+            if each.json()["status"] == "processing":
+                assert each.headers["retry-after"] == "1"
+
+    async def test_extensions_that_nobody_grants(self, client, web):
+        """A request for a CA certificate or for an unknown extension leads to no such certificate."""
+        _, finalize = await ready(client, web)
+        for extension in (
+            x509.BasicConstraints(ca=True, path_length=None),
+            x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"),
+        ):
+            builder = (
+                x509.CertificateSigningRequestBuilder()
+                .subject_name(x509.Name([]))
+                .add_extension(x509.SubjectAlternativeName([x509.DNSName("www.example.org")]), critical=False)
+                .add_extension(extension, critical=True)
+            )
+            request = builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+            csr = encoded(request.public_bytes(Encoding.DER))
+            assert told(await client.post(finalize, {"csr": csr})) == (400, "badCSR")
 
     async def test_an_order_that_is_not_ready(self, client):
         """403 orderNotReady (RFC 8555 §7.4)."""

@@ -1,11 +1,13 @@
 """What a signed request must be, rule by rule: each is broken alone, and the problem says which it was."""
 
+import asyncio
 import json
 
 import pytest
 
-from tests.support.acme import JOSE, AcmeClient, dns_request, encoded
+from tests.support.acme import JOSE, AcmeClient, acme_gateway, dns_request, encoded
 from tests.support.dpop import OMIT
+from tests.support.gateway import SteppedClock
 from tests.support.wire import prover
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -229,6 +231,26 @@ class TestNonces:
         first = await client.order(("dns", "www.example.org"))
         assert client.nonce == first.headers["replay-nonce"]
         assert (await client.post(first.headers["location"])).status_code == 200
+
+
+async def test_a_nonce_expires(tmp_path):
+    """After its lifetime it is refused as badNonce, and the next one is good."""
+    clock = SteppedClock()
+    async with acme_gateway(tmp_path, clock=clock) as served, served.client("tls") as client:
+        await client.register()
+        clock.advance(301)
+        assert await refused(client) == (400, "badNonce", "BAD_NONCE")
+        assert (await client.post(*wish(client))).status_code == 201
+
+
+async def test_a_nonce_that_races_works_once(client):
+    """Of requests with one nonce that come together, one is served."""
+    url, payload = wish(client)
+    body = client.jws(url, payload, {"nonce": await client.fresh()})
+    statuses = sorted(
+        [each.status_code for each in await asyncio.gather(*(client.send(url, body) for _ in range(8)))]
+    )
+    assert statuses == [201] + [400] * 7
 
 
 class TestBody:
