@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from cryptography import x509
@@ -26,6 +27,8 @@ from gateway.keys.keyring import Keyring
 from gateway.keys.loading import KeyringLoader
 from gateway.keys.management import KeyManager
 from gateway.keys.model import KeyPurpose
+from gateway.login.delegated import DelegatedLogin
+from gateway.login_wiring import delegated_login
 from gateway.pki import PkiError
 from gateway.store import Store, StoreOptions, open_store
 from gateway.token_use_cases import token_use_cases
@@ -33,7 +36,7 @@ from gateway.tokens.authorization_requests import AuthorizationRequests
 from gateway.tokens.caller import CallerTokenAuthenticator
 from gateway.tokens.client_authentication import CertificateTrust
 from gateway.tokens.dpop import DpopDoor
-from gateway.tokens.metadata import PublicUrls, ServerMetadata, describe
+from gateway.tokens.metadata import AUTHORIZATION_PATH, PublicUrls, ServerMetadata, describe
 from gateway.tokens.mint import TokenMinter
 from gateway.tokens.registration import ClientRegistrar
 from gateway.tokens.revocation import TokenRevoker
@@ -55,6 +58,7 @@ class Application:
     signing_introspector: SigningIntrospector
     feed: RevocationFeed
     authorizations: AuthorizationRequests
+    login: DelegatedLogin | None
     registrar: ClientRegistrar
     callers: CallerTokenAuthenticator
     dpop: DpopDoor
@@ -147,7 +151,11 @@ def public_urls(settings: Settings) -> PublicUrls:
     return PublicUrls(
         plain=settings.public_url if server.https_address else None,
         mtls=settings.edge.mtls_public_url if server.https_mtls_address else None,
-        authorization=settings.edge.authorization_url,
+        authorization=(
+            settings.edge.authorization_url
+            if settings.upstream.issuer is None
+            else settings.public_url + AUTHORIZATION_PATH
+        ),
     )
 
 
@@ -197,6 +205,13 @@ def _wire(
         signing_introspector=use_cases.signing_introspector,
         feed=feed,
         authorizations=use_cases.authorizations,
+        login=delegated_login(
+            settings,
+            authorizations=use_cases.authorizations,
+            pending=store.pending_logins,
+            client=partial(GuardedClient, resolver),
+            clock=clock,
+        ),
         registrar=ClientRegistrar(
             clients=store.clients, max_lifetime=tokens.max_lifetime, issuer=tokens.issuer, clock=clock
         ),

@@ -24,6 +24,7 @@ from gateway.enrollment_settings import EnrollmentSettings, ProvisionerSettings
 from gateway.keys.model import KeyPurpose
 from gateway.principal import Role
 from gateway.proofs.target_uri import Origins, TargetUriError
+from gateway.upstream_settings import UpstreamSettings
 from signers import Algorithm
 
 
@@ -343,7 +344,8 @@ class EdgeSettings(_Section):
     - `mtls_public_url`: the same for the address that asks for client certificates; without it the metadata
       name no `mtls_endpoint_aliases` (RFC 8705 §5). DPoP proofs may name either origin.
     - `authorization_url`: the page of the login application where users authorize clients; it goes into the
-      metadata as `authorization_endpoint`.
+      metadata as `authorization_endpoint`. Not beside `upstream`, with which the gateway has that endpoint
+      itself.
     """
 
     public_url: PublicUrl | None = None
@@ -400,11 +402,24 @@ class Settings(BaseSettings):
     callers: tuple[CallerSettings, ...] = ()
     terminator: TerminatorSettings = TerminatorSettings()
     edge: EdgeSettings = EdgeSettings()
+    upstream: UpstreamSettings = UpstreamSettings()
     enrollment: EnrollmentSettings = EnrollmentSettings()
     provisioners: tuple[ProvisionerSettings, ...] = ()
     compatibility: CompatibilitySettings = CompatibilitySettings()
     log: LogSettings = LogSettings()
     health: HealthSettings = HealthSettings()
+
+    @model_validator(mode="after")
+    def _one_authorization_endpoint(self) -> Self:
+        if self.upstream.issuer is None:
+            return self
+        if self.edge.authorization_url is not None:
+            raise ValueError(
+                "upstream and edge.authorization_url: users log in at one of the two; remove the other"
+            )
+        if not self.server.https_address:
+            raise ValueError("upstream needs server.https_address: browsers come there; set it")
+        return self
 
     @property
     def public_url(self) -> str:
@@ -482,5 +497,6 @@ __all__ = [
     "StoreSettings",
     "TerminatorSettings",
     "TokenSettings",
+    "UpstreamSettings",
     "load",
 ]

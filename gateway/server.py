@@ -27,6 +27,7 @@ from gateway.clock import Clock, system_clock
 from gateway.config import Settings
 from gateway.edge.acme_routes import acme_routes
 from gateway.edge.authorization import PushedRequestEndpoint
+from gateway.edge.authorize import login_routes
 from gateway.edge.client_tokens import client_token_routes
 from gateway.edge.introspection import IntrospectionEndpoint
 from gateway.edge.pipeline import EdgePipeline
@@ -152,6 +153,7 @@ def _edge(
             pushed_request=PushedRequestEndpoint(application.authorizations, application.dpop),
             jwks=JwksEndpoint(application.keyring, max_age),
         ),
+        *login_routes(application.login, settings.tokens.issuer),
         *acme_routes(application.enrollment),
         *client_token_routes(application.client_tokens),
         *metadata_routes(settings.tokens.issuer, MetadataEndpoint(application.metadata, max_age)),

@@ -64,6 +64,8 @@ def draft_of(form: Form) -> AuthorizationDraft:
         resource=form.all("resource"),
         dpop_jkt=form.get("dpop_jkt") or "",
         state=form.get("state") or "",
+        prompt=form.get("prompt") or "",
+        max_age=form.get("max_age") or "",
     )
 
 

@@ -53,6 +53,7 @@ OAUTH: Final[Mapping[Reason, OAuthRow]] = {
     Reason.SIGNER_BUSY: _UNAVAILABLE,
     Reason.NO_ACTIVE_KEY: _UNAVAILABLE,
     Reason.STORE_UNAVAILABLE: _UNAVAILABLE,
+    Reason.IDENTITY_PROVIDER_UNAVAILABLE: _UNAVAILABLE,
     Reason.DEADLINE_EXCEEDED: OAuthRow(504, "temporarily_unavailable"),
     Reason.OVERLOADED: _UNAVAILABLE,
     Reason.SHUTTING_DOWN: _UNAVAILABLE,

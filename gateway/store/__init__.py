@@ -27,6 +27,7 @@ from gateway.store.migrations import check_revision, upgrade
 from gateway.store.opaque_tokens import SqlOpaqueTokenRepository
 from gateway.store.options import SqliteUrl, StoreOptions, parse_url
 from gateway.store.orders import SqlOrderRepository
+from gateway.store.pending_logins import SqlPendingLoginRepository
 from gateway.store.postgresql import open_postgresql
 from gateway.store.purge import Purge
 from gateway.store.refresh_tokens import SqlRefreshTokenRepository
@@ -66,6 +67,7 @@ class Store:
     certificates: SqlCertificateRepository
     codes: SqlCodeRepository
     pushed_requests: SqlPushedRequestRepository
+    pending_logins: SqlPendingLoginRepository
     grants: SqlGrantRepository
     refresh_tokens: SqlRefreshTokenRepository
     opaque_tokens: SqlOpaqueTokenRepository
@@ -124,6 +126,7 @@ async def open_store(
             certificates=SqlCertificateRepository(database),
             codes=SqlCodeRepository(database),
             pushed_requests=SqlPushedRequestRepository(database),
+            pending_logins=SqlPendingLoginRepository(database),
             grants=SqlGrantRepository(database),
             refresh_tokens=SqlRefreshTokenRepository(database),
             opaque_tokens=SqlOpaqueTokenRepository(database),

@@ -2,11 +2,13 @@
 
 import sqlalchemy as sa
 
+from gateway.oidc.authorization import LOGIN_LIFETIME
 from gateway.store import counters
 from gateway.store.database import Database, Transaction, to_microseconds
 from gateway.store.grant_document import from_code, from_request, to_code, to_request
 from gateway.store.grants import insert_grant, revoke_grant
 from gateway.store.refresh_tokens import insert_refresh_token
+from gateway.store.replays import use_in
 from gateway.store.statement import SqlDialect, Statement
 from gateway.store.tables import authorization_codes, pushed_requests
 from gateway.tokens.authorization import AuthorizationCode, AuthorizationRequest
@@ -32,12 +34,9 @@ _FIND_PUSHED = Statement(
     )
 )
 _TAKE_PUSHED = Statement(
-    lambda _: (
-        sa.delete(pushed_requests)
-        .where(pushed_requests.c.digest == sa.bindparam("pushed"))
-        .returning(pushed_requests.c.digest)
-    )
+    lambda _: sa.delete(pushed_requests).where(pushed_requests.c.digest == sa.bindparam("pushed"))
 )
+_PUSHED = "pushed-request"
 
 
 def _insert_code(dialect: SqlDialect) -> sa.Executable:
@@ -90,8 +89,12 @@ class SqlCodeRepository:
         document, expiry = to_code(code), to_microseconds(code.expire_time)
 
         async def work(transaction: Transaction) -> bool:
-            if pushed is not None and await transaction.fetch_one(_TAKE_PUSHED, pushed=pushed) is None:
-                return False
+            if pushed is not None:
+                # The row may be purged while the user logs in, so its absence alone does not tell a use.
+                known_until = code.expire_time + LOGIN_LIFETIME
+                if not await use_in(transaction, _PUSHED, pushed.hex(), expire_time=known_until):
+                    return False
+                await transaction.execute(_TAKE_PUSHED, pushed=pushed)
             await transaction.execute(_INSERT_CODE, digest=digest, document=document, expire_time=expiry)
             return True
 

@@ -92,6 +92,8 @@ def _request_members(request: AuthorizationRequest) -> dict[str, Any]:
         "code_challenge": request.code_challenge,
         "dpop_jkt": request.dpop_jkt,
         "state": request.state,
+        "prompt": request.prompt,
+        "max_age": request.max_age,
     }
 
 
@@ -104,6 +106,9 @@ def _request(members: dict[str, Any]) -> AuthorizationRequest:
         code_challenge=members["code_challenge"],
         dpop_jkt=members["dpop_jkt"],
         state=members["state"],
+        # A row of an earlier release, written while replicas are exchanged, has neither.
+        prompt=members.get("prompt"),
+        max_age=members.get("max_age"),
     )
 
 

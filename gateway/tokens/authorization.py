@@ -43,6 +43,7 @@ class AuthorizationRequest:
     - `code_challenge`: S256, base64url of a SHA-256 value (RFC 7636 §4.2).
     - `dpop_jkt`: thumbprint of the key that the code is bound to, or None.
     - `state`: opaque to us, for the client; None where it sent none.
+    - `prompt`, `max_age`: how the user is to be logged in (OpenID Connect Core §3.1.2.1); seconds.
     """
 
     client_id: str
@@ -52,6 +53,8 @@ class AuthorizationRequest:
     code_challenge: str
     dpop_jkt: str | None = None
     state: str | None = None
+    prompt: str | None = None
+    max_age: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from gateway.tokens.client import Client, GrantType
 from gateway.tokens.client_authentication import CLIENT_ID_PATTERN, ClientAuthenticator, ClientCredential
 from gateway.tokens.grant_ports import CodeRepository, PushedRequestRepository
 from gateway.tokens.grants import audience_for, scope_for
+from gateway.tokens.login_wishes import max_age_of, prompt_of
 from gateway.tokens.opaque import OpaqueKind, digest_of, digest_of_new, new_value
 from gateway.tokens.pkce import require_challenge
 from gateway.tokens.ports import ClientRepository
@@ -36,6 +37,16 @@ class AuthorizationDraft:
     resource: tuple[str, ...] = ()
     dpop_jkt: str = ""
     state: str = ""
+    prompt: str = ""
+    max_age: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedRequest:
+    """A checked request that waits for its user; *pushed*: digest of its request URI, where it has one."""
+
+    request: AuthorizationRequest
+    pushed: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +131,23 @@ class AuthorizationRequests:
         request, _ = await self._find(client_id, request_uri)
         return request
 
+    async def require_redirect_uri(self, client_id: str, redirect_uri: str) -> None:
+        """The browser may be sent to *redirect_uri*, with an error too: it is that of the client.
+
+        Raises `RequestError` INVALID_REQUEST with the field ``client_id`` or ``redirect_uri``.
+        """
+        client = await self._known(client_id)
+        require_registered(redirect_uri, client.redirect_uris)
+
+    async def accept(self, client_id: str, request: AuthorizationDraft | str) -> AcceptedRequest:
+        """*request*, or what its request URI stands for, for a user who is yet to log in.
+
+        The request URI stays good until a code is made of it. Raises as `check` and `pushed` do.
+        """
+        if isinstance(request, str):
+            return AcceptedRequest(*await self._find(client_id, request))
+        return AcceptedRequest(await self.check(client_id, request))
+
     async def issue_code(
         self,
         client_id: str,
@@ -132,18 +160,34 @@ class AuthorizationRequests:
 
         Raises as `check` and `pushed` do, `RequestError` INVALID_FIELD, `AvailabilityError`.
         """
-        now = self._clock()
-        await self._check_user(subject, authentication, now)
-        digest: bytes | None = None
-        if isinstance(request, str):
-            checked, digest = await self._find(client_id, request)
-        else:
-            checked = await self.check(client_id, request)
+        await self._check_user(subject, authentication, self._clock())
+        return await self._issue(await self.accept(client_id, request), subject, authentication)
+
+    async def issue_accepted(
+        self, accepted: AcceptedRequest, *, subject: str, authentication: Authentication
+    ) -> IssuedCode:
+        """A code for a request of `accept`, whose user has logged in meanwhile; as `issue_code`.
+
+        What an administrator took from the client since then it does not get.
+        """
+        request = accepted.request
+        client = await self._known(request.client_id)
+        require_registered(request.redirect_uri, client.redirect_uris)
+        _require_code_grant(client)
+        scope_for(client, request.scope)
+        audience_for(client, request.audience)
+        await self._check_user(subject, authentication, self._clock())
+        return await self._issue(accepted, subject, authentication)
+
+    async def _issue(
+        self, accepted: AcceptedRequest, subject: str, authentication: Authentication
+    ) -> IssuedCode:
         value = new_value(OpaqueKind.AUTHORIZATION_CODE)
-        code = AuthorizationCode(checked, subject, authentication, now + self._code_lifetime)
-        if not await self._codes.insert(digest_of_new(value), code, pushed=digest):
+        expire_time = self._clock() + self._code_lifetime
+        code = AuthorizationCode(accepted.request, subject, authentication, expire_time)
+        if not await self._codes.insert(digest_of_new(value), code, pushed=accepted.pushed):
             raise _unknown_request_uri()
-        return IssuedCode(value, checked, self._issuer, code.expire_time)
+        return IssuedCode(value, accepted.request, self._issuer, expire_time)
 
     async def _find(self, client_id: str, request_uri: str) -> tuple[AuthorizationRequest, bytes]:
         await self._known(client_id)
@@ -179,12 +223,7 @@ class AuthorizationRequests:
 def _checked(client: Client, draft: AuthorizationDraft, proof_jkt: str | None) -> AuthorizationRequest:
     """The redirect URI first: before it is known to be the client's, nobody may be sent there."""
     redirect_uri = require_registered(draft.redirect_uri, client.redirect_uris)
-    if GrantType.AUTHORIZATION_CODE not in client.grant_types:
-        raise AuthorizationError(
-            Reason.UNAUTHORIZED_CLIENT,
-            "The client is not registered for this grant.",
-            metadata={"grant_type": GrantType.AUTHORIZATION_CODE.value},
-        )
+    _require_code_grant(client)
     if len(draft.state) > MAX_STATE:
         raise RequestError(Reason.INVALID_REQUEST, f"At most {MAX_STATE} characters.", field="state")
     return AuthorizationRequest(
@@ -195,7 +234,18 @@ def _checked(client: Client, draft: AuthorizationDraft, proof_jkt: str | None) -
         code_challenge=require_challenge(draft.code_challenge),
         dpop_jkt=_jkt(draft.dpop_jkt, proof_jkt),
         state=draft.state or None,
+        prompt=prompt_of(draft.prompt),
+        max_age=max_age_of(draft.max_age),
     )
+
+
+def _require_code_grant(client: Client) -> None:
+    if GrantType.AUTHORIZATION_CODE not in client.grant_types:
+        raise AuthorizationError(
+            Reason.UNAUTHORIZED_CLIENT,
+            "The client is not registered for this grant.",
+            metadata={"grant_type": GrantType.AUTHORIZATION_CODE.value},
+        )
 
 
 def _jkt(asked: str, proven: str | None) -> str | None:

@@ -68,7 +68,8 @@ class CodeRepository(Protocol):
     async def insert(self, digest: bytes, code: AuthorizationCode, *, pushed: bytes | None) -> bool:
         """Remember *code* and use up the pushed request of digest *pushed*, in one transaction.
 
-        False, with nothing changed, where that request was used meanwhile.
+        False, with nothing changed, where that request was used meanwhile. It may have expired: a user may
+        take longer to log in than a client to send the browser.
         """
         ...
 

@@ -13,6 +13,8 @@ TOKEN_PATH: Final = "/oauth2/token"
 INTROSPECTION_PATH: Final = "/oauth2/introspect"
 REVOCATION_PATH: Final = "/oauth2/revoke"
 PAR_PATH: Final = "/oauth2/par"
+AUTHORIZATION_PATH: Final = "/oauth2/authorize"
+CALLBACK_PATH: Final = "/oauth2/callback"
 JWKS_PATH: Final = "/oauth2/jwks"
 
 
@@ -44,7 +46,8 @@ class Endpoints:
 class ServerMetadata:
     """What a client needs to know of this server. What no door serves is None.
 
-    `authorization_endpoint` is that of the login application, which logs users in and makes codes.
+    `authorization_endpoint` is ours where users log in at the upstream provider, or that of the login
+    application, which logs users in and makes codes.
     """
 
     issuer: str
@@ -94,8 +97,8 @@ class ServerMetadata:
 class PublicUrls:
     """How clients reach the edge: what URLs begin with, None where that listener is off.
 
-    *mtls* is the address that asks for client certificates (RFC 8705 §5); *authorization* the page of the
-    login application.
+    *mtls* is the address that asks for client certificates (RFC 8705 §5); *authorization* where users
+    authorize clients.
     """
 
     plain: str | None = None

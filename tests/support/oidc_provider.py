@@ -118,13 +118,14 @@ class OidcProvider:
         jwks: Mapping[str, Any] | None = None,
         accounts: Mapping[str, Mapping[str, Any]] = ACCOUNTS,
         claims: Mapping[str, Sequence[str]] | None = None,
+        login: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> "OidcProvider":
         """Start a provider; *folder* takes its certificate.
 
         *clients* is client metadata (OpenID Connect Registration §2), *jwks* private signing keys, *accounts*
-        the claims by subject, *claims* further claims by scope (a claim of Wire's is listed so), *options*
-        whatever else ``oidc-provider`` takes as JSON.
+        the claims by subject, *claims* further claims by scope (a claim of Wire's is listed so), *login* what
+        is known of each login (``acr``, ``amr``), *options* whatever else ``oidc-provider`` takes as JSON.
         """
         home = await asyncio.to_thread(install)
         certificate, key = authority.server("localhost").write(folder, "provider")
@@ -133,6 +134,7 @@ class OidcProvider:
             "jwks": jwks or new_signing_keys(),
             "accounts": accounts,
             "claims": claims or {},
+            "login": login or {},
             "options": options or {},
             "certificate": str(certificate),
             "private_key": str(key),

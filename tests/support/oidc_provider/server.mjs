@@ -39,7 +39,7 @@ function build(jwks) {
 async function interact(request, response) {
   const { prompt, params, session } = await provider.interactionDetails(request, response);
   if (prompt.name === "login") {
-    const result = { login: { accountId: params.login_hint ?? "alice" } };
+    const result = { login: { accountId: params.login_hint ?? "alice", ...config.login } };
     return provider.interactionFinished(request, response, result);
   }
   const grant = new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
