@@ -1,4 +1,3 @@
-
 """Enrollment, without asyncio. Results are messages of `countersign.v1.enrollment_service_pb2`."""
 
 import time
