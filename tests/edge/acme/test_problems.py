@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +74,13 @@ def test_types_are_registered(reason):
     assert document["subproblems"] == [
         {"type": document["type"], "detail": "It went wrong.", "reason": reason.value}
     ]
+
+
+def test_the_documentation_lists_every_row():
+    """With status and type, as they are told."""
+    text = (Path(__file__).parents[3] / "docs" / "acme.md").read_text(encoding="utf-8")
+    for reason, row in ACME.items():
+        assert f"| {reason.value} | {row.status} | {row.type} |" in text
 
 
 def test_a_reason_without_a_row_is_internal():
