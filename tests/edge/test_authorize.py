@@ -14,7 +14,7 @@ from countersign import ClientSecretBasicAuth, GrantType
 
 from tests.support.dpop import Prover
 from tests.support.edge import INTROSPECT
-from tests.support.gateway import ISSUER, RunningGateway, running_gateway
+from tests.support.gateway import ISSUER, RunningGateway, SteppedClock, running_gateway
 from tests.support.pki import Authority
 from tests.support.upstream import (
     ASKING,
@@ -408,6 +408,18 @@ async def test_one_pushed_request_in_two_browsers(browser):
         )
     outcomes = [sent_back(each) for each in responses]
     assert sorted(outcome.get("error", "") for outcome in outcomes) == ["", "invalid_request"]
+
+
+async def test_a_user_who_is_slow(upstream, tmp_path):
+    """A pushed request outlives its ninety seconds at the provider; after ten minutes the login is over."""
+    clock = SteppedClock()
+    async with browsing(await prepared_for(tmp_path, upstream.issuer), upstream, clock) as browser:
+        asked = {**dict.fromkeys(browser.asked()), "client_id": "app", "request_uri": await browser.push()}
+        answers = [await browser.log_in(await browser.authorize(**asked)) for _ in range(2)]
+        clock.advance(599)
+        assert "code" in sent_back(await browser.come_back(answers[0]))
+        clock.advance(1)
+        assert is_page(await browser.come_back(answers[1]), "expired")
 
 
 async def test_metadata(browser):

@@ -13,6 +13,7 @@ import pytest
 from countersign import ClientSecretBasicAuth, GrantType, Pkce
 
 from gateway import application
+from gateway.clock import Clock, system_clock
 from gateway.fetching import DangerousLoopbackDoor, GuardedClient
 from tests.support.edge import TOKEN, Edge
 from tests.support.gateway import ISSUER, RESOURCE, Prepared, RunningGateway, prepare, running_gateway
@@ -168,11 +169,11 @@ def sent_back(response: httpx.Response) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def browsing(prepared: Prepared, provider: OidcProvider, **client: Any) -> AsyncIterator[Browser]:
-    """A browser at a new gateway in *prepared*; *client* and `ASKING` register its client ``app``."""
-    async with running_gateway(prepared.folder, prepared=prepared) as gateway:
+async def browsing(
+    prepared: Prepared, provider: OidcProvider, clock: Clock = system_clock
+) -> AsyncIterator[Browser]:
+    """A browser at a new gateway in *prepared*; `ASKING` registers its client ``app``."""
+    async with running_gateway(prepared.folder, prepared=prepared, clock=clock) as gateway:
         async with gateway.client(gateway.admin) as admin:
-            created = await admin.create_client(
-                "app", authentication=ClientSecretBasicAuth(), **{**ASKING, **client}
-            )
+            created = await admin.create_client("app", authentication=ClientSecretBasicAuth(), **ASKING)
         yield Browser(gateway, provider, created.client_secret or "", Pkce())

@@ -1,5 +1,5 @@
-// The code flow by both packages, in two runs: `push` gives a request URI for the login application; `redeem`
-// takes what the browser brought back, refreshes, introspects and revokes.
+// The code flow by both packages, in two runs: `push` gives a request URI for the login application, `begin` where
+// to send the browser; `redeem` takes what the browser brought back, refreshes, introspects and revokes.
 import * as oauth from 'oauth4webapi'
 import * as openid from 'openid-client'
 import { fetchAs, report, task } from './tools.mjs'
@@ -15,14 +15,22 @@ const config = await openid.discovery(issuer, task.client_id, undefined, openid.
   [openid.customFetch]: fetchAs(),
 })
 
+const challenge = {
+  redirect_uri: task.redirect_uri,
+  scope: 'read',
+  state: 'state',
+  code_challenge: await oauth.calculatePKCECodeChallenge(task.verifier),
+  code_challenge_method: 'S256',
+}
+
+async function begin() {
+  const url = new URL(server.authorization_endpoint)
+  url.search = new URLSearchParams({ ...challenge, client_id: task.client_id, response_type: 'code' })
+  const build = task.pushed ? openid.buildAuthorizationUrlWithPAR : openid.buildAuthorizationUrl
+  return { oauth4webapi: url.href, openid_client: (await build(config, challenge)).href }
+}
+
 async function push() {
-  const challenge = {
-    redirect_uri: task.redirect_uri,
-    scope: 'read',
-    state: 'state',
-    code_challenge: await oauth.calculatePKCECodeChallenge(task.verifier),
-    code_challenge_method: 'S256',
-  }
   const parameters = new URLSearchParams({ ...challenge, response_type: 'code' })
   const response = await oauth.pushedAuthorizationRequest(server, client, authentication, parameters, options)
   const pushed = await oauth.processPushedAuthorizationResponse(server, client, response)
@@ -56,8 +64,10 @@ async function redeemByOpenidClient(location) {
 report(
   task.step === 'push'
     ? await push()
-    : {
-        oauth4webapi: await redeemByOauth4webapi(task.locations.oauth4webapi),
-        openid_client: await redeemByOpenidClient(task.locations.openid_client),
-      },
+    : task.step === 'begin'
+      ? await begin()
+      : {
+          oauth4webapi: await redeemByOauth4webapi(task.locations.oauth4webapi),
+          openid_client: await redeemByOpenidClient(task.locations.openid_client),
+        },
 )
