@@ -422,6 +422,19 @@ async def test_a_user_who_is_slow(upstream, tmp_path):
         assert is_page(await browser.come_back(answers[1]), "expired")
 
 
+async def test_a_user_who_does_not_fit(tmp_path):
+    """A name of the provider's that is too long for ours is not cut, and not the client's mistake."""
+    authority = Authority.root("OpenID Root")
+    login = {"accountId": "a" * 255}
+    async with (
+        provider(tmp_path, authority, login=login) as upstream,
+        reaching_loopback(authority),
+        browsing(await prepared_for(tmp_path, upstream.issuer), upstream) as browser,
+    ):
+        answer = await browser.log_in(await browser.authorize())
+        assert sent_back(await browser.come_back(answer))["error"] == "server_error"
+
+
 async def test_metadata(browser):
     """The endpoint is the gateway's own."""
     document = (await browser.edge.get("/.well-known/oauth-authorization-server")).json()

@@ -284,3 +284,21 @@ class TestRegistration:
         """Each rule by itself."""
         attempt = app.registrar.create(replace(web, client_id="new", **changes), None)
         assert await refused(attempt) == (Reason.INVALID_CLIENT_METADATA, field)
+
+
+async def test_what_a_client_lost_meanwhile(web):
+    """A request accepted before its user logged in makes no code for what the client may no longer have."""
+    accepted = await web.authorizations.accept("web", draft(scope=("read",)))
+    stored = await web.store.clients.get("web")
+    losses = {
+        "redirect_uri": replace(stored, redirect_uris=frozenset({"https://new.example.org/"})),
+        "scope": replace(stored, scopes=frozenset({"write"})),
+        "resource": replace(stored, audiences=frozenset({"https://x.example.org"}), default_audience=None),
+        "client_id": replace(stored, disabled=True),
+    }
+    assert accepted.pushed is None
+    for field, client in losses.items():
+        current = await web.store.clients.get("web")
+        await web.store.clients.replace(client, expected_revision=current.revision)
+        attempt = web.authorizations.issue_accepted(accepted, subject=USER, authentication=Authentication())
+        assert (await refused(attempt))[1] == field
