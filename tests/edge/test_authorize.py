@@ -21,6 +21,7 @@ from tests.support.upstream import (
     AUTHORIZE,
     CALLBACK,
     COOKIE,
+    PAR,
     REDIRECT,
     Browser,
     browsing,
@@ -181,6 +182,16 @@ async def test_a_pushed_request(browser):
     late = sent_back(await browser.come_back(second))
     assert (late["error"], "code" in late) == ("invalid_request", False)
     assert is_page(await browser.authorize(**asked), "request URI")
+
+
+async def test_wishes_are_pushed(browser):
+    """`prompt` and `max_age` of a pushed request reach the provider, and are checked when pushed."""
+    asked = {**dict.fromkeys(browser.asked()), "client_id": "app"}
+    fresh = await browser.authorize(**asked, request_uri=await browser.push(prompt="login", max_age="60"))
+    assert "&max_age=60&prompt=login" in fresh.headers["location"]
+    data = browser.asked(client_id=None, prompt="none login")
+    refused = await browser.edge.post(PAR, auth=("app", browser.secret), data=data)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
 
 
 async def test_a_request_uri_is_its_clients(browser):
