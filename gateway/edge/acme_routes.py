@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Final
 
+from gateway.config import ConfigurationError
 from gateway.edge.acme_accounts import (
     AccountEndpoint,
     AccountOrdersEndpoint,
@@ -27,10 +28,15 @@ _VALIDATION: Final = DEADLINE + 10.0
 
 
 def acme_routes(enrollment: Enrollment | None) -> list[Route]:
-    """The routes of all provisioners; none without enrollment."""
+    """The routes of all provisioners; none without enrollment.
+
+    Raises `ConfigurationError` where two provisioners have one path: the edge serves one origin.
+    """
     if enrollment is None:
         return []
     doors = [AcmeDoor(enrollment, each) for each in enrollment.provisioners.all]
+    if len({door.path for door in doors}) != len(doors):
+        raise ConfigurationError("provisioners.url: two have one path; give each a path of its own.")
     return [route for door in doors for route in _of(door)]
 
 
