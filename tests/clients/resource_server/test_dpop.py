@@ -279,6 +279,26 @@ async def test_replay_while_acceptable(issuer, prover, token):
     await checking.verify(request(token, proof(prover, token, iat=NOW + 60), scheme="DPoP"))
 
 
+async def test_replay_of_a_proof_from_ahead(issuer, prover, token):
+    """A proof whose iat was ahead of our clock is remembered as much longer as it stays acceptable."""
+    now = [float(NOW)]
+    window, skew = timedelta(seconds=60), timedelta(seconds=10)
+    checking = verifier(issuer, dpop=policy(window=window, skew=skew), clock=lambda: now[0])
+    call = request(token, proof(prover, token, iat=NOW + 10), scheme="DPoP")
+    await checking.verify(call)
+    now[0] = NOW + 70
+    with pytest.raises(InvalidProofError) as caught:
+        await checking.verify(call)
+    assert caught.value.fault is Fault.REPLAYED
+
+
+async def test_coordinates_cut_elsewhere(issuer, prover, token):
+    """The octets of a point cut into 31 and 33 are the same point and another name for it: refused."""
+    point = base64url.decode(prover.jwk["x"]) + base64url.decode(prover.jwk["y"])
+    jwk = dict(prover.jwk) | {"x": base64url.encode(point[:31]), "y": base64url.encode(point[31:])}
+    assert (await refused(issuer, token, proof(prover, token, {"jwk": jwk}))).fault is Fault.KEY_INVALID
+
+
 async def test_full_table_forgets_nothing(issuer, prover, token):
     """Where no room is left a new proof is refused for now, and an old one still is a replay."""
     checking = verifier(issuer, dpop=policy(max_proofs=1))
