@@ -35,6 +35,7 @@ from gateway.token_use_cases import token_use_cases
 from gateway.tokens.authorization_requests import AuthorizationRequests
 from gateway.tokens.caller import CallerTokenAuthenticator
 from gateway.tokens.client_authentication import CertificateTrust
+from gateway.tokens.client_keys import CLIENT_KEYS_LIMITS, ClientKeys
 from gateway.tokens.dpop import DpopDoor
 from gateway.tokens.metadata import AUTHORIZATION_PATH, PublicUrls, ServerMetadata, describe
 from gateway.tokens.mint import TokenMinter
@@ -88,8 +89,9 @@ async def open_application(
             keyring=keyring, repository=store.keys, signers=signers, declared=declared, clock=clock
         ) as loader,
         RevocationFeed(store.revocation_feed) as feed,
+        ClientKeys(GuardedClient(DnsResolver(), limits=CLIENT_KEYS_LIMITS), clock=clock) as client_keys,
     ):
-        yield _wire(settings, trust, signers, store, keyring, loader, feed, clock)
+        yield _wire(settings, trust, signers, store, keyring, loader, feed, client_keys, clock=clock)
 
 
 def load_roots(settings: Settings) -> ClientRoots:
@@ -178,11 +180,19 @@ def _wire(
     keyring: Keyring,
     loader: KeyringLoader,
     feed: RevocationFeed,
+    client_keys: ClientKeys,
+    *,
     clock: Clock,
 ) -> Application:
     tokens = settings.tokens
     use_cases = token_use_cases(
-        settings, trust=trust, store=store, keyring=keyring, refresh_keys=loader.refresh, clock=clock
+        settings,
+        trust=trust,
+        store=store,
+        keyring=keyring,
+        refresh_keys=loader.refresh,
+        client_keys=client_keys,
+        clock=clock,
     )
     resolver = DnsResolver()
     fetcher = GuardedClient(resolver)

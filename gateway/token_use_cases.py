@@ -17,6 +17,7 @@ from gateway.tokens.authorization_requests import AuthorizationRequests
 from gateway.tokens.caller import CallerTokenAuthenticator
 from gateway.tokens.client_assertion import AssertionPolicy, ClientAssertionVerifier
 from gateway.tokens.client_authentication import CertificateTrust, ClientAuthenticator
+from gateway.tokens.client_keys import ClientKeys
 from gateway.tokens.dpop import DpopDoor
 from gateway.tokens.grants import (
     AuthorizationCodeGrant,
@@ -56,11 +57,12 @@ def token_use_cases(
     store: Store,
     keyring: Keyring,
     refresh_keys: Callable[[], Awaitable[None]],
+    client_keys: ClientKeys,
     clock: Clock,
 ) -> TokenUseCases:
     """Everything about tokens. Raises `ConfigurationError`."""
     tokens = settings.tokens
-    authenticator = _authenticator(settings, trust, store, clock)
+    authenticator = _authenticator(settings, trust, store, client_keys, clock)
     verifier = AccessTokenVerifier(
         issuer=tokens.issuer,
         keyring=keyring,
@@ -131,7 +133,7 @@ def token_use_cases(
 
 
 def _authenticator(
-    settings: Settings, trust: CertificateTrust, store: Store, clock: Clock
+    settings: Settings, trust: CertificateTrust, store: Store, keys: ClientKeys, clock: Clock
 ) -> ClientAuthenticator:
     tokens = settings.tokens
     policy = AssertionPolicy(
@@ -140,8 +142,10 @@ def _authenticator(
         max_lifetime=tokens.assertion_max_lifetime,
         clock_skew=tokens.clock_skew,
     )
-    assertions = ClientAssertionVerifier(policy=policy, replay=store.replay, clock=clock)
-    return ClientAuthenticator(clients=store.clients, trust=trust, assertions=assertions, clock=clock)
+    assertions = ClientAssertionVerifier(policy=policy, keys=keys, replay=store.replay, clock=clock)
+    return ClientAuthenticator(
+        clients=store.clients, trust=trust, assertions=assertions, keys=keys, clock=clock
+    )
 
 
 def _deciders(settings: Settings, store: Store, clock: Clock) -> dict[type[Grant], Decider]:

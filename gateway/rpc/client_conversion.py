@@ -147,13 +147,20 @@ def _authentication(client: Client, message: _Message) -> Client:
         )
     identity: CertificateIdentity | None = None
     jwks: JwkSet | None = None
+    jwks_uri: str | None = None
     if method == "tls_client_auth":
         identity = _identity(message.tls_client_auth)
     elif method == "self_signed_tls_client_auth":
+        jwks_uri = message.self_signed_tls_client_auth.jwks_uri or None
         jwks = _certificates(message.self_signed_tls_client_auth)
     elif method == "private_key_jwt":
-        jwks = _jwks(message.private_key_jwt.jwks, "client.private_key_jwt.jwks")
-    return replace(client, authentication_method=_METHODS[method], identity=identity, jwks=jwks)
+        jwks_uri = message.private_key_jwt.jwks_uri or None
+        if jwks_uri is None or message.private_key_jwt.jwks:
+            # With both, the registration refuses.
+            jwks = _jwks(message.private_key_jwt.jwks, "client.private_key_jwt.jwks")
+    return replace(
+        client, authentication_method=_METHODS[method], identity=identity, jwks=jwks, jwks_uri=jwks_uri
+    )
 
 
 def _identity(message: client_service_pb2.TlsClientAuth) -> CertificateIdentity:
@@ -168,10 +175,12 @@ def _identity(message: client_service_pb2.TlsClientAuth) -> CertificateIdentity:
         raise _invalid(str(error), f"tls_client_auth.{kind}") from error
 
 
-def _certificates(message: client_service_pb2.SelfSignedTlsClientAuth) -> JwkSet:
+def _certificates(message: client_service_pb2.SelfSignedTlsClientAuth) -> JwkSet | None:
     field = "self_signed_tls_client_auth"
-    if bool(message.certificates) == bool(message.jwks):
-        raise _invalid("Send either certificates or a JWK Set.", field)
+    if sum(map(bool, (message.certificates, message.jwks, message.jwks_uri))) != 1:
+        raise _invalid("Send certificates, a JWK Set, or its URI.", field)
+    if message.jwks_uri:
+        return None
     if message.jwks:
         return _jwks(message.jwks, f"client.{field}.jwks")
     if len(message.certificates) > _MAX_KEYS:
@@ -259,9 +268,11 @@ def _render_certificates(client: Client, message: _Message) -> None:
     message.self_signed_tls_client_auth.SetInParent()
     keys = client.jwks.keys if client.jwks is not None else ()
     message.self_signed_tls_client_auth.certificates.extend(key.x5c[0] for key in keys)
+    message.self_signed_tls_client_auth.jwks_uri = client.jwks_uri or ""
 
 
 def _render_jwks(client: Client, message: _Message) -> None:
+    message.private_key_jwt.jwks_uri = client.jwks_uri or ""
     if client.jwks is not None:
         message.private_key_jwt.jwks = json.dumps(client.jwks.members(), separators=(",", ":"))
 

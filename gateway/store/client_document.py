@@ -48,6 +48,7 @@ def to_document(client: Client) -> str:
         "identity": None if client.identity is None else [client.identity.kind, client.identity.value],
         "introspection_signed_response_algorithm": client.introspection_signed_response_algorithm,
         "jwks": None if client.jwks is None else client.jwks.members(),
+        "jwks_uri": client.jwks_uri,
         "redirect_uris": sorted(client.redirect_uris),
         "require_pushed_authorization_requests": client.require_pushed_authorization_requests,
         "resources": sorted(client.resources),
@@ -112,4 +113,5 @@ def _client(client_id: str, revision: int, members: dict[str, Any]) -> Client:
         access_token_format=AccessTokenFormat(members.get("access_token_format", "jwt")),
         token_exchange=TokenExchangePolicy(*members.get("token_exchange", ())),
         introspection_signed_response_algorithm=None if signed is None else Algorithm(signed),
+        jwks_uri=members.get("jwks_uri"),
     )

@@ -55,7 +55,8 @@ class Client:
     """One registered client.
 
     - `identity`: the certificate name to match, for `tls_client_auth` only (RFC 8705 §2.1.2).
-    - `jwks`: certificates (x5c) for `self_signed_tls_client_auth`, keys for `private_key_jwt`.
+    - `jwks`: certificates (x5c) for `self_signed_tls_client_auth`, keys for `private_key_jwt`; or `jwks_uri`,
+      where the client publishes them (RFC 7591 §2), never both.
     - `secret_hash`: SHA-256 of a generated 256-bit secret; 32 bytes. A fast hash is sound because the
       secret is never chosen by a human.
     - `scopes`: what it may be granted; `audiences`: resource identifiers it may ask tokens for, and
@@ -97,3 +98,4 @@ class Client:
     access_token_format: AccessTokenFormat = AccessTokenFormat.JWT
     token_exchange: TokenExchangePolicy = TokenExchangePolicy()
     introspection_signed_response_algorithm: Algorithm | None = None
+    jwks_uri: str | None = None

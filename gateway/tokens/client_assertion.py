@@ -14,6 +14,7 @@ from gateway.jose.errors import JoseError
 from gateway.jose.jws import CompactJws, parse_compact, verify
 from gateway.jose.jwt import Claims, require_typ
 from gateway.tokens.client import Client
+from gateway.tokens.client_keys import ClientKeys
 from gateway.tokens.ports import ReplayRepository
 from signers import Algorithm
 
@@ -39,8 +40,11 @@ class AssertionPolicy:
 class ClientAssertionVerifier:
     """Checks client assertions; each is accepted once, over all replicas."""
 
-    def __init__(self, *, policy: AssertionPolicy, replay: ReplayRepository, clock: Clock) -> None:
+    def __init__(
+        self, *, policy: AssertionPolicy, keys: ClientKeys, replay: ReplayRepository, clock: Clock
+    ) -> None:
         self._policy = policy
+        self._keys = keys
         self._replay = replay
         self._clock = clock
 
@@ -53,9 +57,9 @@ class ClientAssertionVerifier:
         try:
             jws = parse_compact(assertion, max_size=_MAX_SIZE)
             self._check_header(jws)
-            if client.jwks is None:
-                raise _refused("jwks_missing")
-            key = client.jwks.select(jws.header.kid, jws.header.algorithm)
+            key = await self._keys.find(
+                client, lambda keys: keys.select(jws.header.kid, jws.header.algorithm)
+            )
             verify(jws, key.public_key, jws.header.algorithm)
             claims = Claims.parse(jws.payload)
             token_id, expire_time = self._check_claims(client, claims, now)

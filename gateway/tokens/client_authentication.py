@@ -12,11 +12,13 @@ from typing import Final, Protocol, TypeAlias
 
 from gateway.clock import Clock
 from gateway.errors import AuthenticationError, Reason
+from gateway.jose.errors import JoseError
 from gateway.pki.errors import PkiError
 from gateway.principal import Call
 from gateway.proofs.client_certificate import ClientCertificate
 from gateway.tokens.client import Client, ClientAuthenticationMethod
 from gateway.tokens.client_assertion import ClientAssertionVerifier
+from gateway.tokens.client_keys import ClientKeys, with_certificate
 from gateway.tokens.ports import ClientRepository
 
 CLIENT_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
@@ -71,11 +73,13 @@ class ClientAuthenticator:
         clients: ClientRepository,
         trust: CertificateTrust,
         assertions: ClientAssertionVerifier,
+        keys: ClientKeys,
         clock: Clock,
     ) -> None:
         self._clients = clients
         self._trust = trust
         self._assertions = assertions
+        self._keys = keys
         self._clock = clock
 
     async def authenticate(self, call: Call, client_id: str, credential: ClientCredential | None) -> Client:
@@ -103,7 +107,7 @@ class ClientAuthenticator:
         elif method is ClientAuthenticationMethod.TLS_CLIENT_AUTH:
             self._match_name(client, call.certificate)
         elif method is ClientAuthenticationMethod.SELF_SIGNED_TLS_CLIENT_AUTH:
-            self._match_registered(client, call.certificate)
+            await self._match_registered(client, call.certificate)
         elif method is not ClientAuthenticationMethod.NONE:
             raise refused("credential_missing")
         return client
@@ -124,15 +128,16 @@ class ClientAuthenticator:
         except PkiError as error:
             raise refused(f"certificate_{error.code}") from error
 
-    def _match_registered(self, client: Client, certificate: ClientCertificate | None) -> None:
+    async def _match_registered(self, client: Client, certificate: ClientCertificate | None) -> None:
         """RFC 8705 §2.2: the very certificate that was registered; no chain, no name."""
         if certificate is None:
             raise refused("certificate_missing")
-        registered = client.jwks.keys if client.jwks is not None else ()
-        if not any(key.x5c and hmac.compare_digest(key.x5c[0], certificate.der) for key in registered):
-            raise refused("certificate_not_registered")
         try:
             certificate.require_valid_at(self._clock())
+            await self._keys.find(client, lambda keys: with_certificate(keys, certificate.der))
+        except JoseError:
+            # It is always that no key has the certificate, which the cause says already.
+            raise refused("certificate_not_registered") from None
         except PkiError as error:
             raise refused(f"certificate_{error.code}") from error
 

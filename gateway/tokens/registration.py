@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 from gateway.clock import Clock
 from gateway.errors import Reason, RequestError, StateError
+from gateway.fetching import FetchError
 from gateway.idempotency import IdempotencyKey
 from gateway.tokens.client import Client, ClientAuthenticationMethod, GrantType
 from gateway.tokens.client_authentication import CLIENT_ID_PATTERN
+from gateway.tokens.client_keys import jwks_request_policy
 from gateway.tokens.ports import ClientRepository, Page
 from gateway.tokens.redirect_uri import is_registrable
 
@@ -27,6 +29,9 @@ _SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,128}")
 _PUBLIC_GRANTS: Final = frozenset({GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN})
 _SECRET_METHODS: Final = frozenset(
     {ClientAuthenticationMethod.CLIENT_SECRET_BASIC, ClientAuthenticationMethod.CLIENT_SECRET_POST}
+)
+_KEY_METHODS: Final = frozenset(
+    {ClientAuthenticationMethod.SELF_SIGNED_TLS_CLIENT_AUTH, ClientAuthenticationMethod.PRIVATE_KEY_JWT}
 )
 
 
@@ -218,6 +223,9 @@ def _check_public(client: Client) -> None:
 
 def _check_authentication(client: Client) -> None:
     method = client.authentication_method
+    if client.jwks_uri is not None:
+        _check_jwks_uri(client, client.jwks_uri)
+        return
     if method is ClientAuthenticationMethod.TLS_CLIENT_AUTH:
         if client.identity is None:
             raise _invalid("Register exactly one certificate name (RFC 8705 §2.1.2).", "tls_client_auth")
@@ -232,6 +240,19 @@ def _check_authentication(client: Client) -> None:
         client.jwks is None or not client.jwks.keys
     ):
         raise _invalid("Register at least one public key.", "private_key_jwt.jwks")
+
+
+def _check_jwks_uri(client: Client, uri: str) -> None:
+    """Only the form: what is published there is looked at when it is needed, and may change."""
+    method = client.authentication_method
+    if client.jwks is not None:
+        raise _invalid("Register either a JWK Set or its URI (RFC 7591 §2).", method.value)
+    if method not in _KEY_METHODS:
+        raise _invalid("The method uses no keys.", "jwks_uri")
+    try:
+        jwks_request_policy(uri)
+    except FetchError as error:
+        raise _invalid(f"The URI cannot be used: {error}.", f"{method.value}.jwks_uri") from error
 
 
 def _generated(method: ClientAuthenticationMethod) -> tuple[str | None, bytes | None]:

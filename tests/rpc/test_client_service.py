@@ -33,6 +33,7 @@ __all__ = ["admin", "shared"]
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DNS = TlsClientAuth(CertificateName.SAN_DNS, "backend.example.org")
+URI = "https://keys.example.org/jwks.json"
 
 
 def unique() -> str:
@@ -178,6 +179,14 @@ WRONG = [
     ({"authentication": PrivateKeyJwtAuth("{}")}, "private_key_jwt.jwks"),
     ({"authentication": PrivateKeyJwtAuth('{"keys":[]}')}, "private_key_jwt.jwks"),
     ({"authentication": PrivateKeyJwtAuth("[]")}, "private_key_jwt.jwks"),
+    ({"authentication": PrivateKeyJwtAuth(jwks_of(new_key()).decode(), URI)}, "private_key_jwt"),
+    ({"authentication": PrivateKeyJwtAuth(jwks_uri="http://keys.example.org/")}, "private_key_jwt.jwks_uri"),
+    ({"authentication": PrivateKeyJwtAuth(jwks_uri="https://127.0.0.1/")}, "private_key_jwt.jwks_uri"),
+    ({"authentication": SelfSignedTlsClientAuth((b"x",), URI)}, "self_signed_tls_client_auth"),
+    (
+        {"authentication": SelfSignedTlsClientAuth(jwks_uri="https://localhost/")},
+        "self_signed_tls_client_auth.jwks_uri",
+    ),
     ({"authentication": PrivateKeyJwtAuth('{"keys":[{"kty":"oct","k":"AA"}]}')}, "private_key_jwt.jwks"),
     ({"authentication": PrivateKeyJwtAuth("x" * 65_537)}, "private_key_jwt.jwks"),
     (
@@ -185,6 +194,18 @@ WRONG = [
         "private_key_jwt.jwks",
     ),
 ]
+
+
+@pytest.mark.parametrize("method", [PrivateKeyJwtAuth(jwks_uri=URI), SelfSignedTlsClientAuth(jwks_uri=URI)])
+async def test_published_keys(admin, method):
+    """A client is registered with the URI of its keys, which nobody fetches for that; it can change to it."""
+    name = unique()
+    created = await admin.create_client(name, authentication=method)
+    assert created.client.authentication == method == (await admin.get_client(name)).authentication
+    await admin.update_client(name, authentication=PrivateKeyJwtAuth(jwks_of(new_key()).decode()))
+    assert (await admin.get_client(name)).authentication.jwks_uri is None
+    await admin.update_client(name, authentication=method)
+    assert (await admin.get_client(name)).authentication == method
 
 
 @pytest.mark.parametrize(("fields", "field"), WRONG)

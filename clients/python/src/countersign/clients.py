@@ -61,16 +61,22 @@ class TlsClientAuth:
 
 @dataclass(frozen=True, slots=True)
 class SelfSignedTlsClientAuth:
-    """One of these certificates, DER, whoever issued them."""
+    """One of these certificates, DER, whoever issued them; or those of a JWK Set that is published at
+    *jwks_uri*. Exactly one of the two is set.
+    """
 
-    certificates: tuple[bytes, ...]
+    certificates: tuple[bytes, ...] = ()
+    jwks_uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PrivateKeyJwtAuth:
-    """An assertion signed with a key of this JWK Set, public keys only, as JSON."""
+    """An assertion signed with a key of this JWK Set, public keys only, as JSON; or of the one that is
+    published at *jwks_uri*, an https URL. Exactly one of the two is set.
+    """
 
-    jwks: str
+    jwks: str = ""
+    jwks_uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,10 +123,11 @@ def _method_to_wire(method: AuthenticationMethod) -> tuple[str, Any]:
         case TlsClientAuth(kind, value):
             name = {kind.value: value}
             return "tls_client_auth", pb.TlsClientAuth(**name)
-        case SelfSignedTlsClientAuth(certificates):
-            return "self_signed_tls_client_auth", pb.SelfSignedTlsClientAuth(certificates=certificates)
-        case PrivateKeyJwtAuth(jwks):
-            return "private_key_jwt", pb.PrivateKeyJwtAuth(jwks=jwks)
+        case SelfSignedTlsClientAuth(certificates, jwks_uri):
+            message = pb.SelfSignedTlsClientAuth(certificates=certificates, jwks_uri=jwks_uri or "")
+            return "self_signed_tls_client_auth", message
+        case PrivateKeyJwtAuth(jwks, jwks_uri):
+            return "private_key_jwt", pb.PrivateKeyJwtAuth(jwks=jwks, jwks_uri=jwks_uri or "")
         case ClientSecretBasicAuth():
             return "client_secret_basic", pb.ClientSecretBasicAuth()
         case ClientSecretPostAuth():
@@ -143,9 +144,10 @@ def _method_from_wire(client: pb.Client) -> AuthenticationMethod | None:  # noqa
                 return None
             return TlsClientAuth(CertificateName(kind), getattr(client.tls_client_auth, kind))
         case "self_signed_tls_client_auth":
-            return SelfSignedTlsClientAuth(tuple(client.self_signed_tls_client_auth.certificates))
+            own = client.self_signed_tls_client_auth
+            return SelfSignedTlsClientAuth(tuple(own.certificates), own.jwks_uri or None)
         case "private_key_jwt":
-            return PrivateKeyJwtAuth(client.private_key_jwt.jwks)
+            return PrivateKeyJwtAuth(client.private_key_jwt.jwks, client.private_key_jwt.jwks_uri or None)
         case "client_secret_basic":
             return ClientSecretBasicAuth()
         case "client_secret_post":

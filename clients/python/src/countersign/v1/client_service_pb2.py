@@ -28,7 +28,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#countersign/v1/client_service.proto\x12\x0e\x63ountersign.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe1\t\n\x06\x43lient\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x17\n\tclient_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12>\n\x0ftls_client_auth\x18\x04 \x01(\x0b\x32\x1d.countersign.v1.TlsClientAuthB\x04\xe2\x41\x01\x01H\x00\x12T\n\x1bself_signed_tls_client_auth\x18\x05 \x01(\x0b\x32\'.countersign.v1.SelfSignedTlsClientAuthB\x04\xe2\x41\x01\x01H\x00\x12\x42\n\x0fprivate_key_jwt\x18\x06 \x01(\x0b\x32!.countersign.v1.PrivateKeyJwtAuthB\x04\xe2\x41\x01\x01H\x00\x12J\n\x13\x63lient_secret_basic\x18\x07 \x01(\x0b\x32%.countersign.v1.ClientSecretBasicAuthB\x04\xe2\x41\x01\x01H\x00\x12H\n\x12\x63lient_secret_post\x18\x08 \x01(\x0b\x32$.countersign.v1.ClientSecretPostAuthB\x04\xe2\x41\x01\x01H\x00\x12,\n\x04none\x18\x15 \x01(\x0b\x32\x16.countersign.v1.NoAuthB\x04\xe2\x41\x01\x01H\x00\x12\x35\n\x0bgrant_types\x18\t \x03(\x0e\x32\x19.countersign.v1.GrantTypeB\x05\xe2\x41\x02\x01\x06\x12\x15\n\x06scopes\x18\n \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x18\n\taudiences\x18\x0b \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x1e\n\x10\x64\x65\x66\x61ult_audience\x18\x0c \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\tresources\x18\r \x03(\tB\x05\xe2\x41\x02\x01\x06\x12-\n\x1f\x63\x65rtificate_bound_access_tokens\x18\x0e \x01(\x08\x42\x04\xe2\x41\x01\x01\x12>\n\x15\x61\x63\x63\x65ss_token_lifetime\x18\x0f \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\x12\x16\n\x08\x64isabled\x18\x10 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x13 \x01(\tB\x04\xe2\x41\x01\x03\x12&\n\x18\x64pop_bound_access_tokens\x18\x14 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x1c\n\rredirect_uris\x18\x16 \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x33\n%require_pushed_authorization_requests\x18\x17 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x44\n\x13\x61\x63\x63\x65ss_token_format\x18\x18 \x01(\x0e\x32!.countersign.v1.AccessTokenFormatB\x04\xe2\x41\x01\x01\x12\x41\n\x0etoken_exchange\x18\x19 \x01(\x0b\x32#.countersign.v1.TokenExchangePolicyB\x04\xe2\x41\x01\x01\x12/\n!introspection_signed_response_alg\x18\x1a \x01(\tB\x04\xe2\x41\x01\x01\x42\x10\n\x0e\x61uthentication\"\x9c\x01\n\rTlsClientAuth\x12\x1a\n\nsubject_dn\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x17\n\x07san_dns\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x17\n\x07san_uri\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x16\n\x06san_ip\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x19\n\tsan_email\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x42\n\n\x08identity\"I\n\x17SelfSignedTlsClientAuth\x12\x1a\n\x0c\x63\x65rtificates\x18\x01 \x03(\x0c\x42\x04\xe2\x41\x01\x01\x12\x12\n\x04jwks\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\'\n\x11PrivateKeyJwtAuth\x12\x12\n\x04jwks\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x17\n\x15\x43lientSecretBasicAuth\"\x16\n\x14\x43lientSecretPostAuth\"\x08\n\x06NoAuth\"V\n\x13TokenExchangePolicy\x12\x1b\n\rimpersonation\x18\x01 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\"\n\x14\x62ound_subject_tokens\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\"v\n\x13\x43reateClientRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tclient_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12,\n\x06\x63lient\x18\x03 \x01(\x0b\x32\x16.countersign.v1.ClientB\x04\xe2\x41\x01\x02\"Z\n\x14\x43reateClientResponse\x12&\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Client\x12\x1a\n\rclient_secret\x18\x02 \x01(\tB\x03\x80\x01\x01\"&\n\x10GetClientRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\";\n\x11GetClientResponse\x12&\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Client\"G\n\x12ListClientsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"W\n\x13ListClientsResponse\x12\'\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x16.countersign.v1.Client\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"z\n\x13UpdateClientRequest\x12,\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.ClientB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\">\n\x14UpdateClientResponse\x12&\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Client\"=\n\x13\x44\x65leteClientRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\x16\n\x14\x44\x65leteClientResponse\"C\n\x19RotateClientSecretRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"`\n\x1aRotateClientSecretResponse\x12&\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Client\x12\x1a\n\rclient_secret\x18\x02 \x01(\tB\x03\x80\x01\x01*\xc5\x01\n\tGrantType\x12\x1a\n\x16GRANT_TYPE_UNSPECIFIED\x10\x00\x12!\n\x1dGRANT_TYPE_CLIENT_CREDENTIALS\x10\x01\x12!\n\x1dGRANT_TYPE_AUTHORIZATION_CODE\x10\x02\x12\x1c\n\x18GRANT_TYPE_REFRESH_TOKEN\x10\x03\x12\x1d\n\x19GRANT_TYPE_TOKEN_EXCHANGE\x10\x04\x12\x19\n\x15GRANT_TYPE_JWT_BEARER\x10\x05*u\n\x11\x41\x63\x63\x65ssTokenFormat\x12#\n\x1f\x41\x43\x43\x45SS_TOKEN_FORMAT_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41\x43\x43\x45SS_TOKEN_FORMAT_JWT\x10\x01\x12\x1e\n\x1a\x41\x43\x43\x45SS_TOKEN_FORMAT_OPAQUE\x10\x02\x32\xb7\x04\n\rClientService\x12Y\n\x0c\x43reateClient\x12#.countersign.v1.CreateClientRequest\x1a$.countersign.v1.CreateClientResponse\x12P\n\tGetClient\x12 .countersign.v1.GetClientRequest\x1a!.countersign.v1.GetClientResponse\x12V\n\x0bListClients\x12\".countersign.v1.ListClientsRequest\x1a#.countersign.v1.ListClientsResponse\x12Y\n\x0cUpdateClient\x12#.countersign.v1.UpdateClientRequest\x1a$.countersign.v1.UpdateClientResponse\x12Y\n\x0c\x44\x65leteClient\x12#.countersign.v1.DeleteClientRequest\x1a$.countersign.v1.DeleteClientResponse\x12k\n\x12RotateClientSecret\x12).countersign.v1.RotateClientSecretRequest\x1a*.countersign.v1.RotateClientSecretResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#countersign/v1/client_service.proto\x12\x0e\x63ountersign.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe1\t\n\x06\x43lient\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x17\n\tclient_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12>\n\x0ftls_client_auth\x18\x04 \x01(\x0b\x32\x1d.countersign.v1.TlsClientAuthB\x04\xe2\x41\x01\x01H\x00\x12T\n\x1bself_signed_tls_client_auth\x18\x05 \x01(\x0b\x32\'.countersign.v1.SelfSignedTlsClientAuthB\x04\xe2\x41\x01\x01H\x00\x12\x42\n\x0fprivate_key_jwt\x18\x06 \x01(\x0b\x32!.countersign.v1.PrivateKeyJwtAuthB\x04\xe2\x41\x01\x01H\x00\x12J\n\x13\x63lient_secret_basic\x18\x07 \x01(\x0b\x32%.countersign.v1.ClientSecretBasicAuthB\x04\xe2\x41\x01\x01H\x00\x12H\n\x12\x63lient_secret_post\x18\x08 \x01(\x0b\x32$.countersign.v1.ClientSecretPostAuthB\x04\xe2\x41\x01\x01H\x00\x12,\n\x04none\x18\x15 \x01(\x0b\x32\x16.countersign.v1.NoAuthB\x04\xe2\x41\x01\x01H\x00\x12\x35\n\x0bgrant_types\x18\t \x03(\x0e\x32\x19.countersign.v1.GrantTypeB\x05\xe2\x41\x02\x01\x06\x12\x15\n\x06scopes\x18\n \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x18\n\taudiences\x18\x0b \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x1e\n\x10\x64\x65\x66\x61ult_audience\x18\x0c \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\tresources\x18\r \x03(\tB\x05\xe2\x41\x02\x01\x06\x12-\n\x1f\x63\x65rtificate_bound_access_tokens\x18\x0e \x01(\x08\x42\x04\xe2\x41\x01\x01\x12>\n\x15\x61\x63\x63\x65ss_token_lifetime\x18\x0f \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\x12\x16\n\x08\x64isabled\x18\x10 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x13 \x01(\tB\x04\xe2\x41\x01\x03\x12&\n\x18\x64pop_bound_access_tokens\x18\x14 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x1c\n\rredirect_uris\x18\x16 \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x33\n%require_pushed_authorization_requests\x18\x17 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x44\n\x13\x61\x63\x63\x65ss_token_format\x18\x18 \x01(\x0e\x32!.countersign.v1.AccessTokenFormatB\x04\xe2\x41\x01\x01\x12\x41\n\x0etoken_exchange\x18\x19 \x01(\x0b\x32#.countersign.v1.TokenExchangePolicyB\x04\xe2\x41\x01\x01\x12/\n!introspection_signed_response_alg\x18\x1a \x01(\tB\x04\xe2\x41\x01\x01\x42\x10\n\x0e\x61uthentication\"\x9c\x01\n\rTlsClientAuth\x12\x1a\n\nsubject_dn\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x17\n\x07san_dns\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x17\n\x07san_uri\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x16\n\x06san_ip\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x19\n\tsan_email\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x42\n\n\x08identity\"a\n\x17SelfSignedTlsClientAuth\x12\x1a\n\x0c\x63\x65rtificates\x18\x01 \x03(\x0c\x42\x04\xe2\x41\x01\x01\x12\x12\n\x04jwks\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08jwks_uri\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"?\n\x11PrivateKeyJwtAuth\x12\x12\n\x04jwks\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08jwks_uri\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\x17\n\x15\x43lientSecretBasicAuth\"\x16\n\x14\x43lientSecretPostAuth\"\x08\n\x06NoAuth\"V\n\x13TokenExchangePolicy\x12\x1b\n\rimpersonation\x18\x01 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\"\n\x14\x62ound_subject_tokens\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\"v\n\x13\x43reateClientRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tclient_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12,\n\x06\x63lient\x18\x03 \x01(\x0b\x32\x16.countersign.v1.ClientB\x04\xe2\x41\x01\x02\"Z\n\x14\x43reateClientResponse\x12&\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Client\x12\x1a\n\rclient_secret\x18\x02 \x01(\tB\x03\x80\x01\x01\"&\n\x10GetClientRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\";\n\x11GetClientResponse\x12&\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Client\"G\n\x12ListClientsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"W\n\x13ListClientsResponse\x12\'\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x16.countersign.v1.Client\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"z\n\x13UpdateClientRequest\x12,\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.ClientB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x02\">\n\x14UpdateClientResponse\x12&\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Client\"=\n\x13\x44\x65leteClientRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\x16\n\x14\x44\x65leteClientResponse\"C\n\x19RotateClientSecretRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"`\n\x1aRotateClientSecretResponse\x12&\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Client\x12\x1a\n\rclient_secret\x18\x02 \x01(\tB\x03\x80\x01\x01*\xc5\x01\n\tGrantType\x12\x1a\n\x16GRANT_TYPE_UNSPECIFIED\x10\x00\x12!\n\x1dGRANT_TYPE_CLIENT_CREDENTIALS\x10\x01\x12!\n\x1dGRANT_TYPE_AUTHORIZATION_CODE\x10\x02\x12\x1c\n\x18GRANT_TYPE_REFRESH_TOKEN\x10\x03\x12\x1d\n\x19GRANT_TYPE_TOKEN_EXCHANGE\x10\x04\x12\x19\n\x15GRANT_TYPE_JWT_BEARER\x10\x05*u\n\x11\x41\x63\x63\x65ssTokenFormat\x12#\n\x1f\x41\x43\x43\x45SS_TOKEN_FORMAT_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41\x43\x43\x45SS_TOKEN_FORMAT_JWT\x10\x01\x12\x1e\n\x1a\x41\x43\x43\x45SS_TOKEN_FORMAT_OPAQUE\x10\x02\x32\xb7\x04\n\rClientService\x12Y\n\x0c\x43reateClient\x12#.countersign.v1.CreateClientRequest\x1a$.countersign.v1.CreateClientResponse\x12P\n\tGetClient\x12 .countersign.v1.GetClientRequest\x1a!.countersign.v1.GetClientResponse\x12V\n\x0bListClients\x12\".countersign.v1.ListClientsRequest\x1a#.countersign.v1.ListClientsResponse\x12Y\n\x0cUpdateClient\x12#.countersign.v1.UpdateClientRequest\x1a$.countersign.v1.UpdateClientResponse\x12Y\n\x0c\x44\x65leteClient\x12#.countersign.v1.DeleteClientRequest\x1a$.countersign.v1.DeleteClientResponse\x12k\n\x12RotateClientSecret\x12).countersign.v1.RotateClientSecretRequest\x1a*.countersign.v1.RotateClientSecretResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -101,8 +101,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SELFSIGNEDTLSCLIENTAUTH'].fields_by_name['certificates']._serialized_options = b'\342A\001\001'
   _globals['_SELFSIGNEDTLSCLIENTAUTH'].fields_by_name['jwks']._loaded_options = None
   _globals['_SELFSIGNEDTLSCLIENTAUTH'].fields_by_name['jwks']._serialized_options = b'\342A\001\001'
+  _globals['_SELFSIGNEDTLSCLIENTAUTH'].fields_by_name['jwks_uri']._loaded_options = None
+  _globals['_SELFSIGNEDTLSCLIENTAUTH'].fields_by_name['jwks_uri']._serialized_options = b'\342A\001\001'
   _globals['_PRIVATEKEYJWTAUTH'].fields_by_name['jwks']._loaded_options = None
-  _globals['_PRIVATEKEYJWTAUTH'].fields_by_name['jwks']._serialized_options = b'\342A\001\002'
+  _globals['_PRIVATEKEYJWTAUTH'].fields_by_name['jwks']._serialized_options = b'\342A\001\001'
+  _globals['_PRIVATEKEYJWTAUTH'].fields_by_name['jwks_uri']._loaded_options = None
+  _globals['_PRIVATEKEYJWTAUTH'].fields_by_name['jwks_uri']._serialized_options = b'\342A\001\001'
   _globals['_TOKENEXCHANGEPOLICY'].fields_by_name['impersonation']._loaded_options = None
   _globals['_TOKENEXCHANGEPOLICY'].fields_by_name['impersonation']._serialized_options = b'\342A\001\001'
   _globals['_TOKENEXCHANGEPOLICY'].fields_by_name['bound_subject_tokens']._loaded_options = None
@@ -135,50 +139,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROTATECLIENTSECRETREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_ROTATECLIENTSECRETRESPONSE'].fields_by_name['client_secret']._loaded_options = None
   _globals['_ROTATECLIENTSECRETRESPONSE'].fields_by_name['client_secret']._serialized_options = b'\200\001\001'
-  _globals['_GRANTTYPE']._serialized_start=2779
-  _globals['_GRANTTYPE']._serialized_end=2976
-  _globals['_ACCESSTOKENFORMAT']._serialized_start=2978
-  _globals['_ACCESSTOKENFORMAT']._serialized_end=3095
+  _globals['_GRANTTYPE']._serialized_start=2827
+  _globals['_GRANTTYPE']._serialized_end=3024
+  _globals['_ACCESSTOKENFORMAT']._serialized_start=3026
+  _globals['_ACCESSTOKENFORMAT']._serialized_end=3143
   _globals['_CLIENT']._serialized_start=188
   _globals['_CLIENT']._serialized_end=1437
   _globals['_TLSCLIENTAUTH']._serialized_start=1440
   _globals['_TLSCLIENTAUTH']._serialized_end=1596
   _globals['_SELFSIGNEDTLSCLIENTAUTH']._serialized_start=1598
-  _globals['_SELFSIGNEDTLSCLIENTAUTH']._serialized_end=1671
-  _globals['_PRIVATEKEYJWTAUTH']._serialized_start=1673
-  _globals['_PRIVATEKEYJWTAUTH']._serialized_end=1712
-  _globals['_CLIENTSECRETBASICAUTH']._serialized_start=1714
-  _globals['_CLIENTSECRETBASICAUTH']._serialized_end=1737
-  _globals['_CLIENTSECRETPOSTAUTH']._serialized_start=1739
-  _globals['_CLIENTSECRETPOSTAUTH']._serialized_end=1761
-  _globals['_NOAUTH']._serialized_start=1763
-  _globals['_NOAUTH']._serialized_end=1771
-  _globals['_TOKENEXCHANGEPOLICY']._serialized_start=1773
-  _globals['_TOKENEXCHANGEPOLICY']._serialized_end=1859
-  _globals['_CREATECLIENTREQUEST']._serialized_start=1861
-  _globals['_CREATECLIENTREQUEST']._serialized_end=1979
-  _globals['_CREATECLIENTRESPONSE']._serialized_start=1981
-  _globals['_CREATECLIENTRESPONSE']._serialized_end=2071
-  _globals['_GETCLIENTREQUEST']._serialized_start=2073
-  _globals['_GETCLIENTREQUEST']._serialized_end=2111
-  _globals['_GETCLIENTRESPONSE']._serialized_start=2113
-  _globals['_GETCLIENTRESPONSE']._serialized_end=2172
-  _globals['_LISTCLIENTSREQUEST']._serialized_start=2174
-  _globals['_LISTCLIENTSREQUEST']._serialized_end=2245
-  _globals['_LISTCLIENTSRESPONSE']._serialized_start=2247
-  _globals['_LISTCLIENTSRESPONSE']._serialized_end=2334
-  _globals['_UPDATECLIENTREQUEST']._serialized_start=2336
-  _globals['_UPDATECLIENTREQUEST']._serialized_end=2458
-  _globals['_UPDATECLIENTRESPONSE']._serialized_start=2460
-  _globals['_UPDATECLIENTRESPONSE']._serialized_end=2522
-  _globals['_DELETECLIENTREQUEST']._serialized_start=2524
-  _globals['_DELETECLIENTREQUEST']._serialized_end=2585
-  _globals['_DELETECLIENTRESPONSE']._serialized_start=2587
-  _globals['_DELETECLIENTRESPONSE']._serialized_end=2609
-  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_start=2611
-  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_end=2678
-  _globals['_ROTATECLIENTSECRETRESPONSE']._serialized_start=2680
-  _globals['_ROTATECLIENTSECRETRESPONSE']._serialized_end=2776
-  _globals['_CLIENTSERVICE']._serialized_start=3098
-  _globals['_CLIENTSERVICE']._serialized_end=3665
+  _globals['_SELFSIGNEDTLSCLIENTAUTH']._serialized_end=1695
+  _globals['_PRIVATEKEYJWTAUTH']._serialized_start=1697
+  _globals['_PRIVATEKEYJWTAUTH']._serialized_end=1760
+  _globals['_CLIENTSECRETBASICAUTH']._serialized_start=1762
+  _globals['_CLIENTSECRETBASICAUTH']._serialized_end=1785
+  _globals['_CLIENTSECRETPOSTAUTH']._serialized_start=1787
+  _globals['_CLIENTSECRETPOSTAUTH']._serialized_end=1809
+  _globals['_NOAUTH']._serialized_start=1811
+  _globals['_NOAUTH']._serialized_end=1819
+  _globals['_TOKENEXCHANGEPOLICY']._serialized_start=1821
+  _globals['_TOKENEXCHANGEPOLICY']._serialized_end=1907
+  _globals['_CREATECLIENTREQUEST']._serialized_start=1909
+  _globals['_CREATECLIENTREQUEST']._serialized_end=2027
+  _globals['_CREATECLIENTRESPONSE']._serialized_start=2029
+  _globals['_CREATECLIENTRESPONSE']._serialized_end=2119
+  _globals['_GETCLIENTREQUEST']._serialized_start=2121
+  _globals['_GETCLIENTREQUEST']._serialized_end=2159
+  _globals['_GETCLIENTRESPONSE']._serialized_start=2161
+  _globals['_GETCLIENTRESPONSE']._serialized_end=2220
+  _globals['_LISTCLIENTSREQUEST']._serialized_start=2222
+  _globals['_LISTCLIENTSREQUEST']._serialized_end=2293
+  _globals['_LISTCLIENTSRESPONSE']._serialized_start=2295
+  _globals['_LISTCLIENTSRESPONSE']._serialized_end=2382
+  _globals['_UPDATECLIENTREQUEST']._serialized_start=2384
+  _globals['_UPDATECLIENTREQUEST']._serialized_end=2506
+  _globals['_UPDATECLIENTRESPONSE']._serialized_start=2508
+  _globals['_UPDATECLIENTRESPONSE']._serialized_end=2570
+  _globals['_DELETECLIENTREQUEST']._serialized_start=2572
+  _globals['_DELETECLIENTREQUEST']._serialized_end=2633
+  _globals['_DELETECLIENTRESPONSE']._serialized_start=2635
+  _globals['_DELETECLIENTRESPONSE']._serialized_end=2657
+  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_start=2659
+  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_end=2726
+  _globals['_ROTATECLIENTSECRETRESPONSE']._serialized_start=2728
+  _globals['_ROTATECLIENTSECRETRESPONSE']._serialized_end=2824
+  _globals['_CLIENTSERVICE']._serialized_start=3146
+  _globals['_CLIENTSERVICE']._serialized_end=3713
 # @@protoc_insertion_point(module_scope)

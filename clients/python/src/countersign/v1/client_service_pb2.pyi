@@ -108,18 +108,22 @@ class TlsClientAuth(_message.Message):
     def __init__(self, subject_dn: _Optional[str] = ..., san_dns: _Optional[str] = ..., san_uri: _Optional[str] = ..., san_ip: _Optional[str] = ..., san_email: _Optional[str] = ...) -> None: ...
 
 class SelfSignedTlsClientAuth(_message.Message):
-    __slots__ = ("certificates", "jwks")
+    __slots__ = ("certificates", "jwks", "jwks_uri")
     CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
     JWKS_FIELD_NUMBER: _ClassVar[int]
+    JWKS_URI_FIELD_NUMBER: _ClassVar[int]
     certificates: _containers.RepeatedScalarFieldContainer[bytes]
     jwks: str
-    def __init__(self, certificates: _Optional[_Iterable[bytes]] = ..., jwks: _Optional[str] = ...) -> None: ...
+    jwks_uri: str
+    def __init__(self, certificates: _Optional[_Iterable[bytes]] = ..., jwks: _Optional[str] = ..., jwks_uri: _Optional[str] = ...) -> None: ...
 
 class PrivateKeyJwtAuth(_message.Message):
-    __slots__ = ("jwks",)
+    __slots__ = ("jwks", "jwks_uri")
     JWKS_FIELD_NUMBER: _ClassVar[int]
+    JWKS_URI_FIELD_NUMBER: _ClassVar[int]
     jwks: str
-    def __init__(self, jwks: _Optional[str] = ...) -> None: ...
+    jwks_uri: str
+    def __init__(self, jwks: _Optional[str] = ..., jwks_uri: _Optional[str] = ...) -> None: ...
 
 class ClientSecretBasicAuth(_message.Message):
     __slots__ = ()
