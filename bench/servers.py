@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
-import psutil  # type: ignore[import-untyped]  # psutil ships no types.
+import psutil
 
 from bench.certificates import Identity
 
