@@ -23,7 +23,7 @@ from signers.jose_form import public_jwk
 from tests.clients.resource_server.conftest import METHOD, ORIGIN, encoded, policy, request, verifier
 from tests.support.dpop import OMIT, Prover
 
-NOW = int(time.time())
+NOW = int(time.time())  # For claims that are off by an hour, whenever the test runs.
 
 
 def ath(token):
@@ -210,8 +210,9 @@ async def test_request_target_that_is_no_path(issuer, prover, token, path):
 
 async def test_repeated_claim(issuer, prover, token):
     """Two htu in one proof refuse it."""
+    start = int(time.time())
     header = encoded({"typ": "dpop+jwt", "alg": "ES256", "jwk": dict(prover.jwk)})
-    claims = {"jti": "1", "htm": "POST", "htu": ORIGIN + METHOD, "iat": NOW, "ath": ath(token)}
+    claims = {"jti": "1", "htm": "POST", "htu": ORIGIN + METHOD, "iat": start, "ath": ath(token)}
     payload = encoded(claims)[:-1] + b',"htu":"https://evil.example.org/"}'
     assert (await refused(issuer, token, prover.signed(header, payload))).fault is Fault.MALFORMED
 
@@ -263,30 +264,32 @@ async def test_replay(issuer, prover, token):
 
 async def test_replay_while_acceptable(issuer, prover, token):
     """A proof from as far ahead as is allowed is remembered until its last second, and forgotten then."""
-    now = [float(NOW)]
+    start = int(time.time())
+    now = [float(start)]
     checking = verifier(
         issuer,
         dpop=policy(window=timedelta(seconds=60), skew=timedelta(0), max_proofs=1),
         clock=lambda: now[0],
     )
-    first = request(token, proof(prover, token, iat=NOW), scheme="DPoP")
+    first = request(token, proof(prover, token, iat=start), scheme="DPoP")
     await checking.verify(first)
-    now[0] = NOW + 60
+    now[0] = start + 60
     with pytest.raises(InvalidProofError) as caught:
         await checking.verify(first)
     assert caught.value.fault is Fault.REPLAYED
-    now[0] = NOW + 60.5
-    await checking.verify(request(token, proof(prover, token, iat=NOW + 60), scheme="DPoP"))
+    now[0] = start + 60.5
+    await checking.verify(request(token, proof(prover, token, iat=start + 60), scheme="DPoP"))
 
 
 async def test_replay_of_a_proof_from_ahead(issuer, prover, token):
     """A proof whose iat was ahead of our clock is remembered as much longer as it stays acceptable."""
-    now = [float(NOW)]
+    start = int(time.time())
+    now = [float(start)]
     window, skew = timedelta(seconds=60), timedelta(seconds=10)
     checking = verifier(issuer, dpop=policy(window=window, skew=skew), clock=lambda: now[0])
-    call = request(token, proof(prover, token, iat=NOW + 10), scheme="DPoP")
+    call = request(token, proof(prover, token, iat=start + 10), scheme="DPoP")
     await checking.verify(call)
-    now[0] = NOW + 70
+    now[0] = start + 70
     with pytest.raises(InvalidProofError) as caught:
         await checking.verify(call)
     assert caught.value.fault is Fault.REPLAYED
@@ -322,7 +325,8 @@ async def test_refused_proof_is_not_used_up(issuer, prover, token):
 
 async def test_nonce(issuer, prover, token):
     """Where nonces are used a proof without, or with a stale one, is answered with the one to use."""
-    now = [float(NOW)]
+    start = int(time.time())
+    now = [float(start)]
     nonces = DpopNonces(step=60, clock=lambda: now[0])
     checking = verifier(issuer, dpop=policy(nonces=nonces), clock=lambda: now[0])
 
@@ -336,7 +340,7 @@ async def test_nonce(issuer, prover, token):
     assert (error.fault, error.status) == (Fault.NONCE_MISSING, 401)
     assert error.challenges[0].startswith('DPoP error="use_dpop_nonce"')
     nonce = error.dpop_nonce
-    await checking.verify(request(token, proof(prover, token, nonce=nonce, iat=NOW), scheme="DPoP"))
+    await checking.verify(request(token, proof(prover, token, nonce=nonce, iat=start), scheme="DPoP"))
     for wrong in (nonce[:-2] + "AA", "x", "A" * 32, DpopNonces().issue()):
         assert (await tried(nonce=wrong)).fault is Fault.NONCE_MISMATCH
     now[0] += 180
