@@ -176,7 +176,7 @@ async def test_embedded_key_is_not_trusted(issuer, leaf):
 async def test_repeated_member_is_refused(issuer, leaf):
     """Two members of one name, of which PyJWT takes the last, refuse a token that is signed well."""
     header = encoded({"typ": "at+jwt", "alg": "ES256", "kid": "key-1"})
-    payload = encoded({"iss": ISSUER, "aud": RESOURCE, "exp": NOW + 300} | bound(leaf))
+    payload = encoded({"iss": ISSUER, "aud": RESOURCE, "exp": int(time.time()) + 300} | bound(leaf))
     twice = payload[:-1] + b',"exp":99999999999}'
     token = issuer.prover.signed(header, twice)
     claims = jwt.decode(
