@@ -67,7 +67,7 @@ class Connection:
         timeout: float,
         changed: Callable[[], None],
     ) -> None:
-        """*timeout* in seconds bounds every request; *changed* is called for news of the state and the end."""
+        """*timeout* in seconds bounds every request; *changed* is called for news and at the end."""
         self.process = process
         self.state: State | None = None
         self.lost: str | None = None

@@ -18,11 +18,11 @@ from signers.pkcs11.mechanisms import select
 from signers.pkcs11.module import Module
 from signers.pkcs11.module_table import PROCESS_MODULES
 from signers.pkcs11.options import Pkcs11Options
-from signers.pkcs11.provider import module_path, own_uri, session_count
+from signers.pkcs11.scope import module_path, own_uri, parse, session_count
 from signers.pkcs11.session import Session, SessionLease
 from signers.pkcs11.signing_key import SigningKey, find_signing_key
 from signers.pkcs11.token import Token
-from signers.uri import Pkcs11Uri, parse_pkcs11_uri
+from signers.uri import Pkcs11Uri
 from signers.verification import require_fit
 
 
@@ -73,7 +73,7 @@ class TokenHost:
     @classmethod
     def open(cls, uri: str, options: Pkcs11Options, refused: Mapping[TokenInfo, str]) -> "TokenHost":
         """Load the module and log in; *refused* are tokens whose PIN is not tried. Raises `SignerError`."""
-        parsed = parse_pkcs11_uri(uri, allow_pin_value=options.allow_pin_value)
+        parsed = parse(uri, options)
         module = PROCESS_MODULES.get(module_path(parsed, options))
         module.refuse(refused)
         return cls(module, module.attach(parsed, options.timeout), options)

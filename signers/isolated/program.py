@@ -1,6 +1,6 @@
 """The signer process: ``python -m signers.isolated.program FD``, started by the gateway and by nobody else.
 
-FD is one end of a pair of connected Unix sockets that only the gateway can have made: the peer needs no check.
+FD is one end of a pair of connected Unix sockets that only the gateway can have made, so its peer is known.
 One thread reads requests and answers them in turn; where a key is slow, `Crew` signs. The process ends when
 the gateway closes the socket, however the gateway ended, even if the device hangs.
 """
@@ -71,7 +71,10 @@ class Program:
             self._output.flush()
             self._tell_state()
         if self._host is not None:
-            self._host.close()
+            try:
+                self._host.close()
+            except SignerError as error:
+                logger.warning("Not closed cleanly: %s", error)
 
     def _answer(self, kind: Kind, request: int, payload: bytes) -> None:
         if kind is Kind.SIGN:

@@ -31,7 +31,7 @@ from signers.isolated.connection import Connection
 from signers.isolated.frames import Kind
 from signers.isolated.signer import IsolatedSigner, key_members, spki_hex
 from signers.pkcs11.options import Pkcs11Options
-from signers.uri import parse_pkcs11_uri
+from signers.pkcs11.scope import parse
 from signers.verification import require_fit
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class IsolatedProvider:
     def __init__(self, uri: str, options: Pkcs11Options) -> None:
         self._uri = uri
         self._options = options
-        self._name = parse_pkcs11_uri(uri, allow_pin_value=options.allow_pin_value).token_name
+        self._name = parse(uri, options).token_name
         self._pid = os.getpid()
         self._numbers = count(1)
         self._keys: dict[int, dict[str, Any]] = {}
@@ -83,7 +83,13 @@ class IsolatedProvider:
             raise
         provider._connection = connection
         provider._supervisor = asyncio.get_running_loop().create_task(provider._supervise(connection))
+        provider._supervisor.add_done_callback(_report)
         return provider
+
+    @property
+    def process_id(self) -> int | None:
+        """The signer process that serves now, or None while it is being replaced."""
+        return None if self._connection is None else self._connection.process.pid
 
     async def signer(
         self,
@@ -95,7 +101,7 @@ class IsolatedProvider:
     ) -> IsolatedSigner:
         number = next(self._numbers)
         members = key_members(number, uri, algorithm, certificate)
-        name = parse_pkcs11_uri(uri, allow_pin_value=self._options.allow_pin_value).redacted
+        name = parse(uri, self._options).redacted
         answer = await self._request(Kind.FIND, {**members, "public_key_sha256": public_key_sha256}, name)
         try:
             public_key = load_der_public_key(bytes.fromhex(answer["spki"]))
@@ -106,7 +112,7 @@ class IsolatedProvider:
         return IsolatedSigner(self, number, name, algorithm, fit)
 
     async def create(self, uri: str, algorithm: Algorithm) -> IsolatedSigner:
-        name = parse_pkcs11_uri(uri, allow_pin_value=self._options.allow_pin_value).redacted
+        name = parse(uri, self._options).redacted
         await self._request(Kind.CREATE, key_members(0, uri, algorithm, None), name)
         return await self.signer(uri, algorithm)
 
@@ -301,6 +307,11 @@ class IsolatedProvider:
             await process.wait(connection.process, process.REAP_SECONDS)
         else:
             await process.kill(connection.process)
+
+
+def _report(supervisor: "asyncio.Task[None]") -> None:
+    if not supervisor.cancelled() and supervisor.exception() is not None:
+        logger.critical("Nobody replaces signer processes any more", exc_info=supervisor.exception())
 
 
 def _longer(delay: float) -> float:

@@ -5,7 +5,8 @@ from pathlib import Path
 from signers.backend import BackendSettings
 from signers.base import SignerProvider
 from signers.isolated.provider import IsolatedProvider
-from signers.pkcs11.provider import Pkcs11Provider, module_path
+from signers.pkcs11.provider import Pkcs11Provider
+from signers.pkcs11.scope import module_path
 from signers.uri import parse_pkcs11_uri
 
 

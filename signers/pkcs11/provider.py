@@ -7,19 +7,20 @@ from cryptography import x509
 
 from signers.algorithms import Algorithm
 from signers.base import ProviderHealth
-from signers.errors import KeyUriError, SignerError, SignerUnavailableError
+from signers.errors import SignerError, SignerUnavailableError
 from signers.pkcs11.generate import generate
 from signers.pkcs11.health import token_health
 from signers.pkcs11.module import Module
 from signers.pkcs11.module_table import PROCESS_MODULES, ModuleTable
 from signers.pkcs11.options import Pkcs11Options
 from signers.pkcs11.pool import SessionPool
+from signers.pkcs11.scope import module_path, own_uri, parse, session_count
 from signers.pkcs11.session import Session, SessionLease
 from signers.pkcs11.signer import Pkcs11Signer
 from signers.pkcs11.signing_key import SigningKey, find_signing_key
 from signers.pkcs11.threads import call_in_thread
 from signers.pkcs11.token import Token
-from signers.uri import Pkcs11Uri, parse_pkcs11_uri
+from signers.uri import Pkcs11Uri
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Pkcs11Provider:
         cls, uri: str, options: Pkcs11Options, modules: ModuleTable = PROCESS_MODULES
     ) -> "Pkcs11Provider":
         """Load the module and log in to the token that *uri* names. Raises `SignerError`."""
-        parsed = _parse(uri, options)
+        parsed = parse(uri, options)
         path = module_path(parsed, options)
 
         def attach() -> tuple[Module, Token]:
@@ -120,34 +121,3 @@ class Pkcs11Provider:
             for _ in range(size)
         ]
         return SessionPool("pkcs11", leases, max_queue=self._options.max_queue, timeout=self._options.timeout)
-
-
-def module_path(uri: Pkcs11Uri, options: Pkcs11Options) -> str:
-    """The library for *uri*: its own module-path, else the configured one. Raises `KeyUriError`."""
-    path = uri.module_path or options.module_path
-    if path is None:
-        raise KeyUriError(
-            "No PKCS#11 module is named; add '?module-path=/path/to/module.so'.", key=uri.redacted
-        )
-    return path
-
-
-def session_count(token: Token, wanted: int) -> int:
-    """How many sessions may sign: *wanted*, unless the token allows fewer; one more holds the login."""
-    allowed = token.info.max_sessions
-    # 0 means that there is no limit.
-    return wanted if not allowed else max(1, min(wanted, allowed - 1))
-
-
-def own_uri(uri: str, token: Token, options: Pkcs11Options) -> Pkcs11Uri:
-    """Parse the URI of a key on *token*. Raises `KeyUriError`."""
-    parsed = _parse(uri, options)
-    if parsed.token_name != token.name:
-        raise KeyUriError("The key belongs to another token than this provider.", key=parsed.redacted)
-    if not token.has_same_pin(parsed):
-        raise KeyUriError("Two keys of one token differ in pin-source; use one.", key=parsed.redacted)
-    return parsed
-
-
-def _parse(uri: str, options: Pkcs11Options) -> Pkcs11Uri:
-    return parse_pkcs11_uri(uri, allow_pin_value=options.allow_pin_value)

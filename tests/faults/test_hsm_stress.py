@@ -4,6 +4,8 @@ import asyncio
 import os
 import time
 
+import pytest
+
 from signers import Algorithm
 from signers.pkcs11.options import Pkcs11Options
 from signers.registry import SignerRegistry
@@ -13,9 +15,10 @@ SECONDS = float(os.environ.get("COUNTERSIGN_STRESS_SECONDS", "5"))
 CALLERS = 16
 
 
-async def test_sixteen_concurrent_callers(softhsm, record_property):
+@pytest.mark.parametrize("isolation", [False, True], ids=["in-process", "isolated"])
+async def test_sixteen_concurrent_callers(softhsm, record_property, isolation):
     """Both keys in sixteen sessions: no crash, no hang, no error, and every signature verifies."""
-    async with SignerRegistry(pkcs11=Pkcs11Options(sessions=16)) as registry:
+    async with SignerRegistry(pkcs11=Pkcs11Options(sessions=16, isolation=isolation)) as registry:
         signers = [
             await registry.open(softhsm.uris[0], Algorithm.ES256),
             await registry.open(softhsm.uris[1], Algorithm.EDDSA),
