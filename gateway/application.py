@@ -117,6 +117,7 @@ def open_signers(settings: Settings) -> SignerRegistry:
             max_queue=pkcs11.queue,
             timeout=pkcs11.sign_timeout,
             read_write_sessions=pkcs11.read_write_sessions,
+            isolation=pkcs11.isolation,
         ),
     )
 

@@ -284,6 +284,8 @@ class Pkcs11Settings(_Section):
     - `queue`: signatures that may wait before callers are told SIGNER_BUSY.
     - `sign_timeout`: seconds after which a signature is given up.
     - `read_write_sessions`: for tokens that open no read-only session (AWS CloudHSM).
+    - `isolation`: keep the module in a signer process of its own, one per token and worker, which is replaced
+      when it crashes or hangs.
     """
 
     module_path: Path | None = None
@@ -291,6 +293,7 @@ class Pkcs11Settings(_Section):
     queue: int = Field(1_024, ge=1, le=1_000_000)
     sign_timeout: float = Field(10.0, gt=0, le=300)
     read_write_sessions: bool = False
+    isolation: bool = False
 
 
 class CallerSettings(_Section):
