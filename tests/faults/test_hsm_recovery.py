@@ -447,6 +447,8 @@ async def test_closing_with_a_hung_device(softhsm, faulty):
     async with opened(softhsm.uris[0], faulty) as provider:
         await (await provider.signer(softhsm.uris[0], Algorithm.ES256)).check()
         gate.set()
+        # A module with a call inside is not finalized, and would stay initialized for the tests that follow.
+        await eventually(lambda: not provider._module._inside)
 
 
 async def test_opening_a_hung_device_ends(softhsm, faulty):
