@@ -14,8 +14,7 @@ class Pkcs11Options:
     `max_queue`: jobs that may wait; beyond, calls fail at once with `SignerBusyError`.
     `timeout`: seconds after which a signature is given up (`SignerTimeoutError`), whatever the caller waits.
     `read_write_sessions`: for tokens that open no read-only session (AWS CloudHSM).
-    `isolation`: keep the module in a signer process of its own (`signers.isolated`). Off here, because
-    whoever opens one key for a moment has no use for it; the gateway turns it on.
+    `isolation`: keep the module in a signer process of its own (`signers.isolated`); see docs/hsm.md.
     `allow_pin_value`: accept `pin-value` in a URI; for tests only.
     """
 
