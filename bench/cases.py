@@ -1,18 +1,27 @@
 """What is measured: each case as data, its requests, and what its replies must hold."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import jwt
 from countersign.v1 import introspection_service_pb2, token_service_pb2
 
-from bench import empty_server
-from bench.certificates import CLIENT, RESOURCE
+from bench import empty_server, http_messages
+from bench.certificates import ADMIN, CLIENT, RESOURCE
+from bench.connections import Kind
+from bench.facts import (
+    AUDIENCE,
+    CLIENT_ID,
+    DPOP_CLIENT_ID,
+    ISSUER,
+    SCOPES,
+    Facts,
+    ReplyError,
+    verify_token,
+)
 from signers import Algorithm
 
 BATCH = 100
-CLIENT_ID = "bench-client"
 KNOWN = 5 * BATCH
 """Tokens that are introspected again and again, as those of a resource server's regular callers are."""
 
@@ -25,58 +34,40 @@ _KNOWN = slice(KNOWN)
 _FRESH = slice(KNOWN, KNOWN + FRESH)
 _FRESH_BATCHES = slice(KNOWN + FRESH, TOKENS)
 
-AUDIENCE = "https://api.bench.example"
-SCOPES = ("orders:read", "orders:write")
-ISSUER = "https://id.bench.example"
-
 EMPTY_SERVER = "empty"
 EMPTY_METHOD = f"/{empty_server.SERVICE}/{empty_server.METHOD}"
+OIDC_PROVIDER = "npm oidc-provider"
 FILE_EDDSA = "file EdDSA"
+FILE_ES256 = "file ES256"
 SOFTHSM_ES256 = "SoftHSM ES256"
 SOFTHSM_EDDSA = "SoftHSM EdDSA"
 
 
-class ReplyError(Exception):
-    """A reply that arrived with status OK does not hold what it must; the message says what."""
-
-
 @dataclass(frozen=True, slots=True)
 class KeySource:
-    """Where a gateway's only signing key lies."""
+    """Where a gateway's only signing key lies, and whether the gateway serves HTTPS too."""
 
     algorithm: Algorithm
     softhsm: bool
+    https: bool = False
 
 
 GATEWAYS = {
     FILE_EDDSA: KeySource(Algorithm.EDDSA, softhsm=False),
+    FILE_ES256: KeySource(Algorithm.ES256, softhsm=False, https=True),
     SOFTHSM_ES256: KeySource(Algorithm.ES256, softhsm=True),
     SOFTHSM_EDDSA: KeySource(Algorithm.EDDSA, softhsm=True),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What requests are made from and replies are checked with.
-
-    - `tokens`: `TOKENS` of the case's own gateway, compact JWS; none where no case introspects there.
-    - `keys`: by key id, what verifies them.
-    """
-
-    tokens: Sequence[str]
-    keys: Mapping[str, jwt.PyJWK]
-
-
-NO_FACTS = Facts(tokens=(), keys={})
-"""Of a server that knows no tokens."""
-
-
-@dataclass(frozen=True, slots=True)
 class Case:
     """One thing to measure.
 
-    - `server`: `EMPTY_SERVER` or one of `GATEWAYS`; `caller`: whose certificate is presented.
-    - `method`: full gRPC name; `items`: tokens that one call mints or introspects.
+    - `server`: `EMPTY_SERVER`, `OIDC_PROVIDER` or one of `GATEWAYS`.
+    - `caller`: whose certificate is presented over gRPC.
+    - `method`: full gRPC name, or the path of HTTPS; `items`: tokens that one call mints or introspects.
+    - `kind`: how calls are made; `target`: what the DPoP proof of each is for, where they carry any.
     - `requests`: serialized requests, sent in turn; `check` raises `ReplyError`.
     """
 
@@ -88,6 +79,8 @@ class Case:
     items: int
     requests: Callable[[Facts], Sequence[bytes]]
     check: Callable[[bytes, Facts], None]
+    kind: Kind = Kind.GRPC
+    target: str = ""
 
 
 def _empty_requests(facts: Facts) -> Sequence[bytes]:
@@ -95,10 +88,10 @@ def _empty_requests(facts: Facts) -> Sequence[bytes]:
     return [b"\0" * len(request) for request in _mint_requests(facts)]
 
 
-def _mint_requests(facts: Facts) -> Sequence[bytes]:
+def _mint_requests(facts: Facts, client_id: str = CLIENT_ID) -> Sequence[bytes]:
     del facts
     request = token_service_pb2.MintTokenRequest(
-        client_id=CLIENT_ID,
+        client_id=client_id,
         client_credentials=token_service_pb2.ClientCredentialsGrant(),
         scope=SCOPES,
         resource=[AUDIENCE],
@@ -139,8 +132,11 @@ def _check_empty(reply: bytes, facts: Facts) -> None:
         raise ReplyError("The empty handler replied with something.")
 
 
-def _check_mint(reply: bytes, facts: Facts) -> None:
-    _verify(token_service_pb2.MintTokenResponse.FromString(reply).token.value, facts)
+def _check_mint(reply: bytes, facts: Facts, client_id: str = CLIENT_ID) -> None:
+    claims = verify_token(token_service_pb2.MintTokenResponse.FromString(reply).token.value, facts, client_id)
+    expected = "jkt" if client_id == DPOP_CLIENT_ID else "x5t#S256"
+    if set(claims.get("cnf", {})) != {expected}:
+        raise ReplyError(f"A minted token is not bound by {expected} alone.")
 
 
 def _check_batch_mint(reply: bytes, facts: Facts) -> None:
@@ -150,7 +146,7 @@ def _check_batch_mint(reply: bytes, facts: Facts) -> None:
     for result in results:
         if result.WhichOneof("outcome") != "token":
             raise ReplyError(f"An item of the batch failed: {result.error.message}")
-        _verify(result.token.value, facts)
+        verify_token(result.token.value, facts, CLIENT_ID)
     if len({result.token.token_id for result in results}) != BATCH:
         raise ReplyError("Two tokens of a batch have the same id.")
 
@@ -179,20 +175,59 @@ def _require_active(
         raise ReplyError("An introspected token names another client or audience.")
 
 
-def _verify(token: str, facts: Facts) -> None:
-    """Verify *token* with a library of somebody else's making."""
-    try:
-        key = facts.keys[jwt.get_unverified_header(token)["kid"]]
-        claims = jwt.decode(token, key, [Algorithm.EDDSA, Algorithm.ES256], audience=AUDIENCE, issuer=ISSUER)
-    except (jwt.PyJWTError, KeyError) as error:
-        raise ReplyError(f"A minted token does not verify: {error}") from error
-    if claims["client_id"] != CLIENT_ID or set(claims["scope"].split()) != set(SCOPES):
-        raise ReplyError("A minted token has other claims than were asked for.")
+def _check_revoked(reply: bytes, facts: Facts) -> None:
+    del facts
+    if not reply:
+        raise ReplyError("A revocation came without the id of its token.")
 
 
 def _mint(name: str, server: str) -> Case:
     method = "/countersign.v1.TokenService/MintToken"
     return Case(name, f"MintToken, {server}", server, CLIENT, method, 1, _mint_requests, _check_mint)
+
+
+def _mint_dpop(name: str, server: str) -> Case:
+    method = "/countersign.v1.TokenService/MintToken"
+    return Case(
+        name,
+        f"MintToken with a DPoP proof, {server}",
+        server,
+        CLIENT,
+        method,
+        1,
+        partial(_mint_requests, client_id=DPOP_CLIENT_ID),
+        partial(_check_mint, client_id=DPOP_CLIENT_ID),
+        Kind.DPOP,
+        ISSUER + method,
+    )
+
+
+def _client_credentials(name: str, server: str, path: str) -> Case:
+    return Case(
+        name,
+        f"client_credentials over HTTPS, {server}",
+        server,
+        CLIENT,
+        path,
+        1,
+        partial(http_messages.token_requests, path=path),
+        http_messages.check_token,
+        Kind.HTTPS,
+    )
+
+
+def _revoke_to_stream(name: str, server: str) -> Case:
+    return Case(
+        name,
+        "RevokeToken until WatchRevocations has it",
+        server,
+        ADMIN,
+        "/countersign.v1.TokenService/RevokeToken",
+        1,
+        lambda _: [b""],
+        _check_revoked,
+        Kind.REVOCATIONS,
+    )
 
 
 def _batch_mint(name: str, server: str) -> Case:
@@ -230,12 +265,17 @@ CASES: Sequence[Case] = (
     _mint("mint_file_eddsa", FILE_EDDSA),
     _mint("mint_softhsm_es256", SOFTHSM_ES256),
     _mint("mint_softhsm_eddsa", SOFTHSM_EDDSA),
+    _mint("mint_file_es256", FILE_ES256),
+    _mint_dpop("mint_dpop_file_es256", FILE_ES256),
+    _client_credentials("client_credentials", FILE_ES256, "/oauth2/token"),
+    _client_credentials("client_credentials_oidc_provider", OIDC_PROVIDER, "/token"),
     _batch_mint("batch_mint_100", FILE_EDDSA),
     _batch_mint("batch_mint_100_softhsm_es256", SOFTHSM_ES256),
     _introspect("introspect", "known tokens", _KNOWN),
     _introspect("introspect_fresh", "fresh tokens", _FRESH),
     _batch_introspect("batch_introspect_100", "known tokens", _KNOWN),
     _batch_introspect("batch_introspect_100_fresh", "fresh tokens", _FRESH_BATCHES),
+    _revoke_to_stream("revoke_to_stream", FILE_ES256),
 )
 
 
@@ -253,6 +293,11 @@ RATIOS: Sequence[Ratio] = (
     Ratio("mint_file_eddsa_vs_empty", "mint_file_eddsa", "empty", 0.6),
     Ratio("mint_softhsm_es256_vs_empty", "mint_softhsm_es256", "empty", 0.5),
     Ratio("mint_softhsm_eddsa_vs_empty", "mint_softhsm_eddsa", "empty", None),
+    Ratio("mint_dpop_vs_mint", "mint_dpop_file_es256", "mint_file_es256", None),
+    Ratio(
+        "client_credentials_vs_oidc_provider", "client_credentials", "client_credentials_oidc_provider", 1.5
+    ),
+    Ratio("mint_file_es256_vs_oidc_provider", "mint_file_es256", "client_credentials_oidc_provider", None),
     Ratio("introspect_vs_empty", "introspect", "empty", 0.5),
     Ratio("introspect_fresh_vs_empty", "introspect_fresh", "empty", 0.5),
     Ratio("batch_mint_100_vs_mint", "batch_mint_100", "mint_file_eddsa", 4.0),

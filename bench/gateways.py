@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import jwt
 from countersign import (
     CertificateName,
+    ClientSecretBasicAuth,
     CountersignError,
     GatewayClient,
     GrantType,
@@ -22,14 +22,24 @@ from grpc_health.v1 import health_pb2
 
 from bench import cases
 from bench.certificates import ADMIN, CLIENT, RESOURCE, Identity, spiffe_id, write_private_key
-from bench.servers import Readiness, Server, free_port
+from bench.facts import (
+    AUDIENCE,
+    CLIENT_ID,
+    DPOP_CLIENT_ID,
+    ISSUER,
+    SCOPES,
+    SECRET_CLIENT_ID,
+    Facts,
+    keys_of,
+)
+from bench.servers import GrpcReadiness, Server, free_port
 from signers import Algorithm
 from softhsm.provision import Provisioned, provision
 
 MINT_BATCH = 1_000
 """The most items that BatchMintTokens takes."""
 
-READY = Readiness(
+READY = GrpcReadiness(
     "/grpc.health.v1.Health/Check",
     health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING).SerializeToString(),
 )
@@ -63,16 +73,19 @@ def describe(name: str, site: Site, hsm: Provisioned | None) -> Server:
     else:
         uri, environment = _file_key(folder, source.algorithm), {}
     address = f"localhost:{free_port()}"
+    https_address = f"localhost:{free_port()}" if source.https else ""
     config = folder / "countersign.toml"
-    config.write_text(_config(site, source.algorithm, uri, address))
+    config.write_text(_config(site, source.algorithm, uri, address, https_address))
     command = (
-        str(Path(sys.executable).with_name("countersign")),
+        sys.executable,
+        "-m",
+        "gateway.cli",
         "serve",
         "--migrate",
         "--config",
         str(config),
     )
-    return Server(name, address, (command,), folder / "log", environment)
+    return Server(name, address, (command,), folder / "log", environment, https_address)
 
 
 def _file_key(folder: Path, algorithm: Algorithm) -> str:
@@ -85,14 +98,14 @@ def _file_key(folder: Path, algorithm: Algorithm) -> str:
     return "file:tokens.pem"
 
 
-def _config(site: Site, algorithm: Algorithm, uri: str, address: str) -> str:
+def _config(site: Site, algorithm: Algorithm, uri: str, address: str, https_address: str) -> str:
     server = site.identities["server"]
     quote = json.dumps  # A JSON string is a TOML basic string.
     return f"""\
 [server]
 tls_address = "127.0.0.1:{free_port()}"
 mtls_address = {quote(address.replace("localhost", "127.0.0.1"))}
-https_address = ""
+https_address = {quote(https_address.replace("localhost", "127.0.0.1"))}
 https_mtls_address = ""
 certificate = {quote(str(server.certificate))}
 private_key = {quote(str(server.private_key))}
@@ -103,7 +116,7 @@ workers = {site.workers}
 url = "sqlite:///countersign.db"
 
 [tokens]
-issuer = {quote(cases.ISSUER)}
+issuer = {quote(ISSUER)}
 algorithm = {quote(algorithm)}
 lifetime = 3600
 
@@ -122,34 +135,44 @@ roles = ["admin"]
 [[callers]]
 san_uri = {quote(spiffe_id(RESOURCE))}
 roles = ["resource-server"]
-resources = [{quote(cases.AUDIENCE)}]
+resources = [{quote(AUDIENCE)}]
 """
 
 
-async def fill(server: Server, identities: Mapping[str, Identity], *, tokens: int) -> cases.Facts:
-    """Register the client, fetch the key set and mint as many *tokens* as will be introspected."""
+async def fill(server: Server, identities: Mapping[str, Identity], *, tokens: int) -> Facts:
+    """Register the clients, fetch the key set and mint as many *tokens* as will be introspected."""
     async with _client(server.address, identities[ADMIN]) as admin:
-        await admin.create_client(
-            cases.CLIENT_ID,
-            authentication=TlsClientAuth(CertificateName.SAN_URI, spiffe_id(CLIENT)),
-            grant_types=[GrantType.CLIENT_CREDENTIALS],
-            scopes=cases.SCOPES,
-            audiences=[cases.AUDIENCE],
-            certificate_bound_access_tokens=True,
-        )
+        secret = await _register(admin)
     async with _client(server.address, identities[CLIENT]) as client:
         jwks = await client.get_jwks()
         minted: list[str] = []
         while len(minted) < tokens:
             minted += await _mint(client, min(MINT_BATCH, tokens - len(minted)))
-    keys = jwt.PyJWKSet.from_json(jwks.document.decode()).keys
-    return cases.Facts(minted, {key.key_id: key for key in keys if key.key_id is not None})
+    return Facts(minted, keys_of(jwks.document), secret=secret)
+
+
+async def _register(admin: GatewayClient) -> str:
+    """Register the clients; the secret of `SECRET_CLIENT_ID`."""
+    secret = ""
+    for client_id in (CLIENT_ID, DPOP_CLIENT_ID, SECRET_CLIENT_ID):
+        by_certificate = TlsClientAuth(CertificateName.SAN_URI, spiffe_id(CLIENT))
+        created = await admin.create_client(
+            client_id,
+            authentication=ClientSecretBasicAuth() if client_id == SECRET_CLIENT_ID else by_certificate,
+            grant_types=[GrantType.CLIENT_CREDENTIALS],
+            scopes=SCOPES,
+            audiences=[AUDIENCE],
+            certificate_bound_access_tokens=client_id == CLIENT_ID,
+            dpop_bound_access_tokens=client_id == DPOP_CLIENT_ID,
+        )
+        secret = created.client_secret or secret
+    return secret
 
 
 async def _mint(client: GatewayClient, count: int) -> list[str]:
-    wanted = TokenRequest(scope=cases.SCOPES, resource=(cases.AUDIENCE,))
+    wanted = TokenRequest(scope=SCOPES, resource=(AUDIENCE,))
     tokens = []
-    for token in await client.batch_mint_tokens(cases.CLIENT_ID, [wanted] * count, timeout=30):
+    for token in await client.batch_mint_tokens(CLIENT_ID, [wanted] * count, timeout=30):
         if isinstance(token, CountersignError):
             raise token
         tokens.append(token.value)

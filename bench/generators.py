@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from bench.certificates import Identity
+from bench.connections import Kind
 
 REPORT_TIMEOUT = 60.0
 """Seconds that a generator gets beyond the time of its window."""
@@ -80,9 +81,21 @@ class Generators:
             await process.wait()
 
     async def prepare(
-        self, case: str, *, address: str, identity: Identity, method: str, requests: Sequence[bytes]
+        self,
+        case: str,
+        *,
+        address: str,
+        identity: Identity,
+        method: str,
+        requests: Sequence[bytes],
+        kind: Kind = Kind.GRPC,
+        target: str = "",
+        watcher: Identity | None = None,
     ) -> None:
-        """Open the channels of *case*; *requests* are sent in turn, over and over."""
+        """Make the connections of *case*; *requests* are sent in turn, over and over.
+
+        *target*: of the DPoP proofs; *watcher*: who watches revocations; both by *kind*.
+        """
         await self._order(
             {
                 "order": "prepare",
@@ -94,6 +107,12 @@ class Generators:
                 "method": method,
                 "requests": [base64.b64encode(request).decode() for request in requests],
                 "channels": self._load.channels,
+                "kind": kind,
+                "target": target,
+                "watcher": {
+                    "private_key": str((watcher or identity).private_key),
+                    "certificate": str((watcher or identity).certificate),
+                },
             }
         )
         await self._await_all("prepared")

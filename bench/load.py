@@ -2,14 +2,15 @@
 
     python -m bench.load
 
-Closed loop: each of a channel's workers has one call under way at any time, and starts the next as soon as
+Closed loop: each of a connection's workers has one call under way at any time, and starts the next as soon as
 the reply is there. Requests are made beforehand and replies are not parsed, so that every case costs the
 generator the same.
 
 Orders come as JSON lines on standard input, and reports leave as JSON lines on standard output:
 
     {"order": "prepare", "case": NAME, "address": HOST:PORT, "private_key": PATH, "certificate": PATH,
-     "authority": PATH, "method": "/package.Service/Method", "requests": [BASE64, ...], "channels": N}
+     "authority": PATH, "method": "/package.Service/Method", "requests": [BASE64, ...], "channels": N,
+     "kind": KIND, "target": URL, "watcher": {"private_key": PATH, "certificate": PATH}}
     {"order": "run", "case": NAME, "warm_up": SECONDS, "seconds": SECONDS, "calls_per_channel": N}
 
 ``prepare`` is answered by {"report": "prepared"}. ``run`` is answered by {"report": "started"} when the
@@ -29,16 +30,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import grpc
 import uvloop
 
-CALL_TIMEOUT = 20.0
-"""Seconds that one call may take; one that takes longer is a failure."""
+from bench.connections import (
+    Address,
+    CallError,
+    Connection,
+    DpopConnection,
+    GrpcConnection,
+    Kind,
+    RevocationConnection,
+)
+from bench.https import HttpsConnection
 
 SAMPLES = 4
 """Replies handed back from each window, to be parsed and verified outside of it."""
-
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -64,15 +70,14 @@ class _Window:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One prepared case: a call on each channel, and its requests in an endless round."""
+    """One prepared case: its connections, and its requests in an endless round."""
 
-    channels: tuple[grpc.aio.Channel, ...]
-    calls: tuple[Any, ...]  # grpc.aio.UnaryUnaryMultiCallable, which is generic in stubs only.
+    connections: tuple[Connection, ...]
     requests: Iterator[bytes]
 
 
 class Generator:
-    """Keeps the channels of every case and runs one window at a time."""
+    """Keeps the connections of every case and runs one window at a time."""
 
     def __init__(self) -> None:
         self._cases: dict[str, _Case] = {}
@@ -85,37 +90,39 @@ class Generator:
         else:
             await _run(self._cases[order["case"]], order)
 
-    async def close(self) -> None:
-        for case in self._cases.values():
-            for channel in case.channels:
-                await channel.close()
-
 
 def _prepare(order: dict[str, Any]) -> _Case:
-    credentials = grpc.ssl_channel_credentials(
-        root_certificates=Path(order["authority"]).read_bytes(),
-        private_key=Path(order["private_key"]).read_bytes(),
-        certificate_chain=Path(order["certificate"]).read_bytes(),
-    )
-    options = (
-        # Without it all channels to one address share one connection.
-        ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    )
-    channels = tuple(
-        grpc.aio.secure_channel(order["address"], credentials, options) for _ in range(order["channels"])
-    )
-    calls = tuple(channel.unary_unary(order["method"]) for channel in channels)
+    connections = tuple(_connection(order) for _ in range(order["channels"]))
     requests = tuple(base64.b64decode(request) for request in order["requests"])
-    return _Case(channels, calls, itertools.cycle(requests))
+    return _Case(connections, itertools.cycle(requests))
+
+
+def _connection(order: dict[str, Any]) -> Connection:
+    address = _address(order, order)
+    match Kind(order["kind"]):
+        case Kind.GRPC:
+            return GrpcConnection(address)
+        case Kind.DPOP:
+            return DpopConnection(address, order["target"])
+        case Kind.HTTPS:
+            return HttpsConnection(address)
+        case Kind.REVOCATIONS:
+            return RevocationConnection(address, _address(order, order["watcher"]))
+
+
+def _address(order: dict[str, Any], identity: dict[str, Any]) -> Address:
+    files = (order["authority"], identity["private_key"], identity["certificate"])
+    return Address(order["address"], order["method"], *map(Path, files))
 
 
 async def _run(case: _Case, order: dict[str, Any]) -> None:
-    window = _Window()
+    window, workers = _Window(), order["calls_per_channel"]
+    for connection in case.connections:
+        await connection.open(workers, order["warm_up"] + order["seconds"])
     async with asyncio.TaskGroup() as group:
-        for call in case.calls:
-            for _ in range(order["calls_per_channel"]):
-                group.create_task(_call_until_closed(call, case.requests, window))
+        for connection in case.connections:
+            for _ in range(workers):
+                group.create_task(_call_until_closed(connection, case.requests, window))
         await asyncio.sleep(order["warm_up"])
         window.latencies.clear()
         _report({"report": "started"})
@@ -125,17 +132,19 @@ async def _run(case: _Case, order: dict[str, Any]) -> None:
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
         _report({"report": "stopped"})
         window.closed = True
+    for connection in case.connections:
+        await connection.close()
     _report(window.result(calls=calls, seconds=seconds, cpu_seconds=cpu_seconds))
 
 
-async def _call_until_closed(call: Any, requests: Iterator[bytes], window: _Window) -> None:
+async def _call_until_closed(connection: Connection, requests: Iterator[bytes], window: _Window) -> None:
     now = time.perf_counter_ns
     while not window.closed:
         started = now()
         try:
-            reply = await call(next(requests), timeout=CALL_TIMEOUT)
-        except grpc.aio.AioRpcError as error:
-            window.failures[f"{error.code().name}: {error.details()}"] += 1
+            reply = await connection.call(next(requests))
+        except CallError as error:
+            window.failures[str(error)] += 1
             return  # A case with failures is not measured at all; do not hammer a server that refuses.
         window.latencies.append(now() - started)
         window.replies.append(reply)
@@ -152,7 +161,6 @@ def main() -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         for line in sys.stdin:
             runner.run(generator.obey(json.loads(line)))
-        runner.run(generator.close())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measure every case against the empty handler, in one run.
+"""Measure every case beside the empty handler and beside npm oidc-provider, in one run.
 
     python -m bench.run [--seconds N] [--rounds N] [--only CASE,...] [--workers N] ...
 
@@ -17,7 +17,8 @@ from pathlib import Path
 
 from countersign import CountersignError
 
-from bench import cases, report
+from bench import cases, oidc_provider, report
+from bench.facts import ReplyError
 from bench.generators import GeneratorError, Load
 from bench.report import Plan
 from bench.servers import ServerError
@@ -34,7 +35,7 @@ def main() -> int:
     plan = Plan(_choose(options.only), load, options.rounds, options.workers, not options.no_access_log)
     try:
         results = asyncio.run(measure(plan))
-    except (GeneratorError, ServerError, CountersignError, cases.ReplyError) as error:
+    except (GeneratorError, ServerError, CountersignError, ReplyError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
@@ -76,7 +77,7 @@ def _names(text: str) -> list[str]:
 
 
 def _choose(only: Sequence[str] | None) -> list[cases.Case]:
-    """The cases to run: those named, without those that need a SoftHSM which is not there."""
+    """The cases to run: those named, without those that need a SoftHSM or a node that is not there."""
     chosen = [case for case in cases.CASES if only is None or case.name in only]
     try:
         find_module()
@@ -84,6 +85,12 @@ def _choose(only: Sequence[str] | None) -> list[cases.Case]:
         hsm = {name for name, source in cases.GATEWAYS.items() if source.softhsm}
         print(f"Without the cases on SoftHSM: {error}", file=sys.stderr)
         chosen = [case for case in chosen if case.server not in hsm]
+    if any(case.server == cases.OIDC_PROVIDER for case in chosen):
+        try:
+            oidc_provider.install()
+        except oidc_provider.InstallError as error:
+            print(f"WITHOUT THE COMPARISON with npm oidc-provider: {error}", file=sys.stderr)
+            chosen = [case for case in chosen if case.server != cases.OIDC_PROVIDER]
     return chosen
 
 

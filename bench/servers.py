@@ -4,10 +4,13 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 import time
+import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import grpc
 import psutil
@@ -35,17 +38,59 @@ def free_port() -> int:
         return port
 
 
+class Readiness(Protocol):
+    """What a server must answer before it counts as ready."""
+
+    async def is_answered(self, address: str, identity: Identity) -> bool:
+        """Ask once, within about a second."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Readiness:
-    """The call that a server must answer before it counts as ready, and with which reply (None: any)."""
+class GrpcReadiness:
+    """A call, and its reply."""
 
     method: str
-    reply: bytes | None
+    reply: bytes
+
+    async def is_answered(self, address: str, identity: Identity) -> bool:
+        """Ask once."""
+        async with channel(address, identity) as connection:
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                reply: bytes = await connection.unary_unary(self.method)(b"", timeout=1)
+                return reply == self.reply
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class HttpsReadiness:
+    """A path that is answered with 200."""
+
+    path: str
+
+    async def is_answered(self, address: str, identity: Identity) -> bool:
+        """Ask once."""
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(fetch, f"https://{address}{self.path}", identity.authority)
+            return True
+        return False
+
+
+def fetch(url: str, authority: Path) -> bytes:
+    """What *url* answers with 200. Blocks. Raises `OSError` for everything else."""
+    tls = ssl.create_default_context(cafile=str(authority))
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls)
+    )
+    with opener.open(url, timeout=1) as response:
+        body: bytes = response.read()
+        return body
 
 
 @dataclass(slots=True)
 class Server:
-    """One server: the processes of `commands` and all that they start. `address` is where calls go.
+    """One server: the processes of `commands` and all that they start. `address` is where gRPC calls go, and
+    `https_address` where HTTPS ones do, empty where there are none.
 
     `ready_seconds` is the time from the start of the first process to its first good reply.
     """
@@ -55,6 +100,7 @@ class Server:
     commands: Sequence[Sequence[str]]
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    https_address: str = ""
     ready_seconds: float = 0.0
     _processes: list[asyncio.subprocess.Process] = field(default_factory=list)
 
@@ -120,11 +166,8 @@ class Server:
             for process in self._processes:
                 if process.returncode is not None:
                     raise self._error(f"ended with {process.returncode}")
-            async with channel(self.address, identity) as connection:
-                with contextlib.suppress(grpc.aio.AioRpcError):
-                    reply = await connection.unary_unary(readiness.method)(b"", timeout=1)
-                    if readiness.reply is None or reply == readiness.reply:
-                        return
+            if await readiness.is_answered(self.address or self.https_address, identity):
+                return
             await asyncio.sleep(0.02)
 
     def _error(self, what: str) -> ServerError:

@@ -10,13 +10,16 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import cases, empty_server, gateways
+from bench import cases, empty_server, gateways, oidc_provider
 from bench.certificates import ADMIN, CLIENT, RESOURCE, SERVER, Authority, Identity
+from bench.connections import Kind
+from bench.facts import NO_FACTS, Facts
 from bench.generators import Generators, Window
 from bench.report import Measurement, Plan, ServerFigures, document
-from bench.servers import Readiness, Server, free_port
+from bench.servers import GrpcReadiness, Readiness, Server, free_port
 from gateway.config import ServerSettings
 from gateway.rpc.listeners import server_options
+from softhsm.provision import Provisioned
 
 REST = 2.0
 """Seconds after the last server is ready before memory at rest is read."""
@@ -38,10 +41,13 @@ async def measure(plan: Plan) -> dict[str, Any]:
         for case in plan.cases:
             await generators.prepare(
                 case.name,
-                address=servers[case.server].address,
+                address=_address(case, servers[case.server]),
                 identity=identities[case.caller],
                 method=case.method,
                 requests=case.requests(facts[case.server]),
+                kind=case.kind,
+                target=case.target,
+                watcher=identities[RESOURCE],
             )
         measured = await _rounds(plan, generators, servers, facts)
         figures = {
@@ -61,14 +67,23 @@ async def _start(
     servers = {}
     for name in names:
         _progress(f"starting: {name}")
-        if name == cases.EMPTY_SERVER:
-            server, readiness = _empty_server(site), Readiness(cases.EMPTY_METHOD, reply=b"")
-        else:
-            server, readiness = gateways.describe(name, site, hsm), gateways.READY
+        server, readiness = _describe(name, site, hsm)
         stack.push_async_callback(server.stop)
         await server.start(readiness, site.identities[CLIENT])
         servers[name] = server
     return servers
+
+
+def _describe(name: str, site: gateways.Site, hsm: Provisioned | None) -> tuple[Server, Readiness]:
+    if name == cases.EMPTY_SERVER:
+        return _empty_server(site), GrpcReadiness(cases.EMPTY_METHOD, reply=b"")
+    if name == cases.OIDC_PROVIDER:
+        return oidc_provider.describe(name, site), oidc_provider.READY
+    return gateways.describe(name, site, hsm), gateways.READY
+
+
+def _address(case: cases.Case, server: Server) -> str:
+    return server.https_address if case.kind is Kind.HTTPS else server.address
 
 
 def _empty_server(site: gateways.Site) -> Server:
@@ -90,11 +105,13 @@ def _empty_server(site: gateways.Site) -> Server:
 
 async def _fill(
     chosen: Sequence[cases.Case], servers: Mapping[str, Server], identities: Mapping[str, Identity]
-) -> dict[str, cases.Facts]:
+) -> dict[str, Facts]:
     introspecting = {case.server for case in chosen if case.caller == RESOURCE}
-    facts = {cases.EMPTY_SERVER: cases.NO_FACTS}
+    facts = {cases.EMPTY_SERVER: NO_FACTS}
     for name, server in servers.items():
-        if name != cases.EMPTY_SERVER:
+        if name == cases.OIDC_PROVIDER:
+            facts[name] = await oidc_provider.facts(server, identities[CLIENT])
+        elif name != cases.EMPTY_SERVER:
             _progress(f"filling: {name}")
             tokens = cases.TOKENS if name in introspecting else 0
             facts[name] = await gateways.fill(server, identities, tokens=tokens)
@@ -102,7 +119,7 @@ async def _fill(
 
 
 async def _rounds(
-    plan: Plan, generators: Generators, servers: Mapping[str, Server], facts: Mapping[str, cases.Facts]
+    plan: Plan, generators: Generators, servers: Mapping[str, Server], facts: Mapping[str, Facts]
 ) -> dict[str, list[Measurement]]:
     measured: dict[str, list[Measurement]] = {case.name: [] for case in plan.cases}
     for number in range(1, plan.rounds + 1):
@@ -126,7 +143,7 @@ async def _window(case: cases.Case, generators: Generators, server: Server) -> M
     return Measurement(window, stopped - started)
 
 
-def _check(case: cases.Case, window: Window, facts: cases.Facts) -> None:
+def _check(case: cases.Case, window: Window, facts: Facts) -> None:
     for reply in window.replies:
         case.check(reply, facts)
 

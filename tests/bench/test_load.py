@@ -5,7 +5,7 @@ import asyncio
 import grpc
 import pytest
 
-from bench import cases
+from bench import cases, facts
 from bench.certificates import CLIENT, SERVER, Authority
 from bench.generators import GeneratorError, Generators, Load
 from bench.report import Plan
@@ -91,5 +91,5 @@ def test_a_reply_that_does_not_verify_is_an_error():
     mint = next(case for case in cases.CASES if case.name == "mint_file_eddsa")
     reply = cases.token_service_pb2.MintTokenResponse()
     reply.token.value = "eyJhbGciOiJFZERTQSIsImtpZCI6ImEifQ.e30.AA"
-    with pytest.raises(cases.ReplyError, match="does not verify"):
-        mint.check(reply.SerializeToString(), cases.NO_FACTS)
+    with pytest.raises(facts.ReplyError, match="does not verify"):
+        mint.check(reply.SerializeToString(), facts.NO_FACTS)
