@@ -26,6 +26,7 @@ _ADMIN = Policy(roles=frozenset({Role.ADMIN}))
 _ENROLLER = Policy(roles=frozenset({Role.ENROLLER}))
 _RESOURCE_SERVER = Policy(roles=frozenset({Role.RESOURCE_SERVER}))
 _LOGIN = Policy(roles=frozenset({Role.LOGIN}))
+_VERIFIER = Policy(roles=frozenset({Role.VERIFIER}))
 
 POLICIES: Mapping[str, Policy] = {
     "/countersign.v1.TokenService/MintToken": _CLIENT,
@@ -74,6 +75,12 @@ POLICIES: Mapping[str, Policy] = {
     "/countersign.v1.EnrollmentService/CreateExternalAccountKey": _ADMIN,
     "/countersign.v1.EnrollmentService/ListExternalAccountKeys": _ADMIN,
     "/countersign.v1.EnrollmentService/DeleteExternalAccountKey": _ADMIN,
+    "/countersign.v1.PresentationService/CreatePresentationRequest": _VERIFIER,
+    "/countersign.v1.PresentationService/GetPresentationRequest": _VERIFIER,
+    "/countersign.v1.PresentationService/WatchPresentationRequest": _VERIFIER,
+    "/countersign.v1.PresentationService/GetRequestObject": _VERIFIER,
+    "/countersign.v1.PresentationService/SubmitPresentation": _VERIFIER,
+    "/countersign.v1.PresentationService/VerifyPresentation": _VERIFIER,
     "/grpc.health.v1.Health/Check": _PUBLIC,
     "/grpc.health.v1.Health/Watch": _PUBLIC,
     "/grpc.health.v1.Health/List": _PUBLIC,

@@ -9,6 +9,7 @@ from countersign.v1 import (
     enrollment_service_pb2,
     introspection_service_pb2,
     key_service_pb2,
+    presentation_service_pb2,
     token_service_pb2,
 )
 from grpc_channelz.v1 import channelz_pb2
@@ -25,6 +26,7 @@ FILES = [
     enrollment_service_pb2,
     introspection_service_pb2,
     key_service_pb2,
+    presentation_service_pb2,
     token_service_pb2,
     channelz_pb2,
     health_pb2,

@@ -154,6 +154,12 @@ CLASS_OF_REASON: Mapping[str, type[CountersignError]] = {
     Reason.ORDER_NOT_READY: ConflictError,
     Reason.ALREADY_REVOKED: ConflictError,
     Reason.ISSUER_UNAVAILABLE: UnavailableError,
+    Reason.INVALID_PRESENTATION_DEFINITION: InvalidRequestError,
+    Reason.INVALID_PRESENTATION_RESPONSE: InvalidRequestError,
+    Reason.VERIFIER_NOT_FOUND: NotFoundError,
+    Reason.PRESENTATION_REQUEST_NOT_FOUND: NotFoundError,
+    Reason.PRESENTATION_REQUEST_ALREADY_EXISTS: ConflictError,
+    Reason.PRESENTATION_REQUEST_CLOSED: ConflictError,
     Reason.IDENTITY_PROVIDER_UNAVAILABLE: UnavailableError,
     Reason.INTERNAL: CountersignError,
 }
