@@ -17,6 +17,7 @@ class KeyPurpose(StrEnum):
     STATUS_LISTS = "status-lists"
     CLIENT_ACCESS_TOKENS = "client-access-tokens"
     OCSP_RESPONSES = "ocsp-responses"
+    DELEGATION = "delegation"
 
 
 class KeyState(StrEnum):
@@ -38,12 +39,18 @@ class KeyState(StrEnum):
 class KeyRecord:
     """One key. At most one key per (purpose, algorithm) is ACTIVE, by a unique index of the database.
 
+    A *delegated* key is one that another key of the gateway certified, to sign in its place for a while.
+
     - `key_id`: RFC 7638 SHA-256 thumbprint, base64url; also the JWS ``kid``.
     - `uri`: how the signer finds it; may name a PIN source, never holds a PIN.
     - `public_key_der`: SubjectPublicKeyInfo; pins the key, whatever the URI finds later.
     - `retire_time`: when a RETIRING key may become RETIRED. Times are seconds since the epoch, None before
       the event.
     - `revision` counts changes from 1 and is the key's etag.
+    - `chain_pem`: PEM certificates, the key's own first, each issued by the next; empty where it has none.
+    - `issuer_key_id`: of a delegated key, the key that certified it; disabling that one disables this one.
+    - `sign_until`: of a delegated key, when it signs no more, whatever its state: what it signs must not
+      outlive its certificate.
     """
 
     key_id: str
@@ -58,3 +65,6 @@ class KeyRecord:
     disable_time: float | None
     disable_reason: str
     revision: int
+    chain_pem: bytes = b""
+    issuer_key_id: str | None = None
+    sign_until: float | None = None

@@ -27,7 +27,8 @@ class KeyRepository(Protocol):
 
         Returns the stored record and True, or the record of the first attempt and False on a replay. A record
         that asks to be ACTIVE while another of its (purpose, algorithm) is ACTIVE is stored as PREPARED.
-        Raises `StateError`: KEY_ALREADY_EXISTS (the same key_id), REQUEST_ID_REUSED.
+        Raises `StateError`: KEY_ALREADY_EXISTS (the same key_id), REQUEST_ID_REUSED, KEY_STATE_CONFLICT (its
+        issuer is not ACTIVE).
         """
         ...
 
@@ -57,7 +58,27 @@ class KeyRepository(Protocol):
         ...
 
     async def disable(self, key_id: str, *, reason: str, now: float) -> KeyRecord:
-        """Withdraw the key at once. Idempotent. Raises `StateError`: KEY_NOT_FOUND."""
+        """Withdraw the key at once, and the keys that it certified. Idempotent.
+
+        Raises `StateError`: KEY_NOT_FOUND.
+        """
+        ...
+
+    async def set_chain(self, key_id: str, chain_pem: bytes) -> KeyRecord:
+        """Give the key its certificate and those above it, ASCII PEM; what it had is replaced.
+
+        Raises `StateError`: KEY_NOT_FOUND, KEY_STATE_CONFLICT (a delegated key).
+        """
+        ...
+
+    async def claim_rotation(
+        self, purpose: KeyPurpose, algorithm: Algorithm, *, now: float, until: float
+    ) -> bool:
+        """Whether the caller may make the next key of this kind until *until*: of several, one may."""
+        ...
+
+    async def release_rotation(self, purpose: KeyPurpose, algorithm: Algorithm, *, until: float) -> None:
+        """Give back what was claimed until *until*; a claim of somebody else stays."""
         ...
 
     async def retire_due(self, *, now: float) -> int:

@@ -14,7 +14,7 @@ from gateway.store import counters, idempotency
 from gateway.store.database import Database, Row, Transaction, to_microseconds, to_seconds
 from gateway.store.failures import StoreCause, unavailable
 from gateway.store.statement import SqlDialect, Statement
-from gateway.store.tables import keys
+from gateway.store.tables import key_rotations, keys
 from signers import Algorithm
 
 _COLUMNS = tuple(column.name for column in keys.columns)
@@ -44,7 +44,40 @@ _FIND_DUE = Statement(
         keys.c.state == KeyState.RETIRING.value, keys.c.retire_time <= sa.bindparam("now")
     )
 )
-_MUTABLE = ("state", "activate_time", "retire_time", "disable_time", "disable_reason", "revision")
+_FIND_ISSUED = Statement(lambda _: sa.select(keys).where(keys.c.issuer_key_id == sa.bindparam("issuer")))
+
+
+def _claim_rotation(dialect: SqlDialect) -> sa.Executable:
+    insert = dialect.insert(key_rotations).values(
+        purpose=sa.bindparam("of_purpose"),
+        algorithm=sa.bindparam("of_algorithm"),
+        lease_time=sa.bindparam("until"),
+    )
+    statement: sa.Executable = insert.on_conflict_do_update(
+        index_elements=[key_rotations.c.purpose, key_rotations.c.algorithm],
+        set_={"lease_time": insert.excluded.lease_time},
+        where=key_rotations.c.lease_time <= sa.bindparam("now", type_=sa.BigInteger),
+    ).returning(key_rotations.c.lease_time)
+    return statement
+
+
+_CLAIM_ROTATION = Statement(_claim_rotation)
+_RELEASE_ROTATION = Statement(
+    lambda _: sa.delete(key_rotations).where(
+        key_rotations.c.purpose == sa.bindparam("of_purpose"),
+        key_rotations.c.algorithm == sa.bindparam("of_algorithm"),
+        key_rotations.c.lease_time == sa.bindparam("until"),
+    )
+)
+_MUTABLE = (
+    "state",
+    "activate_time",
+    "retire_time",
+    "disable_time",
+    "disable_reason",
+    "revision",
+    "chain_pem",
+)
 _STORE = Statement(
     lambda _: sa.update(keys).where(_BY_ID).values({name: sa.bindparam(name) for name in _MUTABLE})
 )
@@ -79,6 +112,9 @@ class SqlKeyRepository:
             if key is not None and (first := await self._claim(transaction, key, record)) is not None:
                 return first, False
             stored = record
+            if record.issuer_key_id is not None:
+                # Disabling the issuer disables what it certified, and so must come too late for nothing.
+                await _require_active(transaction, record.issuer_key_id)
             if record.state is KeyState.ACTIVE and await _active(transaction, record) is not None:
                 stored = replace(record, state=KeyState.PREPARED, activate_time=None)
             if await transaction.fetch_one(_INSERT, **_values(stored)) is None:
@@ -132,12 +168,55 @@ class SqlKeyRepository:
             record = await _require(transaction, key_id)
             if record.state is KeyState.DISABLED:
                 return record
-            disabled = replace(record, state=KeyState.DISABLED, disable_time=now, disable_reason=reason)
-            await _store(transaction, disabled)
+            issued = [_record(row) for row in await transaction.fetch_all(_FIND_ISSUED, issuer=key_id)]
+            for each in (record, *issued):
+                if each.state is not KeyState.DISABLED:
+                    disabled = replace(each, state=KeyState.DISABLED, disable_time=now, disable_reason=reason)
+                    await _store(transaction, disabled)
             await counters.advance(transaction, counters.KEYS)
             return await _require(transaction, key_id)
 
         return await self._database.transaction(work)
+
+    async def set_chain(self, key_id: str, chain_pem: bytes) -> KeyRecord:
+        """See `KeyRepository.set_chain`."""
+
+        async def work(transaction: Transaction) -> KeyRecord:
+            await counters.lock(transaction, counters.KEYS)
+            record = await _require(transaction, key_id)
+            if record.chain_pem == chain_pem:
+                return record
+            if record.issuer_key_id is not None:
+                raise StateError(
+                    Reason.KEY_STATE_CONFLICT, "A delegated key keeps its certificate.", field="key_id"
+                )
+            await _store(transaction, replace(record, chain_pem=chain_pem))
+            await counters.advance(transaction, counters.KEYS)
+            return await _require(transaction, key_id)
+
+        return await self._database.transaction(work)
+
+    async def claim_rotation(
+        self, purpose: KeyPurpose, algorithm: Algorithm, *, now: float, until: float
+    ) -> bool:
+        """See `KeyRepository.claim_rotation`: one statement decides."""
+        row = await self._database.write(
+            _CLAIM_ROTATION,
+            of_purpose=purpose.value,
+            of_algorithm=algorithm.value,
+            now=to_microseconds(now),
+            until=to_microseconds(until),
+        )
+        return row is not None
+
+    async def release_rotation(self, purpose: KeyPurpose, algorithm: Algorithm, *, until: float) -> None:
+        """See `KeyRepository.release_rotation`."""
+        await self._database.write(
+            _RELEASE_ROTATION,
+            of_purpose=purpose.value,
+            of_algorithm=algorithm.value,
+            until=to_microseconds(until),
+        )
 
     async def retire_due(self, *, now: float) -> int:
         """See `KeyRepository.retire_due`. Writes only where a key is due."""
@@ -199,6 +278,17 @@ async def _require(transaction: Transaction, key_id: str) -> KeyRecord:
     return _record(row)
 
 
+async def _require_active(transaction: Transaction, key_id: str) -> None:
+    issuer = await _require(transaction, key_id)
+    if issuer.state is not KeyState.ACTIVE:
+        raise StateError(
+            Reason.KEY_STATE_CONFLICT,
+            "The certifying key is not active.",
+            field="issuer_key_id",
+            metadata={"state": issuer.state.value},
+        )
+
+
 async def _store(transaction: Transaction, record: KeyRecord) -> None:
     """Store the changed *record* under the next revision."""
     values = _values(replace(record, revision=record.revision + 1))
@@ -219,6 +309,9 @@ def _values(record: KeyRecord) -> dict[str, Any]:
         "disable_time": _optional(to_microseconds, record.disable_time),
         "disable_reason": record.disable_reason,
         "revision": record.revision,
+        "chain_pem": record.chain_pem.decode("ascii") or None,
+        "issuer_key_id": record.issuer_key_id,
+        "sign_until": _optional(to_microseconds, record.sign_until),
     }
 
 
@@ -238,6 +331,9 @@ def _record(row: Row) -> KeyRecord:
             disable_time=_optional(to_seconds, values[9]),
             disable_reason=values[10],
             revision=values[11],
+            chain_pem=(values[12] or "").encode("ascii"),
+            issuer_key_id=values[13],
+            sign_until=_optional(to_seconds, values[14]),
         )
     except ValueError as error:
         raise unavailable(StoreCause.CORRUPT, error) from error

@@ -76,6 +76,9 @@ keys = sa.Table(
     sa.Column("disable_time", sa.BigInteger),
     sa.Column("disable_reason", sa.Text, nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("chain_pem", sa.Text),
+    sa.Column("issuer_key_id", BYTEWISE),
+    sa.Column("sign_until", sa.BigInteger),
 )
 sa.Index(
     "keys_one_active",
@@ -85,6 +88,15 @@ sa.Index(
     sqlite_where=keys.c.state == "active",
     postgresql_where=keys.c.state == "active",
 )
+
+key_rotations = sa.Table(
+    "key_rotations",
+    metadata,
+    sa.Column("purpose", sa.Text, primary_key=True),
+    sa.Column("algorithm", sa.Text, primary_key=True),
+    sa.Column("lease_time", sa.BigInteger, nullable=False),
+)
+"""Which purposes and algorithms some replica is making a key for, and until when nobody else does."""
 
 idempotency = sa.Table(
     "idempotency",

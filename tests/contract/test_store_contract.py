@@ -571,3 +571,72 @@ class TestKeys:
         )
         states = [each.state for each in await replicas.two.keys.all()]
         assert sorted(states) == [KeyState.ACTIVE] + [KeyState.PREPARED] * 9
+
+    async def test_a_delegated_key_is_read_back_as_it_was_inserted(self, replicas):
+        """Its certificate, its issuer and the end of its signing survive."""
+        await replicas.one.keys.insert(key_record("hsm", state=KeyState.ACTIVE, activate_time=NOW), None)
+        delegated = key_record(
+            "k1", create_time=NOW + 1, chain_pem=b"PEM", issuer_key_id="hsm", sign_until=NOW + 60
+        )
+        assert await replicas.one.keys.insert(delegated, None) == (delegated, True)
+        assert (await replicas.two.keys.all())[1] == delegated
+
+    async def test_disabling_a_key_disables_what_it_certified(self, replicas):
+        """In one step, whatever the state; keys that it did not certify stay."""
+        await replicas.one.keys.insert(key_record("hsm", state=KeyState.ACTIVE), None)
+        for number, state in enumerate((KeyState.PREPARED, KeyState.RETIRING)):
+            await replicas.one.keys.insert(key_record(f"k{number}", state=state, issuer_key_id="hsm"), None)
+        await replicas.one.keys.insert(key_record("other"), None)
+        await replicas.one.keys.disable("hsm", reason="leaked", now=NOW + 1)
+        found = {each.key_id: each for each in await replicas.two.keys.all()}
+        assert {key for key, each in found.items() if each.state is KeyState.DISABLED} == {"hsm", "k0", "k1"}
+        assert {found[key].disable_reason for key in ("hsm", "k0", "k1")} == {"leaked"}
+
+    async def test_a_key_certified_by_a_disabled_key_is_refused(self, replicas):
+        """Else one that was being made while its issuer was disabled would escape."""
+        await replicas.one.keys.insert(key_record("hsm", state=KeyState.ACTIVE), None)
+        await replicas.one.keys.disable("hsm", reason="leaked", now=NOW)
+        with pytest.raises(StateError) as caught:
+            await replicas.two.keys.insert(key_record("k1", issuer_key_id="hsm"), None)
+        assert (caught.value.reason, caught.value.metadata) == (
+            Reason.KEY_STATE_CONFLICT,
+            {"state": "disabled"},
+        )
+
+    async def test_a_certificate_is_stored_with_its_key(self, replicas):
+        """Every replica sees it as a change; storing the same again is none."""
+        await replicas.one.keys.insert(key_record("k1"), None)
+        before = await replicas.two.keys.change_number()
+        stored = await replicas.one.keys.set_chain("k1", b"PEM")
+        assert stored == key_record("k1", chain_pem=b"PEM", revision=2)
+        changed = await replicas.two.keys.change_number()
+        assert changed > before
+        assert await replicas.two.keys.set_chain("k1", b"PEM") == stored
+        assert await replicas.two.keys.change_number() == changed
+
+    async def test_a_delegated_key_keeps_its_certificate(self, replicas):
+        """The certificate says until when it may sign."""
+        await replicas.one.keys.insert(key_record("hsm", state=KeyState.ACTIVE), None)
+        await replicas.one.keys.insert(key_record("k1", chain_pem=b"PEM", issuer_key_id="hsm"), None)
+        with pytest.raises(StateError) as caught:
+            await replicas.two.keys.set_chain("k1", b"other")
+        assert caught.value.reason is Reason.KEY_STATE_CONFLICT
+
+    def claim(self, store, until=NOW + 60, now=NOW):
+        """Ask to make the next token key."""
+        return store.keys.claim_rotation(KeyPurpose.TOKENS, Algorithm.EDDSA, now=now, until=until)
+
+    async def test_one_of_many_rotators_may_make_the_key(self, replicas):
+        """The first wins; when its time is over one other does."""
+        assert sum(await asyncio.gather(*(self.claim(store) for store in replicas.each(10)))) == 1
+        late = [self.claim(store, NOW + 200, NOW + 60) for store in replicas.each(10)]
+        assert sum(await asyncio.gather(*late)) == 1
+
+    async def test_a_rotator_gives_back_only_its_own_claim(self, replicas):
+        """One that was late does not end the claim of its successor."""
+        kind = (KeyPurpose.TOKENS, Algorithm.EDDSA)
+        assert await self.claim(replicas.one)
+        await replicas.two.keys.release_rotation(*kind, until=NOW + 61)
+        assert not await self.claim(replicas.two)
+        await replicas.one.keys.release_rotation(*kind, until=NOW + 60)
+        assert await self.claim(replicas.two)
