@@ -1,38 +1,32 @@
-"""The gateway's own DID: its did:web document, and the proof that it controls its origins.
+"""The gateway's own DID: its document, and the keys in it that sign.
 
-Every signature is made by a `signers.Signer`; this module sees no private key. What it makes is checked by
-the readers of the same formats before it is given out.
+A did:web document is made of the keyring as it is now, so that a key is published before it signs and until
+what it signed has expired. Any other DID (a long-form did:ion, did:jwk) brings its document, and a key signs
+only where that document has it. Every signature is made by a `signers.Signer`; this module sees no private
+key.
 """
 
-import asyncio
 import json
-import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from gateway.clock import Clock, system_clock
-from gateway.dids import DID_ALGORITHMS, Did, DidDocument, Relationship, parse_did_url, parse_document
+from gateway.dids import DID_ALGORITHMS, Did, DidDocument, Relationship, parse_document
+from gateway.errors import AvailabilityError, Reason
 from gateway.jose import assemble, encode_header, public_jwk, signing_input
 from gateway.jose.key_material import implied_algorithm
-from gateway.presentations.did_configuration import did_configuration
-from gateway.presentations.domain_linkage_credential import (
-    CONFIGURATION_CONTEXT,
-    CREDENTIAL_CONTEXT,
-    CREDENTIAL_TYPES,
-    verify_domain_linkage_credential,
-)
+from gateway.keys.keyring import Keyring, KeyringView, SigningKey
+from gateway.keys.model import KeyPurpose
 from gateway.presentations.linked_domains import SERVICE_TYPE
 from gateway.presentations.origins import Origin
-from signers import PublicKey, Signer, SignerError
-
-logger = logging.getLogger(__name__)
+from signers import Algorithm, PublicKey
 
 DID_CONTEXTS: Final = ("https://www.w3.org/ns/did/v1", "https://w3id.org/security/suites/jws-2020/v1")
-DEFAULT_RELATIONSHIPS: Final = frozenset({Relationship.AUTHENTICATION, Relationship.ASSERTION_METHOD})
-
-_DAY: Final = 86_400
+RELATIONSHIPS: Final[Mapping[KeyPurpose, Relationship]] = {
+    KeyPurpose.PRESENTATION_REQUESTS: Relationship.AUTHENTICATION,
+    KeyPurpose.LINKED_DOMAINS: Relationship.ASSERTION_METHOD,
+}
+"""What the keys of each purpose are listed for, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +35,99 @@ class PublishedKey:
 
     fragment: str
     public_key: PublicKey
-    relationships: frozenset[Relationship] = DEFAULT_RELATIONSHIPS
+    relationships: frozenset[Relationship]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """The key that signs now, and its place in the document: *method_id* is an absolute DID URL."""
+
+    method_id: str
+    key: SigningKey
+
+    async def sign(self, payload: bytes, typ: str | None) -> str:
+        """A compact JWS whose ``kid`` is *method_id*; None leaves ``typ`` out. Raises `SignerError`."""
+        message = signing_input(encode_header(self.key.algorithm, self.method_id, typ), payload)
+        return assemble(message, await self.key.signer.sign(message))
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """The document as of one view of the keyring."""
+
+    view: KeyringView
+    data: bytes
+    document: DidDocument
+
+
+class OwnDid:
+    """The DID that the gateway acts as.
+
+    - *algorithm*: of the keys that sign; one of `DID_ALGORITHMS`.
+    - *origins*: what a did:web document declares as linked domains.
+    - *document*: of a DID that says itself what it holds; None for did:web.
+
+    Raises `ValueError` for another algorithm, and for a did:web with a document or another DID without one.
+    """
+
+    def __init__(
+        self,
+        did: Did,
+        keyring: Keyring,
+        *,
+        algorithm: Algorithm,
+        origins: Sequence[Origin] = (),
+        document: DidDocument | None = None,
+    ) -> None:
+        if algorithm not in DID_ALGORITHMS:
+            raise ValueError("the algorithm is one that DIDs may use")
+        if (document is None) != (did.method == "web") or (document is not None and document.id != did):
+            raise ValueError("a DID other than did:web comes with its own document")
+        self.did = did
+        self._keyring = keyring
+        self._algorithm = algorithm
+        self._origins = tuple(origins)
+        self._fixed = document
+        self._published: _Published | None = None
+
+    def document(self) -> DidDocument:
+        """The document as it is now."""
+        return self._current().document if self._fixed is None else self._fixed
+
+    def document_json(self) -> bytes:
+        """``did.json`` as it is now. Raises `ValueError` for a DID that is not did:web: nobody serves it."""
+        if self._fixed is not None:
+            raise ValueError("the document of this DID is not published by its host")
+        return self._current().data
+
+    def signing_key(self, purpose: KeyPurpose) -> OwnKey:
+        """The key of *purpose*, one of `RELATIONSHIPS`, that signs now.
+
+        Raises `AvailabilityError` with `NO_ACTIVE_KEY`, also where the document does not hold the active one.
+        """
+        key = self._keyring.signing_key(purpose, self._algorithm)
+        relationship = RELATIONSHIPS[purpose]
+        for method in self.document().methods:
+            if relationship in method.relationships and method.public_key == key.signer.public_key:
+                return OwnKey(method.id, key)
+        raise AvailabilityError(
+            Reason.NO_ACTIVE_KEY,
+            "The active key does not stand in the document of the gateway's DID.",
+            metadata={"purpose": purpose.value, "algorithm": self._algorithm.value},
+        )
+
+    def _current(self) -> _Published:
+        view = self._keyring.view
+        if self._published is None or self._published.view is not view:
+            # A key of another algorithm can be created by whoever may; it signs nothing here.
+            keys = [
+                PublishedKey(key.key_id, key.public_key, frozenset({RELATIONSHIPS[purpose]}))
+                for (purpose, _), key in view.verification_keys.items()
+                if purpose in RELATIONSHIPS and key.algorithm in DID_ALGORITHMS
+            ]
+            data = own_document(self.did, keys, origins=self._origins)
+            self._published = _Published(view, data, parse_document(data, self.did))
+        return self._published
 
 
 def own_document(did: Did, keys: Sequence[PublishedKey], *, origins: Sequence[Origin] = ()) -> bytes:
@@ -70,100 +156,6 @@ def own_document(did: Did, keys: Sequence[PublishedKey], *, origins: Sequence[Or
     return data
 
 
-async def issue_domain_linkage_credential(
-    signer: Signer, method_id: str, origin: Origin, *, now: int, lifetime: int
-) -> str:
-    """A Domain Linkage Credential for *origin*, valid for *lifetime* seconds from *now*, as a compact JWT.
-
-    *method_id* is the absolute DID URL of *signer*'s key in the DID document. Raises `SignerError`, and
-    `ValueError` or `DidError` for arguments out of range.
-    """
-    url = parse_did_url(method_id)
-    if not url.fragment or lifetime <= 0 or signer.algorithm not in DID_ALGORITHMS:
-        raise ValueError("method_id has a fragment, lifetime is above 0, and the algorithm is one of DIDs")
-    payload = json.dumps(_claims(url.did.text, origin, now, now + lifetime), separators=(",", ":")).encode()
-    message = signing_input(encode_header(signer.algorithm, method_id, None), payload)
-    return assemble(message, await signer.sign(message))
-
-
-class OwnDidConfiguration:
-    """``did-configuration.json`` for *origins*, signed when it is asked for and again at half its lifetime.
-
-    - *signer*: its key must stand in *document*, the gateway's own, under assertionMethod as *method_id*.
-    - *lifetime*: seconds for which a credential is valid.
-    - *retry_interval*: seconds after a failed signature in which none is tried, as long as there is a valid
-      credential.
-
-    Callers who find none wait for the one who has it signed. While a new one is being signed and while the
-    signer is unavailable, one that is still valid is given out. Belongs to one event loop.
-    """
-
-    def __init__(
-        self,
-        signer: Signer,
-        document: DidDocument,
-        method_id: str,
-        origins: Sequence[Origin],
-        *,
-        lifetime: int = 90 * _DAY,
-        retry_interval: float = 30.0,
-        clock: Clock = system_clock,
-    ) -> None:
-        if not origins:
-            raise ValueError("there is at least one origin")
-        self._signer = signer
-        self._document = document
-        self._method_id = method_id
-        self._origins = tuple(origins)
-        self._lifetime = lifetime
-        self._retry_interval = retry_interval
-        self._clock = clock
-        self._lock = asyncio.Lock()
-        self._resource = b""
-        self._signed = self._expires = self._failed = float("-inf")
-
-    async def resource(self) -> bytes:
-        """The resource as UTF-8 JSON.
-
-        Raises `SignerError` where there is none yet or it has expired, and `LinkageError` where the document
-        does not hold the signer's key as it should.
-        """
-        if self._is_fresh() or (self._lock.locked() and self._is_valid()):
-            return self._resource
-        async with self._lock:
-            if not self._is_fresh():
-                await self._renew()
-            return self._resource
-
-    async def _renew(self) -> None:
-        now = int(self._clock())
-        credentials = []
-        try:
-            for origin in self._origins:
-                credential = await issue_domain_linkage_credential(
-                    self._signer, self._method_id, origin, now=now, lifetime=self._lifetime
-                )
-                verify_domain_linkage_credential(credential, self._document, origin, now=now)
-                credentials.append(credential)
-        except SignerError as error:
-            if not self._is_valid():
-                raise
-            self._failed = now
-            logger.warning("The DID configuration could not be signed anew: %s", error)
-            return
-        self._resource = did_configuration(credentials)
-        self._signed, self._expires = now, now + self._lifetime
-
-    def _is_valid(self) -> bool:
-        # A clock that was set back must not give out a credential that is not valid yet.
-        return self._signed <= self._clock() < self._expires
-
-    def _is_fresh(self) -> bool:
-        now = self._clock()
-        pausing = self._failed <= now < self._failed + self._retry_interval
-        return self._is_valid() and (pausing or now < self._signed + self._lifetime / 2)
-
-
 def _method(did: Did, key: PublishedKey) -> dict[str, Any]:
     algorithm = implied_algorithm(key.public_key)
     if algorithm not in DID_ALGORITHMS:
@@ -174,24 +166,3 @@ def _method(did: Did, key: PublishedKey) -> dict[str, Any]:
         "controller": did.text,
         "publicKeyJwk": public_jwk(key.public_key, key.fragment, algorithm),
     }
-
-
-def _claims(did: str, origin: Origin, issued: int, expires: int) -> dict[str, Any]:
-    return {
-        "exp": expires,
-        "iss": did,
-        "nbf": issued,
-        "sub": did,
-        "vc": {
-            "@context": [CREDENTIAL_CONTEXT, CONFIGURATION_CONTEXT],
-            "type": list(CREDENTIAL_TYPES),
-            "issuer": did,
-            "issuanceDate": _date(issued),
-            "expirationDate": _date(expires),
-            "credentialSubject": {"id": did, "origin": str(origin)},
-        },
-    }
-
-
-def _date(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
