@@ -20,10 +20,11 @@ from gateway.enrollment.model import (
     ChallengeStatus,
     ChallengeType,
     Order,
+    OrderStatus,
     Problem,
     challenge_of,
 )
-from gateway.enrollment.orders import Orders
+from gateway.enrollment.orders import Orders, not_ready
 from gateway.enrollment.ports import OrderRepository, SingleUse, UsedError
 from gateway.enrollment.provisioners import Provisioners
 from gateway.enrollment.transitions import TransitionError, Verdict
@@ -125,6 +126,9 @@ class Challenges:
         found = await self.get(account, authorization_id, challenge_id)
         if (found.challenge.status, found.authorization.status) != _OPEN:
             return found
+        if found.order.status is not OrderStatus.PENDING:
+            # Another authorization has ended the order: nothing is looked up for it any more.
+            raise not_ready(TransitionError("the order is over", found.order.status))
         verdict, uses = await self._judge(account, found, answer)
         await self._settle(found, verdict, uses)
         return await self.get(account, authorization_id, challenge_id)
@@ -144,11 +148,7 @@ class Challenges:
             await self._settle(found, replayed, ())
         except TransitionError as error:
             if error.status not in {ChallengeStatus.VALID, ChallengeStatus.INVALID}:
-                raise StateError(
-                    Reason.ORDER_NOT_READY,
-                    "The order or the authorization is over.",
-                    metadata={"status": error.status},
-                ) from error
+                raise not_ready(error) from error
             # Another answer was first, or the order ended meanwhile: the caller is shown what holds.
 
     async def _judge(

@@ -13,6 +13,7 @@ from gateway.keys.keyring import Keyring
 from gateway.keys.model import KeyPurpose
 from gateway.pki.issuance_errors import IssuingError, IssuingFault
 from gateway.pki.issuing_ca import IssuingCa, extension, load_chain
+from gateway.pki.ocsp_responder import issuer_names
 from signers import Signer
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class IssuingAuthority:
         chain = load_chain(chain_pem)
         self.key_id = _subject_key_identifier(chain[0]).hex()
         """The subject key identifier, hex."""
+        self.issuer_names = issuer_names(chain[0])
+        """How OCSP requests name it."""
         self._spki = chain[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         self._chain_pem = chain_pem
         self._keyring = keyring

@@ -11,6 +11,8 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
+from cryptography import x509
+
 from gateway.enrollment.wire_names import (
     ClientUri,
     Generation,
@@ -41,6 +43,8 @@ class IdentifierType(StrEnum):
     IP = "ip"
 
 
+_USER: Final = frozenset({"name", "domain", "handle"})
+_DEVICE: Final = _USER | {"client-id"}
 WIRE_TYPES: Final = frozenset({IdentifierType.WIRE_ID, IdentifierType.WIRE_DEVICE, IdentifierType.WIRE_USER})
 
 
@@ -112,6 +116,29 @@ def names_of(identifiers: Sequence[Identifier]) -> OrderNames:
     return OrderNames(wire, SubjectAlternativeNames())
 
 
+def shown_names(identifier: Identifier) -> frozenset[x509.GeneralName]:
+    """The names in a certificate that control over *identifier*, which is well-formed, stands for.
+
+    Of a Wire user that is the handle, of a device its client id in its normal form.
+    """
+    match identifier.type:
+        case IdentifierType.DNS:
+            return frozenset({x509.DNSName(identifier.value)})
+        case IdentifierType.IP:
+            return frozenset({x509.IPAddress(ip_address(identifier.value))})
+        case IdentifierType.WIRE_ID:
+            wire = _wire_id(identifier.value)
+            return _uris(wire.client.normal, wire.handle.text)
+        case IdentifierType.WIRE_DEVICE:
+            return _uris(ClientUri.parse(_members(identifier.value, _DEVICE).string("client-id")).normal)
+        case IdentifierType.WIRE_USER:
+            return _uris(_members(identifier.value, _USER).string("handle"))
+
+
+def _uris(*texts: str) -> frozenset[x509.GeneralName]:
+    return frozenset(x509.UniformResourceIdentifier(text) for text in texts)
+
+
 def _identifier(type_name: str, value: str) -> Identifier:
     try:
         kind = IdentifierType(type_name)
@@ -149,19 +176,18 @@ def _alternative(identifiers: Sequence[Identifier]) -> SubjectAlternativeNames:
 
 
 def _wire_id(value: str) -> WireIdentity:
-    members = _members(value, {"name", "domain", "client-id", "handle"})
+    members = _members(value, _DEVICE)
     return _identity(members, Generation.FIRST)
 
 
 def _pair(device: str, user: str) -> WireIdentity:
-    of_device = _members(device, {"name", "domain", "client-id", "handle"})
-    of_user = _members(user, {"name", "domain", "handle"})
-    if any(of_device.string(name) != of_user.string(name) for name in ("name", "domain", "handle")):
+    of_device, of_user = _members(device, _DEVICE), _members(user, _USER)
+    if any(of_device.string(name) != of_user.string(name) for name in _USER):
         raise _rejected("The device and the user of the order are not of one person.")
     return _identity(of_device, Generation.SECOND)
 
 
-def _members(value: str, expected: set[str]) -> Claims:
+def _members(value: str, expected: frozenset[str]) -> Claims:
     members = parse_object(value.encode("utf-8", "surrogatepass"), max_size=4 * MAX_VALUE, max_depth=1)
     if set(members) != expected:
         raise _rejected(f"A Wire identifier has the members {', '.join(sorted(expected))}.")

@@ -11,7 +11,7 @@ same number, names and times, so that no order leads to two certificates.
 
 import hashlib
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gateway.clock import Clock
 from gateway.enrollment import transitions
 from gateway.enrollment.authorities import moment, unavailable
+from gateway.enrollment.certified_names import certified_names, wire_names
 from gateway.enrollment.identifiers import names_of
 from gateway.enrollment.ids import new_id
 from gateway.enrollment.model import Account, ChallengeType, Order, OrderStatus, Problem
@@ -35,18 +36,14 @@ from gateway.pki.issuance_errors import RequestError as CsrRefusedError
 from gateway.pki.issue import issue
 from gateway.pki.issuing_ca import IssuingCa
 from gateway.pki.leaf import Leaf
-from gateway.pki.names import DistinguishedName
 from gateway.pki.order_names import require_exact_names
 from gateway.pki.serials import new_serial
-from gateway.pki.wire import WireNames
 from signers import SignerError
 
 logger = logging.getLogger(__name__)
 
 LEASE: Final = 30.0
 """Seconds that a caller signs undisturbed; longer than any signer may take."""
-
-_NO_SUBJECT: Final = DistinguishedName.of(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,18 +257,10 @@ def _leaf(order: Order, request: CertificateRequest) -> Leaf:
     names = names_of(order.identifiers)
     if names.wire is None:
         require_exact_names(request, names.alternative)
-        alternative: list[x509.GeneralName] = [x509.DNSName(name) for name in sorted(names.alternative.dns)]
-        alternative += [x509.IPAddress(ip) for ip in sorted(names.alternative.ip, key=str)]
-        return Leaf(request.public_key, _NO_SUBJECT, tuple(alternative), order.not_before, order.not_after)
-    if not all(order.evidence(kind) for kind in (ChallengeType.WIRE_OIDC, ChallengeType.WIRE_DPOP)):
-        # Unreachable by the state machine; a certificate is worth a second look.
-        raise not_ready(TransitionError("the order lacks evidence", order.status))
-    wire = WireNames(
-        display_name=names.wire.display_name,
-        domain=names.wire.domain,
-        handle=names.wire.handle.text,
-        client_id=names.wire.client.text,
-    )
-    wire.require_in(request)
-    leaf = wire.leaf(request.public_key)
-    return replace(leaf, not_before=order.not_before, not_after=order.not_after)
+    else:
+        if not all(order.evidence(kind) for kind in (ChallengeType.WIRE_OIDC, ChallengeType.WIRE_DPOP)):
+            # Unreachable by the state machine; a certificate is worth a second look.
+            raise not_ready(TransitionError("the order lacks evidence", order.status))
+        wire_names(names.wire).require_in(request)
+    subject, alternative = certified_names(names)
+    return Leaf(request.public_key, subject, alternative, order.not_before, order.not_after)

@@ -5,6 +5,8 @@ life; every replica has one. Its serial number is taken from the same database a
 """
 
 import asyncio
+import logging
+from collections import defaultdict
 from datetime import timedelta
 from typing import Final
 
@@ -32,6 +34,8 @@ from gateway.pki.ocsp_response import (
 from gateway.pki.serials import new_serial
 from signers import Algorithm, Signer, SignerError
 
+logger = logging.getLogger(__name__)
+
 RESPONDER_LIFETIME: Final = timedelta(days=7)
 RESPONSE_LIFETIME: Final = timedelta(hours=12)
 """From an answer's thisUpdate to its nextUpdate."""
@@ -56,7 +60,7 @@ class Ocsp:
         self._algorithm = algorithm
         self._clock = clock
         self._responders: dict[str, OcspResponder] = {}
-        self._lock = asyncio.Lock()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def respond(self, der: bytes) -> bytes:
         """The DER of the answer to the request *der*; also where that is not one, or nothing can be signed.
@@ -73,28 +77,29 @@ class Ocsp:
             unknown = error.code is RevocationFault.UNKNOWN_ISSUER
             status = ResponseStatus.UNAUTHORIZED if unknown else ResponseStatus.MALFORMED_REQUEST
             return unsuccessful(status)
-        except (GatewayError, SignerError, IssuingError):
+        except (GatewayError, SignerError, IssuingError) as error:
+            logger.warning("an OCSP request cannot be answered now", extra={"cause": str(error)})
             return unsuccessful(ResponseStatus.TRY_LATER)
 
     async def _respond(self, request: OcspRequest) -> bytes:
         for provisioner in self._provisioners.all:
-            responder = await self._responder(provisioner)
-            try:
-                responder.require_issuer(request)
-            except RevocationError:
-                continue
-            now = moment(float(int(self._clock())))
-            found = await self._certificates.by_serial(provisioner.authority.key_id, request.serial)
-            return await responder.respond(
-                request, _status(found), this_update=now, next_update=now + RESPONSE_LIFETIME, now=now
-            )
+            if request.issuer in provisioner.authority.issuer_names:
+                return await self._answer(provisioner, request)
         raise RevocationError(RevocationFault.UNKNOWN_ISSUER, "no provisioner has this CA")
+
+    async def _answer(self, provisioner: Provisioner, request: OcspRequest) -> bytes:
+        responder = await self._responder(provisioner)
+        found = await self._certificates.by_serial(provisioner.authority.key_id, request.serial)
+        now = moment(float(int(self._clock())))
+        return await responder.respond(
+            request, _status(found), this_update=now, next_update=now + RESPONSE_LIFETIME, now=now
+        )
 
     async def _responder(self, provisioner: Provisioner) -> OcspResponder:
         """The responder of the provisioner's CA, whose certificate has at least half of its life left."""
         signer = self._keyring.signing_key(KeyPurpose.OCSP_RESPONSES, self._algorithm).signer
         authority = provisioner.authority
-        async with self._lock:
+        async with self._locks[authority.key_id]:
             responder = self._responders.get(authority.key_id)
             if responder is None or responder.signer is not signer or self._is_worn(responder):
                 responder = await self._delegate(provisioner.name, authority, signer)

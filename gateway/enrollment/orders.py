@@ -7,7 +7,14 @@ from datetime import datetime
 from gateway.clock import Clock
 from gateway.enrollment import transitions
 from gateway.enrollment.authorities import moment
-from gateway.enrollment.identifiers import Identifier, IdentifierType, parse_identifiers
+from gateway.enrollment.certified_names import certified_names, names_in
+from gateway.enrollment.identifiers import (
+    Identifier,
+    IdentifierType,
+    names_of,
+    parse_identifiers,
+    shown_names,
+)
 from gateway.enrollment.ids import new_id
 from gateway.enrollment.model import (
     Account,
@@ -60,6 +67,9 @@ class Orders:
         provisioner = self._provisioners.get(account.provisioner)
         identifiers = parse_identifiers(wish.identifiers)
         now = self._clock()
+        expire_time = now + provisioner.order_lifetime
+        authorizations = tuple(_authorization(provisioner, each, expire_time) for each in identifiers)
+        _require_permitted(provisioner, identifiers)
         try:
             provisioner.profile.validity.window(moment(now), wish.not_before, wish.not_after)
         except issuance_errors.RequestError as error:
@@ -67,15 +77,14 @@ class Orders:
                 Reason.INVALID_FIELD, "The validity asked for is not granted.", field="not_after"
             ) from error
         if wish.replaces is not None:
-            await self._require_replaceable(account, wish.replaces)
-        expire_time = now + provisioner.order_lifetime
+            await self._require_replaceable(account, identifiers, wish.replaces)
         order = Order(
             order_id=new_id(),
             account_id=account.account_id,
             provisioner=provisioner.name,
             status=OrderStatus.PENDING,
             identifiers=identifiers,
-            authorizations=tuple(_authorization(provisioner, each, expire_time) for each in identifiers),
+            authorizations=authorizations,
             not_before=wish.not_before,
             not_after=wish.not_after,
             create_time=now,
@@ -128,8 +137,10 @@ class Orders:
             raise not_ready(error) from error
         return await self.by_authorization(account, authorization_id)
 
-    async def _require_replaceable(self, account: Account, text: str) -> None:
-        """RFC 9773 §5: the certificate that is replaced is the account's own."""
+    async def _require_replaceable(
+        self, account: Account, identifiers: Sequence[Identifier], text: str
+    ) -> None:
+        """RFC 9773 §5: the certificate to replace is the account's own, and names one of *identifiers*."""
         try:
             identifier = RenewalIdentifier.parse(text)
         except issuance_errors.RevocationError as error:
@@ -139,6 +150,11 @@ class Orders:
         found = await self._certificates.by_serial(identifier.key_identifier.hex(), identifier.serial)
         if found is None or found.account_id != account.account_id:
             raise _missing("certificate")
+        certified = names_in(found.der)
+        if all(certified.isdisjoint(shown_names(each)) for each in identifiers):
+            raise RequestError(
+                Reason.INVALID_FIELD, "The certificate to replace has none of these names.", field="replaces"
+            )
 
 
 def not_ready(error: TransitionError) -> StateError:
@@ -148,6 +164,20 @@ def not_ready(error: TransitionError) -> StateError:
         "The order, or its part, is not in the state that this needs.",
         metadata={"status": error.status},
     )
+
+
+def _require_permitted(provisioner: Provisioner, identifiers: Sequence[Identifier]) -> None:
+    """The profile certifies these names; else nobody is asked to show control, and no host is looked at."""
+    try:
+        provisioner.profile.names.require(*certified_names(names_of(identifiers)))
+    except issuance_errors.RequestError as error:
+        raise RequestError(
+            Reason.REJECTED_IDENTIFIER,
+            "The provisioner does not certify these names.",
+            field="identifiers",
+            metadata={"fault": error.code.value},
+            cause=error.code.value,
+        ) from error
 
 
 def _authorization(provisioner: Provisioner, identifier: Identifier, expire_time: float) -> Authorization:

@@ -140,6 +140,10 @@ class OrderRepository(Protocol):
         """Up to *limit* ids of the account's orders that sort after *after*."""
         ...
 
+    async def unexpired(self, account_id: str, *, now: float, limit: int) -> Sequence[Order]:
+        """Up to *limit* of the account's orders whose time is not over at *now*, as they were last stored."""
+        ...
+
     async def change(
         self, order_id: str, step: Callable[[Order], Order], *, uses: Sequence[SingleUse] = ()
     ) -> Order:

@@ -1,7 +1,5 @@
 """After issuing: revocation (RFC 8555 §7.6), lists of the revoked, renewal information (RFC 9773)."""
 
-import base64
-import binascii
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,10 +11,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.clock import Clock
 from gateway.enrollment import transitions
 from gateway.enrollment.authorities import IssuingAuthority, moment, unavailable
+from gateway.enrollment.certified_names import names_in
+from gateway.enrollment.identifiers import shown_names
 from gateway.enrollment.model import Account, AuthorizationStatus
 from gateway.enrollment.ports import Certificate, CertificateRepository, Crl, OrderRepository
 from gateway.enrollment.provisioners import Provisioners
 from gateway.errors import AuthorizationError, Reason, RequestError, StateError
+from gateway.jose import base64url
 from gateway.jose.errors import JoseError
 from gateway.jose.jwk import Jwk
 from gateway.jose.strict_json import parse_object
@@ -45,6 +46,9 @@ CRL_LIFETIME: Final = 24 * 3600.0
 """Seconds from a list's thisUpdate to its nextUpdate; a new one is made after half of that."""
 CRL_DELAY: Final = 60.0
 """Seconds within which a revocation appears on a new list."""
+COMMIT_DELAY: Final = 60.0
+"""Seconds that a revocation's time may lie before the moment from which others see it: its commit took so
+long, or its replica's clock is behind. A list that is made within them is made once more."""
 RENEWAL_POLL: Final = timedelta(hours=6)
 """How long a client should wait before it asks for renewal information again (RFC 9773 §4.3)."""
 
@@ -130,25 +134,19 @@ class Revocations:
     async def _holds(self, account: Account, certificate: Certificate) -> bool:
         """Whether *account* has valid authorizations for all that the certificate names (RFC 8555 §7.6).
 
-        Among `MAX_ORDERS_SEARCHED` of its orders, so that nobody has the database searched for long.
+        Among `MAX_ORDERS_SEARCHED` of its orders, so that nobody has the database searched for long. An
+        authorization ends with its order, so only those are read whose time is not over.
         """
-        order = None if certificate.order_id is None else await self._orders.get(certificate.order_id)
-        if order is None or certificate.provisioner != account.provisioner:
+        if certificate.account_id is None or certificate.provisioner != account.provisioner:
             return False
-        missing = set(order.identifiers)
         now = self._clock()
-        ids = await self._orders.list_ids(account.account_id, after=None, limit=MAX_ORDERS_SEARCHED)
-        for order_id in ids:
-            own = await self._orders.get(order_id)
-            if own is not None:
-                missing -= {
-                    each.identifier
-                    for each in transitions.as_of(own, now).authorizations
-                    if each.status is AuthorizationStatus.VALID
-                }
-            if not missing:
-                return True
-        return False
+        orders = await self._orders.unexpired(account.account_id, now=now, limit=MAX_ORDERS_SEARCHED)
+        missing = set(names_in(certificate.der))
+        for order in orders:
+            for each in transitions.as_of(order, now).authorizations:
+                if each.status is AuthorizationStatus.VALID:
+                    missing -= shown_names(each.identifier)
+        return not missing
 
     async def _is_stale(self, crl: Crl) -> bool:
         now = self._clock()
@@ -157,7 +155,7 @@ class Revocations:
         if now < crl.this_update + CRL_DELAY:
             return False
         last = await self._certificates.last_revocation(crl.issuer_key_id)
-        return last is not None and last >= crl.this_update
+        return last is not None and last > crl.this_update - COMMIT_DELAY
 
     async def _publish(self, authority: IssuingAuthority, number: int) -> Crl:
         ca = authority.current()
@@ -225,9 +223,9 @@ def parse_revocation(payload: bytes) -> tuple[bytes, RevocationReason]:
         encoded, code = members.get("certificate"), members.get("reason", 0)
         if not isinstance(encoded, str):
             raise RequestError(Reason.INVALID_FIELD, "The certificate is missing.", field="certificate")
-        # Some clients pad (RFC 8555 §6.1 forbids it); nothing depends on there being one spelling.
-        der = base64.urlsafe_b64decode(encoded.rstrip("=") + "=" * (-len(encoded.rstrip("=")) % 4))
-    except (JoseError, ValueError, binascii.Error) as error:
+        # Some clients pad, which RFC 8555 §6.1 forbids; nothing depends on there being one spelling.
+        der = base64url.decode(encoded.rstrip("="))
+    except JoseError as error:
         raise RequestError(Reason.INVALID_FIELD, "The payload is malformed.", field="payload") from error
     try:
         # Anything but a number of the table is none, also a boolean or a text.

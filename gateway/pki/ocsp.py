@@ -34,6 +34,11 @@ class OcspRequest:
     serial: int
     nonce: bytes | None
 
+    @property
+    def issuer(self) -> tuple[str, bytes, bytes]:
+        """The issuer as the request names it: the hash, and that of its name and of its key."""
+        return self.hash_name, self.issuer_name_hash, self.issuer_key_hash
+
     @classmethod
     def parse(cls, der: bytes) -> "OcspRequest":
         """Parse the DER of a request of at most `MAX_REQUEST` octets about exactly one certificate.

@@ -77,7 +77,13 @@ class OcspResponder:
         require_issued_by(certificate, ca.certificate)
         _require_responder_usage(certificate)
         key_hash = x509.SubjectKeyIdentifier.from_public_key(signer.public_key).digest
-        responder = cls(certificate, signer, _issuers(ca), certificate.public_bytes(Encoding.DER), key_hash)
+        responder = cls(
+            certificate,
+            signer,
+            issuer_names(ca.certificate),
+            certificate.public_bytes(Encoding.DER),
+            key_hash,
+        )
         responder.require_valid_at(now)
         return responder
 
@@ -96,8 +102,7 @@ class OcspResponder:
 
         Raises `RevocationError` with `UNKNOWN_ISSUER`, to be answered ``unauthorized`` (RFC 5019 §2.2.3).
         """
-        issuer = (request.hash_name, request.issuer_name_hash, request.issuer_key_hash)
-        if issuer not in self._issuers:
+        if request.issuer not in self._issuers:
             raise RevocationError(RevocationFault.UNKNOWN_ISSUER, "the request names another CA")
 
     async def respond(
@@ -137,13 +142,13 @@ def _require_responder_usage(certificate: x509.Certificate) -> None:
         raise IssuingError(IssuingFault.WRONG_USAGE, "the responder's certificate lacks id-pkix-ocsp-nocheck")
 
 
-def _issuers(ca: IssuingCa) -> frozenset[tuple[str, bytes, bytes]]:
-    """The CA as a request may name it: its subject and its key, by each of the hashes."""
-    name = ca.certificate.subject.public_bytes()
+def issuer_names(certificate: x509.Certificate) -> frozenset[tuple[str, bytes, bytes]]:
+    """The CA as `OcspRequest.issuer` may name it: its subject and its key, by each of the hashes."""
+    name = certificate.subject.public_bytes()
     found = set()
     for algorithm in (kind() for kind in HASHES):
         # The library hashes the issuer's key as a request names it; the certificate asked about is any.
-        builder = ocsp.OCSPRequestBuilder().add_certificate(ca.certificate, ca.certificate, algorithm)
+        builder = ocsp.OCSPRequestBuilder().add_certificate(certificate, certificate, algorithm)
         name_hash = hashlib.new(algorithm.name, name).digest()
         found.add((algorithm.name, name_hash, builder.build().issuer_key_hash))
     return frozenset(found)

@@ -100,13 +100,21 @@ class WireNames:
         if len(names.uri) != len(expected):
             raise RequestError(RequestFault.UNEXPECTED_SAN, "the request has a URI that the order has not")
 
-    def leaf(self, public_key: PublicKey) -> Leaf:
-        """What the certificate certifies: O and CN, the handle's URI before the client's, as recorded."""
-        subject = DistinguishedName.of(
+    @property
+    def subject(self) -> DistinguishedName:
+        """The certificate's subject: O and CN."""
+        return DistinguishedName.of(
             ((Attribute(_ORGANIZATION, self.domain),), (Attribute(_COMMON_NAME, self.display_name),))
         )
-        uris = (self.handle, self.client_id)
-        return Leaf(public_key, subject, tuple(x509.UniformResourceIdentifier(uri) for uri in uris))
+
+    @property
+    def uris(self) -> tuple[x509.UniformResourceIdentifier, ...]:
+        """The certificate's alternative names: the handle's URI before the client's, as recorded."""
+        return tuple(x509.UniformResourceIdentifier(uri) for uri in (self.handle, self.client_id))
+
+    def leaf(self, public_key: PublicKey) -> Leaf:
+        """What the certificate certifies."""
+        return Leaf(public_key, self.subject, self.uris)
 
 
 def wire_profile(

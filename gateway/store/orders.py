@@ -35,6 +35,15 @@ _LIST = Statement(
     ),
     scan=True,
 )
+_UNEXPIRED = Statement(
+    lambda _: (
+        sa.select(orders.c.document)
+        .where(orders.c.account_id == sa.bindparam("account"), orders.c.expire_time > sa.bindparam("now"))
+        .order_by(orders.c.order_id)
+        .limit(sa.bindparam("size", type_=sa.BigInteger))
+    ),
+    scan=True,
+)
 _INSERT = Statement(
     lambda dialect: dialect.insert(orders).values(
         {name: sa.bindparam(name) for name in ("order_id", "account_id", "expire_time", "document")}
@@ -90,6 +99,12 @@ class SqlOrderRepository:
         """See `OrderRepository.list_ids`."""
         rows = await self._database.fetch_all(_LIST, account=account_id, after=after or "", size=limit)
         return tuple(row[0] for row in rows)
+
+    async def unexpired(self, account_id: str, *, now: float, limit: int) -> Sequence[Order]:
+        """See `OrderRepository.unexpired`."""
+        kept_until = to_microseconds(now + KEPT_AFTER_EXPIRY)
+        rows = await self._database.fetch_all(_UNEXPIRED, account=account_id, now=kept_until, size=limit)
+        return tuple(from_document(row[0]) for row in rows)
 
     async def change(
         self, order_id: str, step: Callable[[Order], Order], *, uses: Sequence[SingleUse] = ()

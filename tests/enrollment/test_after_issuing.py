@@ -1,23 +1,37 @@
 """Lists of revoked certificates, and garbage: what time and strangers do."""
 
 import asyncio
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.enrollment.accounts import AccountWish, parse_key_change
 from gateway.enrollment.answers import parse_answer
+from gateway.enrollment.authorities import IssuingAuthority
 from gateway.enrollment.device_proof import ExpectedDevice, ProofError, ProofLimits, check_device_proof
 from gateway.enrollment.identifiers import parse_identifiers
-from gateway.enrollment.revocations import CRL_DELAY, CRL_LIFETIME, parse_revocation
+from gateway.enrollment.ocsp import Ocsp
+from gateway.enrollment.orders import OrderWish
+from gateway.enrollment.provisioners import Provisioners
+from gateway.enrollment.revocations import COMMIT_DELAY, CRL_DELAY, CRL_LIFETIME, parse_revocation
 from gateway.enrollment.signed_requests import FlattenedJws, parse_signed_request
 from gateway.enrollment.targets import TargetTemplate
 from gateway.enrollment.wire_names import ClientUri
 from gateway.errors import AuthorizationError, RequestError
 from gateway.pki.crl import RevocationReason
-from tests.support.enrollment import bench, p256_key, wire_csr
+from gateway.pki.renewal import RenewalIdentifier
+from signers import Algorithm
+from tests.support.enrollment import bench, identifiers, p256_key, wire_csr
+from tests.support.issuing import ca_certificate
+from tests.support.pki import Authority, pem
 from tests.support.wire import SECOND, TARGET, Device, prover
 
 FUZZ = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -89,6 +103,82 @@ async def test_who_holds_the_same_names_revokes(lab):
     revoked = await revocations.revoke_by_account(other, certificate.der, RevocationReason.SUPERSEDED)
 
     assert revoked.revoke_reason is RevocationReason.SUPERSEDED
+
+
+async def test_a_revocation_that_is_committed_late_is_listed(lab):
+    """One whose time lies before a list, but that others saw only after it, is on the next list."""
+    _, certificate = await issued(lab)
+    revocations = lab.enrollment.revocations
+    decided = lab.clock.now
+    lab.clock.now += COMMIT_DELAY - 1
+    first = await revocations.crl("wire")
+    await lab.store.certificates.revoke(
+        certificate.certificate_id, reason=RevocationReason.SUPERSEDED, now=decided
+    )
+    lab.clock.now += CRL_DELAY
+
+    second = await revocations.crl("wire")
+
+    assert (serials(first), serials(second)) == (set(), {certificate.serial})
+
+
+async def test_an_order_that_is_gone_keeps_nobody_from_revoking(lab, monkeypatch):
+    """What a certificate names is read from it: its own order may be forgotten before it expires."""
+    _, certificate = await issued(lab)
+    device = Device(prover("ES256"))
+    other = await lab.account(device.prover)
+    await lab.ready(other, device)
+    monkeypatch.setattr(lab.store.orders, "get", None)
+
+    await lab.enrollment.revocations.revoke_by_account(other, certificate.der, RevocationReason.SUPERSEDED)
+
+
+async def test_ocsp_is_answered_while_another_ca_is_away(tmp_path):
+    """A provisioner whose CA cannot sign keeps nobody from asking about another's certificates."""
+    async with bench(tmp_path) as lab:
+        _, certificate = await issued(lab)
+        leaf = x509.load_der_x509_certificate(certificate.der)
+        issuer = x509.load_pem_x509_certificates(certificate.issuer_pem)[0]
+        away = IssuingAuthority(
+            pem(ca_certificate(prover("ES256").key.public_key(), Authority.root(), datetime.now(UTC))),
+            keyring=lab.keyring,
+            clock=lab.clock,
+        )
+        both = Provisioners([replace(lab.provisioner, name="away", authority=away), lab.provisioner])
+        responder = Ocsp(
+            certificates=lab.store.certificates,
+            provisioners=both,
+            keyring=lab.keyring,
+            algorithm=Algorithm.ES256,
+            clock=lab.clock,
+        )
+        request = ocsp.OCSPRequestBuilder().add_certificate(leaf, issuer, hashes.SHA256()).build()
+
+        answer = ocsp.load_der_ocsp_response(await responder.respond(request.public_bytes(Encoding.DER)))
+
+    assert answer.certificate_status is ocsp.OCSPCertStatus.GOOD
+
+
+async def test_a_certificate_of_other_names_is_not_replaced(tmp_path):
+    """RFC 9773 §5: an order replaces a certificate with which it shares a name."""
+    async with bench(tmp_path) as lab:
+        account, certificate = await issued(lab)
+        identifier = RenewalIdentifier.of(x509.load_der_x509_certificate(certificate.der)).text
+        wish = json.loads(identifiers(SECOND)[0][1])
+        other = SECOND.replace("KPrq", "KPrr")
+        handle = wish["handle"].replace("alice", "bob")
+        user = {"name": "Bob", "domain": wish["domain"], "handle": handle}
+        pair = [
+            ("wireapp-device", json.dumps(user | {"client-id": other})),
+            ("wireapp-user", json.dumps(user)),
+        ]
+        orders = lab.enrollment.orders
+
+        assert (await orders.create(account, OrderWish(identifiers(SECOND), replaces=identifier))).replaces
+        with pytest.raises(RequestError) as refused:
+            await orders.create(account, OrderWish(pair, replaces=identifier))
+
+    assert refused.value.field == "replaces"
 
 
 async def test_a_list_has_its_number_and_times(lab):

@@ -13,13 +13,14 @@ from gateway.enrollment.answers import ReadyAnswer
 from gateway.enrollment.domain_validation import DomainValidator
 from gateway.enrollment.model import AuthorizationStatus, ChallengeStatus, ChallengeType, OrderStatus
 from gateway.enrollment.orders import OrderWish
-from gateway.errors import Reason, RequestError
+from gateway.errors import Reason, RequestError, StateError
 from gateway.jose import base64url
 from gateway.pki.name_policy import NamePolicy
 from gateway.pki.profile import CertificateProfile, Validity
 from tests.support.enrollment import SECOND, bench, identifiers, p256_key
 from tests.support.wire import prover
 
+policy_require = NamePolicy.require
 HOST = "www.example.org"
 
 
@@ -146,14 +147,47 @@ async def test_a_request_names_what_was_ordered(lab, names, common_name, fault):
     assert refused.value.metadata == {"fault": fault}
 
 
-async def test_a_domain_that_is_not_permitted_gets_no_certificate(lab):
-    """The profile's names have the last word."""
-    opened, records = lab
-    account, order = await ordered(opened, "www.example.com")
-    await answer_dns(opened, records, account, order)
+@pytest.mark.parametrize(
+    "names", [["www.example.com"], ["www.example.org", "example.com"], ["*.example.com"]]
+)
+async def test_a_domain_that_is_not_permitted_is_not_ordered(lab, names):
+    """The profile's names are asked first, so that no host is looked at that would get no certificate."""
+    opened, _ = lab
 
     with pytest.raises(RequestError) as refused:
-        await opened.enrollment.issuing.finalize(account, order.order_id, request_for("www.example.com"))
+        await ordered(opened, *names)
+
+    assert refused.value.reason is Reason.REJECTED_IDENTIFIER
+    assert refused.value.metadata == {"fault": "name_refused"}
+
+
+async def test_an_order_that_is_over_has_nobody_looked_at(lab, monkeypatch):
+    """Once an authorization was refused, the others of the order are not validated any more."""
+    opened, _ = lab
+    account, order = await ordered(opened, HOST, f"more.{HOST}")
+    first, second = order.authorizations
+    answers = opened.enrollment.challenges
+    await answers.answer(account, first.authorization_id, first.challenges[1].challenge_id, ReadyAnswer())
+    monkeypatch.setattr(DomainValidator, "judge", None)
+
+    with pytest.raises(StateError) as refused:
+        await answers.answer(
+            account, second.authorization_id, second.challenges[1].challenge_id, ReadyAnswer()
+        )
+
+    assert (refused.value.reason, refused.value.metadata) == (Reason.ORDER_NOT_READY, {"status": "invalid"})
+
+
+async def test_a_finalize_asks_the_profile_again(lab, monkeypatch):
+    """The profile of now has the last word, also where that of the order's time was wider."""
+    opened, records = lab
+    account, order = await ordered(opened, HOST)
+    await answer_dns(opened, records, account, order)
+    narrower = NamePolicy(dns_domains=("example.net",))
+    monkeypatch.setattr(NamePolicy, "require", lambda _, *named: policy_require(narrower, *named))
+
+    with pytest.raises(RequestError) as refused:
+        await opened.enrollment.issuing.finalize(account, order.order_id, request_for(HOST))
 
     assert refused.value.metadata == {"fault": "name_refused"}
 

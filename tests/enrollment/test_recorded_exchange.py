@@ -96,7 +96,7 @@ async def test_the_whole_exchange(recorded, tmp_path, monkeypatch):
     authorization, dpop = requests[DPOP]["url"].split("/")[-2:]
     oidc = requests[OIDC]["url"].split("/")[-1]
     token = responses[2]["challenges"][0]["token"]
-    made = iter([requests[READY]["url"].split("/")[-1], token, authorization, oidc, dpop])
+    made = iter([token, authorization, oidc, dpop, requests[READY]["url"].split("/")[-1]])
     monkeypatch.setattr("gateway.enrollment.orders.new_id", lambda: next(made))
     idp = load_pem_public_key(recorded["idp_public_key"].encode())
     minter = load_pem_public_key(_public(recorded["minter_key"]))
