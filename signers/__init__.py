@@ -1,12 +1,14 @@
 """Signers: "sign these bytes with that key", and nothing about what the bytes mean.
 
 Start at `signers.base`: the `Signer` protocol, the closed table of algorithms, and the error tree.
-`signers.registry.SignerRegistry` turns a key URI (``file:``, ``pkcs11:``) into a signer.
+`signers.registry.SignerRegistry` turns a key URI (``file:``, ``pkcs11:``, ``vault:``) into a signer.
 """
 
 from signers.algorithms import Algorithm
 from signers.base import KeyCreator, ProviderHealth, PublicKey, Signer, SignerProvider
 from signers.errors import (
+    AccessDeniedError,
+    FaultClass,
     KeyAmbiguousError,
     KeyMismatchError,
     KeyNotFoundError,
@@ -16,12 +18,15 @@ from signers.errors import (
     SignatureInvalidError,
     SignerBusyError,
     SignerError,
+    SignerThrottledError,
     SignerTimeoutError,
     SignerUnavailableError,
 )
 
 __all__ = [
+    "AccessDeniedError",
     "Algorithm",
+    "FaultClass",
     "KeyAmbiguousError",
     "KeyCreator",
     "KeyMismatchError",
@@ -36,6 +41,7 @@ __all__ = [
     "SignerBusyError",
     "SignerError",
     "SignerProvider",
+    "SignerThrottledError",
     "SignerTimeoutError",
     "SignerUnavailableError",
 ]

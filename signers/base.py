@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -92,13 +92,30 @@ class KeyCreator(Protocol):
         ...
 
 
+@runtime_checkable
+class VersionedSigner(Protocol):
+    """An optional ability: a signer whose key has versions at its service. It signs with this one only."""
+
+    @property
+    def key_version(self) -> str:
+        """The version, as the service names it; resolved once where the URI left it open."""
+        ...
+
+    @property
+    def pinned_uri(self) -> str:
+        """The key's URI with the version in it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderHealth:
-    """A backend's state: `available` now; `stuck_threads` that wait in a call past its deadline; `detail` for
-    an operator, free of secrets.
+    """A backend's state: `available` now; `stuck_threads` that wait in a call past its deadline; `queued`
+    signatures that wait; `detail` for an operator, free of secrets; `budget_left`, the requests that may be
+    made now, None where there is no budget.
     """
 
     available: bool
     stuck_threads: int = 0
     queued: int = 0
     detail: str = ""
+    budget_left: float | None = None

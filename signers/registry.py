@@ -16,6 +16,7 @@ from signers.backend import Backend, BackendSettings
 from signers.base import KeyCreator, ProviderHealth, Signer, SignerProvider
 from signers.errors import KeyUriError, SignerUnavailableError
 from signers.pkcs11.options import Pkcs11Options
+from signers.remote.options import RemoteOptions
 from signers.uri import scheme_of
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class _Scheme:
 _SCHEMES: Mapping[str, _Scheme] = {
     "file": _Scheme("signers.file_backend", None),
     "pkcs11": _Scheme("signers.pkcs11.backend", "pkcs11"),
+    "vault": _Scheme("signers.vault.backend", "vault"),
 }
 
 
@@ -39,8 +41,15 @@ class SignerRegistry:
     An async context manager, bound to the event loop that entered it.
     """
 
-    def __init__(self, *, base_dir: Path | None = None, pkcs11: Pkcs11Options | None = None) -> None:
-        self._settings = BackendSettings(base_dir, pkcs11 or Pkcs11Options())
+    def __init__(
+        self,
+        *,
+        base_dir: Path | None = None,
+        pkcs11: Pkcs11Options | None = None,
+        remote: Mapping[str, RemoteOptions] | None = None,
+    ) -> None:
+        """*remote* has the options of services behind a network, by scheme; a scheme without has defaults."""
+        self._settings = BackendSettings(base_dir, pkcs11 or Pkcs11Options(), remote or {})
         self._providers: dict[str, SignerProvider] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._closed = False
@@ -119,8 +128,9 @@ def _backend(uri: str) -> Backend:
         raise KeyUriError(f"No backend serves the scheme '{name}'; known are {', '.join(sorted(_SCHEMES))}.")
     try:
         return cast("Backend", importlib.import_module(scheme.module))
-    except ImportError as error:
-        if scheme.extra is None:
+    except ModuleNotFoundError as error:
+        # A module of ours that is missing is our own fault, which no extra mends.
+        if scheme.extra is None or (error.name or "").partition(".")[0] == "signers":
             raise
         raise KeyUriError(
             f"Keys of scheme '{name}' need an extra: pip install 'countersign-gateway[{scheme.extra}]'."

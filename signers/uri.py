@@ -10,32 +10,31 @@ mistyped URI may hold a PIN in any place.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Literal
-from urllib.parse import quote, unquote_to_bytes
 
 from signers.errors import KeyUriError
+from signers.uri_syntax import (
+    SecretSource,
+    decode_bytes,
+    decode_text,
+    escaped,
+    parse_attributes,
+    parse_source,
+    scheme_of,
+    split_uri,
+)
 
-MAX_URI_LENGTH = 4096
+__all__ = [
+    "FileUri",
+    "Pkcs11Uri",
+    "SecretSource",
+    "parse_file_uri",
+    "parse_pkcs11_uri",
+    "redact",
+    "scheme_of",
+]
 
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_UNSAFE = re.compile(r"[\x00-\x20\x7f]")
-_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PATH_ATTRIBUTES = frozenset({"token", "object", "id", "serial", "manufacturer", "model", "slot-id", "type"})
 _QUERY_ATTRIBUTES = frozenset({"module-path", "pin-source", "pin-value"})
-# What RFC 7512 §2.3 lets stand unescaped in a path attribute, less what `quote` always keeps.
-_PK11_PATH_SAFE = ":[]@!$'()*+,=&"
-
-
-@dataclass(frozen=True, slots=True)
-class SecretSource:
-    """Where a PIN or passphrase is read from: a file (path) or an environment variable (name)."""
-
-    kind: Literal["file", "env"]
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ class Pkcs11Uri:
     def redacted(self) -> str:
         """The path attributes alone: they name the token and the key, and hold no secret."""
         key_id = None if self.id is None else "".join(f"%{byte:02X}" for byte in self.id)
-        object_ = None if self.object is None else quote(self.object, safe=_PK11_PATH_SAFE)
+        object_ = None if self.object is None else escaped(self.object)
         parts = (*self._token_attributes(), ("object", object_), ("id", key_id))
         return "pkcs11:" + ";".join(f"{name}={value}" for name, value in parts if value is not None)
 
@@ -89,35 +88,25 @@ class Pkcs11Uri:
         )
         slot = None if self.slot_id is None else str(self.slot_id)
         return (
-            *((name, None if text is None else quote(text, safe=_PK11_PATH_SAFE)) for name, text in texts),
+            *((name, None if text is None else escaped(text)) for name, text in texts),
             ("slot-id", slot),
         )
 
 
-def scheme_of(uri: str) -> str:
-    """The scheme of *uri*, in lower case. Raises `KeyUriError` where there is none."""
-    if len(uri) > MAX_URI_LENGTH:
-        raise KeyUriError(f"The key URI is longer than {MAX_URI_LENGTH} characters.")
-    scheme, colon, _ = uri.partition(":")
-    if not colon or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
-        raise KeyUriError("The key URI has no scheme; write 'file:/path/key.pem' or 'pkcs11:token=...'.")
-    return scheme.lower()
-
-
 def parse_file_uri(uri: str) -> FileUri:
     """Parse a `file:` URI (`file:/abs`, `file:///abs` or `file:relative`). Raises `KeyUriError`."""
-    path, query = _split(uri, "file")
+    path, query = split_uri(uri, "file")
     if path.startswith("//"):
         host, slash, rest = path[2:].partition("/")
         if host not in ("", "localhost") or not slash:
             raise KeyUriError("A file: URI names no host; write 'file:/absolute/path.pem'.")
         path = "/" + rest
-    decoded = _text("path", path)
+    decoded = decode_text("path", path)
     if not decoded or decoded.endswith("/"):
         raise KeyUriError("The file: URI names no file; write 'file:/absolute/path.pem'.")
-    attributes = _attributes(query, "&", frozenset({"passphrase-source"}), "query")
+    attributes = parse_attributes(query, "&", frozenset({"passphrase-source"}), "query")
     source = attributes.get("passphrase-source")
-    return FileUri(decoded, None if source is None else _source("passphrase-source", source))
+    return FileUri(decoded, None if source is None else parse_source("passphrase-source", source))
 
 
 def parse_pkcs11_uri(uri: str, *, allow_pin_value: bool = False) -> Pkcs11Uri:
@@ -126,9 +115,9 @@ def parse_pkcs11_uri(uri: str, *, allow_pin_value: bool = False) -> Pkcs11Uri:
     `pin-value` is refused unless *allow_pin_value*: a PIN in a URI ends up in files, logs and process lists.
     Raises `KeyUriError`.
     """
-    path, query = _split(uri, "pkcs11")
-    names = _attributes(path, ";", _PATH_ATTRIBUTES, "path")
-    options = _attributes(query, "&", _QUERY_ATTRIBUTES, "query")
+    path, query = split_uri(uri, "pkcs11")
+    names = parse_attributes(path, ";", _PATH_ATTRIBUTES, "path")
+    options = parse_attributes(query, "&", _QUERY_ATTRIBUTES, "query")
     _require_private(names.get("type"))
     if "pin-value" in options and not allow_pin_value:
         raise KeyUriError("pin-value puts the PIN into the URI; use 'pin-source=file:/path/to/pin' instead.")
@@ -139,7 +128,7 @@ def parse_pkcs11_uri(uri: str, *, allow_pin_value: bool = False) -> Pkcs11Uri:
     if not names.keys() & {"token", "serial", "slot-id"}:
         raise KeyUriError("The URI names no token; add 'token=LABEL' or 'serial=NUMBER'.")
     source = options.get("pin-source")
-    texts = {name: _text(name, names[name]) for name in names.keys() - {"id", "slot-id", "type"}}
+    texts = {name: decode_text(name, names[name]) for name in names.keys() - {"id", "slot-id", "type"}}
     _require_lengths(texts)
     return Pkcs11Uri(
         token=texts.get("token"),
@@ -150,58 +139,19 @@ def parse_pkcs11_uri(uri: str, *, allow_pin_value: bool = False) -> Pkcs11Uri:
         model=texts.get("model"),
         slot_id=_slot(names.get("slot-id")),
         module_path=_module_path(options.get("module-path")),
-        pin_source=None if source is None else _source("pin-source", source),
-        pin_value=_text("pin-value", options["pin-value"]) if "pin-value" in options else None,
+        pin_source=None if source is None else parse_source("pin-source", source),
+        pin_value=decode_text("pin-value", options["pin-value"]) if "pin-value" in options else None,
     )
 
 
 def redact(uri: str) -> str:
-    """*uri* as it may be shown: without any PIN that it holds. Raises `KeyUriError`."""
-    if scheme_of(uri) == "pkcs11":
+    """*uri* as it may be shown: what names the key, without how it is reached. Raises `KeyUriError`."""
+    scheme = scheme_of(uri)
+    if scheme == "pkcs11":
         return parse_pkcs11_uri(uri, allow_pin_value=True).redacted
-    return parse_file_uri(uri).redacted
-
-
-def _split(uri: str, scheme: str) -> tuple[str, str]:
-    if scheme_of(uri) != scheme:
-        raise KeyUriError(f"This is not a {scheme}: URI.")
-    if not uri.isascii() or _UNSAFE.search(uri):
-        raise KeyUriError("The key URI holds a space, control or non-ASCII character; percent-encode it.")
-    if "#" in uri:
-        raise KeyUriError("The key URI holds a '#'; percent-encode it as %23.")
-    path, _, query = uri.partition(":")[2].partition("?")
-    return path, query
-
-
-def _attributes(text: str, separator: str, known: frozenset[str], part: str) -> Mapping[str, str]:
-    found: dict[str, str] = {}
-    for item in text.split(separator) if text else ():
-        name, equals, value = item.partition("=")
-        if name not in known:
-            shown = f"'{name}'" if equals and re.fullmatch(r"[a-z][a-z-]{0,31}", name) else "an attribute"
-            raise KeyUriError(f"{shown} is not known in the {part}; known are {', '.join(sorted(known))}.")
-        if not equals or not value:
-            raise KeyUriError(f"{name} has no value; write '{name}=VALUE' or leave it out.")
-        if name in found:
-            raise KeyUriError(f"{name} is given twice; keep one.")
-        found[name] = value
-    return MappingProxyType(found)
-
-
-def _bytes(name: str, value: str) -> bytes:
-    if _BAD_PERCENT.search(value):
-        raise KeyUriError(f"{name} holds a '%' that two hex digits do not follow; write it as %25.")
-    return unquote_to_bytes(value)
-
-
-def _text(name: str, value: str) -> str:
-    try:
-        text = _bytes(name, value).decode()
-    except UnicodeDecodeError:
-        raise KeyUriError(f"{name} is not UTF-8 once decoded; percent-encode its UTF-8 bytes.") from None
-    if "\0" in text:
-        raise KeyUriError(f"{name} holds a NUL character; remove %00.")
-    return text
+    if scheme == "file":
+        return parse_file_uri(uri).redacted
+    return f"{scheme}:{split_uri(uri, scheme)[0]}"
 
 
 def _require_private(value: str | None) -> None:
@@ -217,7 +167,7 @@ def _require_lengths(texts: Mapping[str, str]) -> None:
 
 
 def _key_id(value: str | None) -> bytes | None:
-    return None if value is None else _bytes("id", value)
+    return None if value is None else decode_bytes("id", value)
 
 
 def _slot(value: str | None) -> int | None:
@@ -231,21 +181,9 @@ def _slot(value: str | None) -> int | None:
 def _module_path(value: str | None) -> str | None:
     if value is None:
         return None
-    path = _text("module-path", value)
+    path = decode_text("module-path", value)
     if not path.startswith("/"):
         raise KeyUriError(
             "module-path must be absolute, so that no search path decides which code is loaded."
         )
     return path
-
-
-def _source(name: str, value: str) -> SecretSource:
-    text = _text(name, value)
-    kind, colon, rest = text.partition(":")
-    if colon and kind == "env" and _ENV_NAME.match(rest):
-        return SecretSource("env", rest)
-    if colon and kind == "file":
-        path = "/" + rest[2:].partition("/")[2] if rest.startswith("//") else rest
-        if path.startswith("/") and path != "/":
-            return SecretSource("file", path)
-    raise KeyUriError(f"{name} must be 'file:/absolute/path' or 'env:NAME'.")

@@ -1,0 +1,269 @@
+"""The way to one service: who may go, how many at once, in which batches, and what happens on a failure.
+
+Signatures wait in `WaitingRoom` and leave it in batches whenever a request slot is free: an idle lane sends a
+lone signature at once, and a loaded one fills its batches by itself, so no timer delays anybody. Admission
+fails early where waiting would be in vain: a full queue, an open circuit, or a budget too far behind.
+"""
+
+import asyncio
+import logging
+import os
+import random
+from collections.abc import Sequence
+
+from signers.errors import (
+    FaultClass,
+    SignatureInvalidError,
+    SignerBusyError,
+    SignerError,
+    SignerThrottledError,
+    SignerTimeoutError,
+    SignerUnavailableError,
+)
+from signers.remote.budget import Budget
+from signers.remote.circuit import TRIAL_TIMEOUT, Circuit, Verdict
+from signers.remote.options import RemoteOptions
+from signers.remote.service import RemoteKey
+from signers.remote.timings import Timings
+from signers.remote.waiting import Item, WaitingRoom
+from signers.verification import verify
+
+logger = logging.getLogger(__name__)
+
+YIELD_EVERY = 16
+"""Signatures verified on the loop before other tasks get their turn; one takes about 0.1 ms."""
+
+FIRST_RETRY = 0.05
+"""Seconds before a request is made again; they double, each with up to half of it at random."""
+
+DEFAULT_THROTTLE = 0.5
+"""Seconds to pause where a service throttles without saying for how long."""
+
+
+class Lane:
+    """Requests for signatures to one service. Bound to the event loop that made it."""
+
+    def __init__(self, name: str, options: RemoteOptions, budget: Budget | None = None) -> None:
+        """*budget* replaces the one of *options* where several lanes share a quota."""
+        self.name = name
+        self.budget = budget or Budget(options.budget, options.burst)
+        self.circuit = Circuit()
+        self.timings = Timings()
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        self._pid = os.getpid()
+        self._waiting = WaitingRoom()
+        self._requests: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._idle = asyncio.Event()
+
+    @property
+    def queued(self) -> int:
+        """Signatures that no request carries yet."""
+        return len(self._waiting)
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    async def sign(self, key: RemoteKey, messages: Sequence[bytes]) -> list[bytes]:
+        """The verified signatures over *messages*, in order; all or none. Raises `SignerError`."""
+        self._admit(key, len(messages))
+        now = self._loop.time()
+        deadline = now + self._options.timeout
+        items = [Item(message, self._loop.create_future(), now, deadline) for message in messages]
+        for item in items:
+            self._waiting.add(key, item)
+        self._pump()
+        try:
+            async with asyncio.timeout_at(deadline):
+                return [await items[0].future] if len(items) == 1 else await self._gather(items)
+        except TimeoutError:
+            raise SignerTimeoutError(
+                f"No signature came within {self._options.timeout:g} seconds.", key=key.name
+            ) from None
+        finally:
+            for item in items:
+                item.future.cancel()
+
+    def require_open(self, key: str) -> None:
+        """Raise `SignerUnavailableError` after closing, and in a forked child."""
+        if self._closed:
+            raise SignerUnavailableError("The signer is closed.", key=key)
+        if os.getpid() != self._pid:
+            raise SignerUnavailableError(
+                "This process was forked after the signer was opened; open signers after the fork.", key=key
+            )
+
+    async def aclose(self) -> None:
+        """Admit nothing more, and wait for what was admitted; each of it has its time limit. Idempotent."""
+        self._closed = True
+        try:
+            while self._requests or len(self._waiting):
+                self._idle.clear()
+                await self._idle.wait()
+        finally:
+            # The owner's patience may end first.
+            for task in self._requests:
+                task.cancel()
+            for item in self._waiting.drain():
+                item.fail(SignerUnavailableError("The signer is closed."))
+            if self._timer is not None:
+                self._timer.cancel()
+
+    @staticmethod
+    async def _gather(items: Sequence[Item]) -> list[bytes]:
+        return list(await asyncio.gather(*(item.future for item in items)))
+
+    def _admit(self, key: RemoteKey, count: int) -> None:
+        self.require_open(key.name)
+        if self.circuit.verdict is Verdict.OPEN:
+            raise SignerUnavailableError(
+                f"The service does not answer: {self.circuit.last_fault}",
+                key=key.name,
+                retry_after=self.circuit.retry_after,
+            )
+        if len(self._waiting) + count > self._options.max_queue:
+            raise SignerBusyError("Every request slot is taken, and the queue is full.", key=key.name)
+        delay = self.budget.delay(self._waiting.requests_with(key, count))
+        if delay > self._options.budget_wait:
+            raise SignerThrottledError(
+                "The budget of requests to the service is used up.", key=key.name, retry_after=delay
+            )
+
+    def _pump(self) -> None:
+        """Start requests while somebody waits and everything allows one."""
+        while len(self._waiting) and len(self._requests) < self._options.concurrency:
+            verdict = self.circuit.verdict
+            if verdict is Verdict.OPEN:
+                self._fail_waiting()
+                break
+            if verdict is Verdict.TRIAL and self.circuit.trial_running:
+                break
+            if not self.budget.take():
+                self._pump_later(self.budget.delay())
+                break
+            batch = self._waiting.take()
+            if batch is None:
+                break
+            self.circuit.trial_running = verdict is Verdict.TRIAL
+            task = self._loop.create_task(self._serve(*batch), name=f"sign-{self.name}")
+            self._requests.add(task)
+            task.add_done_callback(self._served)
+        if not self._requests and not len(self._waiting):
+            self._idle.set()
+
+    def _pump_later(self, delay: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(delay, self._pump)
+
+    def _fail_waiting(self) -> None:
+        for item in self._waiting.drain():
+            item.fail(
+                SignerUnavailableError(
+                    f"The service does not answer: {self.circuit.last_fault}",
+                    retry_after=self.circuit.retry_after,
+                )
+            )
+
+    def _served(self, task: "asyncio.Task[None]") -> None:
+        self._requests.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("%s: a request ended by a fault of ours", self.name, exc_info=error)
+        self._pump()
+
+    async def _serve(self, key: RemoteKey, batch: list[Item]) -> None:
+        started = self._loop.time()
+        try:
+            async with asyncio.timeout_at(max(item.deadline for item in batch)):
+                outcomes = await self._request(key, batch)
+            answered = self._loop.time()
+            await self._deliver(key, batch, outcomes)
+            self.timings.record(
+                waited=started - batch[0].submitted,
+                signing=answered - started,
+                verifying=self._loop.time() - answered,
+                signatures=len(batch),
+            )
+        except (SignerError, TimeoutError) as error:
+            self._fail(key, batch, error)
+        finally:
+            self.circuit.trial_running = False
+            for item in batch:
+                # Nobody is left waiting, whatever ended this request.
+                item.fail(SignerUnavailableError("The request was given up.", key=key.name))
+
+    def _fail(self, key: RemoteKey, batch: list[Item], error: SignerError | TimeoutError) -> None:
+        if isinstance(error, TimeoutError):
+            error = SignerTimeoutError("The deadline passed before the service's answer.", key=key.name)
+        self.timings.failed(error, len(batch))
+        for item in batch:
+            item.fail(error)
+
+    async def _request(self, key: RemoteKey, batch: list[Item]) -> Sequence[bytes | SignerError]:
+        """One request, made again while the failure is one that passes and there is time."""
+        messages = [item.message for item in batch]
+        deadline = max(item.deadline for item in batch)
+        pause, attempt = FIRST_RETRY, 1
+        while True:
+            try:
+                outcomes = await self._attempt(key, messages)
+            except SignerError as error:
+                wait = self._pause_after(error, pause)
+                last = attempt >= self._options.attempts or self.circuit.verdict is not Verdict.CLOSED
+                if wait is None or last or self._loop.time() + wait >= deadline:
+                    raise
+            else:
+                self.circuit.succeeded()
+                return outcomes
+            await asyncio.sleep(wait)
+            await self.budget.wait()
+            pause, attempt = 2 * pause, attempt + 1
+
+    async def _attempt(self, key: RemoteKey, messages: list[bytes]) -> Sequence[bytes | SignerError]:
+        limit = self._options.attempt_timeout
+        if self.circuit.trial_running:
+            limit = min(limit, TRIAL_TIMEOUT)
+        try:
+            async with asyncio.timeout(limit):
+                outcomes = await key.request_signatures(messages)
+        except TimeoutError:
+            raise SignerTimeoutError("The service did not answer in time.", key=key.name) from None
+        if len(outcomes) != len(messages):
+            raise SignatureInvalidError("The service signed another number of messages.", key=key.name)
+        return outcomes
+
+    def _pause_after(self, error: SignerError, pause: float) -> float | None:
+        """Seconds before the request is made again; None where that would be in vain."""
+        if isinstance(error, SignerThrottledError):
+            wait = DEFAULT_THROTTLE if error.retry_after is None else error.retry_after
+            error.retry_after = wait
+            self.budget.pause(wait)
+            return None if wait > self._options.budget_wait else wait
+        if error.fault_class is not FaultClass.RETRYABLE:
+            # The service answered, if only to say no.
+            self.circuit.succeeded()
+            return None
+        self.circuit.failed(str(error))
+        # Not a secret: it keeps the replicas from trying again at the same moment.
+        return pause * (1 + random.random() / 2)  # noqa: S311
+
+    async def _deliver(
+        self, key: RemoteKey, batch: list[Item], outcomes: Sequence[bytes | SignerError]
+    ) -> None:
+        for number, (item, outcome) in enumerate(zip(batch, outcomes, strict=True), start=1):
+            if isinstance(outcome, SignerError):
+                item.fail(outcome)
+                continue
+            try:
+                verify(key.public_key, key.algorithm, item.message, outcome)
+            except SignatureInvalidError as error:
+                logger.error("%s: a signature does not verify and is withheld: %s", key.name, error)  # noqa: TRY400
+                item.fail(SignatureInvalidError(str(error), key=key.name))
+                continue
+            if not item.future.done():
+                item.future.set_result(outcome)
+            if number % YIELD_EVERY == 0:
+                await asyncio.sleep(0)

@@ -1,0 +1,73 @@
+"""Signatures that wait for a request: a queue for each key, taken in turn."""
+
+import asyncio
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+
+from signers.errors import SignerError
+from signers.remote.service import RemoteKey
+
+
+@dataclass(slots=True)
+class Item:
+    """One message and the future of its signature; times are of the loop's clock."""
+
+    message: bytes
+    future: "asyncio.Future[bytes]"
+    submitted: float
+    deadline: float
+
+    def fail(self, error: SignerError) -> None:
+        """Give *error* to the waiter, if there still is one."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class WaitingRoom:
+    """Items by key. A key that has been served goes behind the others."""
+
+    def __init__(self) -> None:
+        self._queues: OrderedDict[RemoteKey, deque[Item]] = OrderedDict()
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Items that wait, those whose callers have left included until their turn comes."""
+        return self._count
+
+    @property
+    def requests(self) -> int:
+        """Requests that those who wait need."""
+        return sum(-(-len(queue) // key.max_batch) for key, queue in self._queues.items())
+
+    def requests_with(self, key: RemoteKey, count: int) -> int:
+        """`requests` if *count* more items of *key* waited."""
+        queue = self._queues.get(key, ())
+        return self.requests - -(-len(queue) // key.max_batch) + -(-(len(queue) + count) // key.max_batch)
+
+    def add(self, key: RemoteKey, item: Item) -> None:
+        """Let *item* wait for a request for *key*."""
+        self._queues.setdefault(key, deque()).append(item)
+        self._count += 1
+
+    def take(self) -> tuple[RemoteKey, list[Item]] | None:
+        """The next batch: items of one key that somebody still waits for. None where nobody waits."""
+        while self._queues:
+            key, queue = self._queues.popitem(last=False)
+            batch: list[Item] = []
+            while queue and len(batch) < key.max_batch:
+                item = queue.popleft()
+                self._count -= 1
+                if not item.future.done():
+                    batch.append(item)
+            if queue:
+                self._queues[key] = queue
+            if batch:
+                return key, batch
+        return None
+
+    def drain(self) -> list[Item]:
+        """Take everything that waits."""
+        items = [item for queue in self._queues.values() for item in queue]
+        self._queues.clear()
+        self._count = 0
+        return items
