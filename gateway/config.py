@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 from gateway.enrollment_settings import EnrollmentSettings, ProvisionerSettings
 from gateway.keys.model import KeyPurpose
+from gateway.presentation_settings import PresentationSettings, VerifierSettings
 from gateway.principal import Role
 from gateway.proofs.target_uri import Origins, TargetUriError
 from gateway.upstream_settings import UpstreamSettings
@@ -408,6 +409,8 @@ class Settings(BaseSettings):
     upstream: UpstreamSettings = UpstreamSettings()
     enrollment: EnrollmentSettings = EnrollmentSettings()
     provisioners: tuple[ProvisionerSettings, ...] = ()
+    presentations: PresentationSettings = PresentationSettings()
+    verifiers: tuple[VerifierSettings, ...] = ()
     compatibility: CompatibilitySettings = CompatibilitySettings()
     log: LogSettings = LogSettings()
     health: HealthSettings = HealthSettings()

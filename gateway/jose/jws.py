@@ -14,7 +14,7 @@ from typing import Any
 
 from gateway.jose import base64url
 from gateway.jose.errors import JoseError, JoseFault
-from gateway.jose.header_values import bounded_text, parse_algorithm
+from gateway.jose.header_values import MAX_TEXT, bounded_text, parse_algorithm
 from gateway.jose.jwk import Jwk, parse_jwk
 from gateway.jose.strict_json import parse_object
 from signers import Algorithm, KeyUnusableError, PublicKey, SignatureInvalidError
@@ -52,6 +52,11 @@ class JwsHeader:
             raise JoseError(JoseFault.EMBEDDED_KEY_MISSING, "the header carries no jwk", member="jwk")
         return parse_jwk(self._members["jwk"])
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all parameters present, read or not."""
+        return frozenset(self._members)
+
     def parameter(self, name: str) -> object:
         """Another parameter as sent (ACME's ``nonce`` and ``url``), None where absent; not validated."""
         return self._members.get(name)
@@ -70,15 +75,18 @@ class CompactJws:
     signature: bytes
 
 
-def parse_compact(token: str, *, max_size: int = MAX_TOKEN_SIZE) -> CompactJws:
-    """Parse a compact JWS of at most *max_size* characters without verifying it. Raises `JoseError`."""
+def parse_compact(token: str, *, max_size: int = MAX_TOKEN_SIZE, max_kid: int = MAX_TEXT) -> CompactJws:
+    """Parse a compact JWS of at most *max_size* characters without verifying it.
+
+    *max_kid* bounds ``kid``, in characters: a DID URL is longer than another key id. Raises `JoseError`.
+    """
     if len(token) > max_size:
         raise JoseError(JoseFault.TOKEN_TOO_LARGE, f"the token exceeds {max_size} characters")
     if token.count(".") != 2:  # noqa: PLR2004 - header.payload.signature
         raise JoseError(JoseFault.MALFORMED_COMPACT, "the token is not three parts")
     signing_text, _, encoded_signature = token.rpartition(".")
     encoded_header, _, encoded_payload = signing_text.partition(".")
-    header = _parse_header(encoded_header)
+    header = _parse_header(encoded_header, max_kid)
     if not encoded_signature:
         raise JoseError(JoseFault.SIGNATURE_MISSING, "the signature is empty")
     payload = base64url.decode(encoded_payload)
@@ -122,15 +130,15 @@ def assemble(signing_input: bytes, signature: bytes) -> str:
     return f"{signing_input.decode('ascii')}.{base64url.encode(signature)}"
 
 
-def _parse_header(encoded: str) -> JwsHeader:
+def _parse_header(encoded: str, max_kid: int) -> JwsHeader:
     # Checked before the cache, so that an entry's size, and with it the cache, is bounded.
     if len(encoded) > MAX_HEADER_SIZE:
         raise JoseError(JoseFault.HEADER_TOO_LARGE, f"the header exceeds {MAX_HEADER_SIZE} characters")
-    return _cached_header(encoded)
+    return _cached_header(encoded, max_kid)
 
 
 @lru_cache(maxsize=HEADER_CACHE_ENTRIES)
-def _cached_header(encoded: str) -> JwsHeader:
+def _cached_header(encoded: str, max_kid: int) -> JwsHeader:
     """A key's tokens share one header, so most headers have been seen before. Only successes are kept."""
     members = parse_object(base64url.decode(encoded))
     for name, code in _REFUSED_PARAMETERS.items():
@@ -139,6 +147,6 @@ def _cached_header(encoded: str) -> JwsHeader:
     return JwsHeader(
         algorithm=parse_algorithm(members.get("alg")),
         typ=bounded_text(members, "typ", JoseFault.INVALID_HEADER, MAX_TYP),
-        kid=bounded_text(members, "kid", JoseFault.INVALID_KID),
+        kid=bounded_text(members, "kid", JoseFault.INVALID_KID, max_kid),
         _members=MappingProxyType(members),
     )

@@ -23,7 +23,7 @@ class Check:
     - `path`: where in the input it was applied, in the spelling of a JSONPath query.
     - `detail`: one sentence for a human; it carries names and numbers of the input, never a claim's value.
     - `advisory`: the rule is a wish (``preferred``), or a policy said so; its outcome does not decide.
-    - `reason`: why it did not pass, as a stable word (``did_unresolvable``); empty where the code says it all.
+    - `reason`: why it did not pass, a stable word (``did_unresolvable``); empty where the code says it all.
     """
 
     code: StrEnum

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Final
 
 from gateway.dids import DidDocument, DidError, DidFault, Relationship, parse_did_jws, verify_did_jws
-from gateway.dids.did_jws import header_names
 from gateway.dids.did_url import MAX_DID
 from gateway.jose import Claims, CompactJws, JoseError, JoseFault
 from gateway.presentations.linkage_errors import LinkageError, LinkageFault
@@ -85,7 +84,7 @@ def parse_domain_linkage_credential(token: str) -> DomainLinkageCredential:
     try:
         jws = parse_did_jws(token)
         claims = Claims.parse(jws.payload)
-        if header_names(token) != HEADER_PARAMETERS:
+        if jws.header.names != HEADER_PARAMETERS:
             raise LinkageError(LinkageFault.HEADER_REFUSED, "the header is not exactly alg and kid")
         if claims.names() != CLAIMS:
             raise LinkageError(LinkageFault.CLAIMS_REFUSED, f"the claims are not exactly {sorted(CLAIMS)}")

@@ -1,4 +1,4 @@
-"""What presentation requests need remembered. `gateway.store` implements it; each method is one atomic decision.
+"""What requests need remembered. `gateway.store` implements it; each method is one atomic decision.
 
 All raise `AvailabilityError` (``STORE_UNAVAILABLE``) when the database cannot answer or cannot write, and in
 that case nothing was changed. Times are seconds since the epoch.
@@ -14,7 +14,7 @@ class PresentationRequestRepository(Protocol):
     """Requests and what became of them."""
 
     async def insert(self, request: PresentationRequest, *, keep_until: float) -> bool:
-        """Remember *request* until *keep_until*; False, with nothing changed, where nonce or state was used."""
+        """Remember *request* until *keep_until*; False, and nothing changed, where nonce or state was used."""
         ...
 
     async def find(self, request_id: str) -> RequestRecord | None:
@@ -29,7 +29,7 @@ class PresentationRequestRepository(Protocol):
         ...
 
     async def claim(self, state: str, *, owner: str | None, now: float) -> tuple[RequestRecord, bool] | None:
-        """Use the request with *state* up for one answer: True for exactly one caller, and only while it is open.
+        """Use the request with *state* up for one answer: True for exactly one caller, while it is open.
 
         None where there is none, or, with *owner*, where it is another caller's; that one changes nothing.
         """
@@ -38,5 +38,5 @@ class PresentationRequestRepository(Protocol):
     async def settle(
         self, request_id: str, *, result: VerificationResult | None, wallet_error: str | None, now: float
     ) -> RequestRecord | None:
-        """Write what came of the claimed answer; None where the lease of the claim is over, and nothing changed."""
+        """Write what came of the claimed answer; None, and nothing changed, where the claim's lease is over."""
         ...

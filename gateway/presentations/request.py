@@ -1,7 +1,7 @@
 """A presentation request as it is asked for, made, stored and answered: frozen values, no rule but its life.
 
 created -> fetched -> submitted -> verified | refused
-   \\_________\\_____________________________ expired
+created, fetched, submitted -> expired
 
 A wallet may answer what was never fetched here: a caller may carry request objects itself.
 """
@@ -109,7 +109,7 @@ class RequestRecord:
     wallet_error: str | None = None
 
     def status(self, now: float) -> RequestStatus:
-        """The state at *now*, seconds since the epoch: what was not answered, or not judged, in time is over."""
+        """The state at *now*, seconds since the epoch: what was not answered or judged in time is over."""
         if self.stored in (RequestStatus.CREATED, RequestStatus.FETCHED):
             return RequestStatus.EXPIRED if now >= self.request.expire_time else self.stored
         if self.stored is RequestStatus.SUBMITTED and now >= (self.submit_time or 0.0) + SUBMISSION_LEASE:
