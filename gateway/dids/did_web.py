@@ -89,10 +89,11 @@ def did_web_url(did: Did) -> str:
 def did_web_of(url: str) -> Did:
     """The did:web whose document is at ``<url>/did.json``, or ``/.well-known/did.json`` for a bare origin.
 
+    ``localhost`` has one as well, for development; the guarded client refuses it elsewhere.
     Raises `FetchError` for a URL that is not one of HTTPS, and `DidError` for one with a query or a path that
     no did:web can name.
     """
-    target = parse_url(url)
+    target = parse_url(url, named_hosts=frozenset({"localhost"}))
     path = target.resource.strip("/")
     if target.scheme != "https" or "?" in target.resource:
         raise DidError(DidFault.INVALID_DID, "the URL is not one of HTTPS without a query")

@@ -7,6 +7,8 @@ from gateway.fetching import FetchError
 from gateway.fetching.urls import DEFAULT_PORTS, parse_url
 from gateway.presentations.linkage_errors import LinkageError, LinkageFault
 
+LOCALHOST: Final = frozenset({"localhost"})
+"""A name like any other for an origin: the guarded client refuses it, but in development."""
 _HTTPS_PORT: Final = DEFAULT_PORTS["https"]
 
 
@@ -27,7 +29,7 @@ def parse_origin(text: str) -> Origin:
     Raises `LinkageError` with `INVALID_ORIGIN`, also for a path, another scheme or an IP literal.
     """
     try:
-        target = parse_url(text)
+        target = parse_url(text, named_hosts=LOCALHOST)
     except FetchError as error:
         raise LinkageError(LinkageFault.INVALID_ORIGIN, f"not an origin: {error.fault}") from error
     if target.scheme != "https" or target.resource != "/" or target.address is not None:

@@ -82,6 +82,7 @@ def test_a_did_that_is_no_url_is_refused(did):
         ("https://a.example", "did:web:a.example"),
         ("https://A.example:8443/", "did:web:a.example%3A8443"),
         ("https://a.example/x/y/", "did:web:a.example:x:y"),
+        ("https://localhost:8443", "did:web:localhost%3A8443"),
     ],
 )
 def test_a_url_has_a_did(url, did):

@@ -195,15 +195,21 @@ async def test_without_any_link_an_unanswered_origin_is_told_first(linked):
     [
         "https://127.0.0.1",
         "https://10.0.0.1",
-        "https://localhost",
         "https://a.example%2F@b.example",
         "http://a.example",
     ],
 )
 async def test_inner_targets_are_never_asked(linked, origin):
-    """An origin that is an address, a local name or no HTTPS is refused, whatever the document says."""
+    """An origin that is an address or no HTTPS is refused, whatever the document says."""
     linked.document = linked_document(KEY, linked.did, origin)
     with unlinked(LinkageFault.INVALID_ORIGIN):
+        await linked.domains.require(linked.document)
+
+
+async def test_localhost_is_an_origin_that_nobody_fetches_from(linked):
+    """The name links in development; without the door of development the client refuses it."""
+    linked.document = linked_document(KEY, linked.did, "https://localhost")
+    with unlinked(LinkageFault.FETCH_REFUSED):
         await linked.domains.require(linked.document)
 
 
