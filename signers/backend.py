@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Protocol
 
 from signers.base import SignerProvider
@@ -15,12 +14,13 @@ from signers.remote.options import RemoteOptions
 class BackendSettings:
     """What the backends are told besides a URI.
 
-    `base_dir` resolves relative `file:` URIs; `remote` has the options of services behind a network, by scheme.
+    `base_dir` resolves relative `file:` URIs; `remote` has the options of services behind a
+    network, by scheme.
     """
 
     base_dir: Path | None = None
     pkcs11: Pkcs11Options = field(default_factory=Pkcs11Options)
-    remote: Mapping[str, RemoteOptions] = MappingProxyType({})
+    remote: Mapping[str, RemoteOptions] = field(default_factory=dict)
 
 
 class Backend(Protocol):
