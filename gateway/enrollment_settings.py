@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from gateway.enrollment.targets import TargetTemplate
+from gateway.oidc.mapping import ClaimPath
 from gateway.proofs.target_uri import TargetUri, TargetUriError
 from signers import Algorithm
 
@@ -34,6 +35,12 @@ def _base_url(value: str) -> str:
     return value
 
 
+def _pointer(value: str) -> str:
+    ClaimPath.parse(value)
+    return value
+
+
+ClaimPointer = Annotated[str, AfterValidator(_pointer)]
 Target = Annotated[str, AfterValidator(_target)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
@@ -81,6 +88,9 @@ class ProvisionerSettings(_Section):
     - `external_account_required`: new accounts must be bound to a key that an administrator gave out.
     - `terms_url`: terms of service that a new account must agree to.
     - `oidc_issuer`, `oidc_client_id`: the users' OpenID provider, and the client of ID tokens.
+    - `oidc_name_claim`, `oidc_handle_claim`: JSON Pointers (RFC 6901) to the ID token's claims that hold the
+      display name, and the handle that is not a URI yet (``alice@example.org``); by default those of Wire.
+    - `oidc_handle_suffix`: what is added to such a handle that lacks its domain (``@example.org``).
     - `oidc_target`: where clients are sent to log in; by default the issuer.
     - `dpop_target`: where clients get their access token; ``{device}`` and ``{domain}`` as above.
     - `dpop_keys`: PEM files of public keys that mint access tokens; empty means this gateway's own keys with
@@ -105,6 +115,9 @@ class ProvisionerSettings(_Section):
     terms_url: str | None = None
     oidc_issuer: str | None = None
     oidc_client_id: str | None = None
+    oidc_name_claim: ClaimPointer | None = None
+    oidc_handle_claim: ClaimPointer | None = None
+    oidc_handle_suffix: str = ""
     oidc_target: str | None = None
     dpop_target: Target | None = None
     dpop_keys: tuple[Path, ...] = ()
@@ -126,6 +139,14 @@ class ProvisionerSettings(_Section):
             raise ValueError("a wire provisioner needs oidc_issuer, oidc_client_id and dpop_target")
         if self.kind == "tls" and not (self.domains or self.ip_networks):
             raise ValueError("a tls provisioner needs domains or ip_networks; nothing else is certified")
+        return self
+
+    @model_validator(mode="after")
+    def _claims_fit(self) -> Self:
+        if self.oidc_handle_suffix and self.oidc_handle_claim is None:
+            raise ValueError(
+                "oidc_handle_suffix needs oidc_handle_claim; by default handles have their domain"
+            )
         return self
 
     @model_validator(mode="after")

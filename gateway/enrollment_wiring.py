@@ -23,7 +23,7 @@ from gateway.fetching import DnsResolver, GuardedClient
 from gateway.jose.key_material import implied_algorithm
 from gateway.keys.keyring import Keyring
 from gateway.keys.model import KeyPurpose
-from gateway.oidc.mapping import WIRE_DEVICE_AND_USER, WIREAPP_ID
+from gateway.oidc.mapping import WIRE_DEVICE_AND_USER, WIREAPP_ID, ClaimMapping, ClaimPath, ClaimRule
 from gateway.oidc.provider import Provider, ProviderConfig
 from gateway.oidc.verifier import IdTokenVerifier
 from gateway.pki.issuance_errors import IssuingError
@@ -160,8 +160,26 @@ def _oidc(configured: ProvisionerSettings, client: GuardedClient, clock: Clock) 
     return WireOidc(
         tokens=IdTokenVerifier(Provider(config, client=client, clock=clock), clock=clock),
         target=configured.oidc_target or configured.oidc_issuer,
-        mappings={Generation.FIRST: WIREAPP_ID, Generation.SECOND: WIRE_DEVICE_AND_USER},
+        mappings={
+            Generation.FIRST: _mapping(configured, Generation.FIRST, WIREAPP_ID),
+            Generation.SECOND: _mapping(configured, Generation.SECOND, WIRE_DEVICE_AND_USER),
+        },
     )
+
+
+def _mapping(configured: ProvisionerSettings, generation: Generation, usual: ClaimMapping) -> ClaimMapping:
+    """*usual* with the rules that the operator wrote in place of its own."""
+    replaced: dict[str, ClaimRule] = {}
+    if configured.oidc_name_claim is not None:
+        replaced["name"] = ClaimRule("name", ClaimPath.parse(configured.oidc_name_claim))
+    if configured.oidc_handle_claim is not None:
+        replaced["handle"] = ClaimRule(
+            "handle",
+            ClaimPath.parse(configured.oidc_handle_claim),
+            prefix=generation.handle_prefix,
+            suffix=configured.oidc_handle_suffix,
+        )
+    return ClaimMapping(tuple(replaced.get(rule.target, rule) for rule in usual.rules))
 
 
 def _dpop(settings: Settings, configured: ProvisionerSettings, keyring: Keyring) -> WireDpop | None:

@@ -38,11 +38,16 @@ class Generation(StrEnum):
     FIRST = "first"
     SECOND = "second"
 
+    @property
+    def handle_prefix(self) -> str:
+        """What stands before ``handle@domain`` in the URI of a handle."""
+        return f"{_PREFIXES[self]}%40"
+
     def handle_uri(self, handle: str, domain: str) -> str:
         """The URI of the bare *handle* at *domain*. Raises `WireNameError`."""
         if _HANDLE.fullmatch(handle) is None:
             raise WireNameError("a handle has 2 to 256 characters of a-z, 0-9, '_', '.' and '-'")
-        return f"{_PREFIXES[self]}%40{handle}@{domain}"
+        return f"{self.handle_prefix}{handle}@{domain}"
 
 
 _PREFIXES: Final = {Generation.FIRST: "im:wireapp=", Generation.SECOND: "wireapp://"}

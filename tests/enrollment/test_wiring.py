@@ -8,8 +8,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from gateway.config import ConfigurationError
 from gateway.enrollment.accounts import AccountWish
+from gateway.enrollment.wire_names import Generation
 from gateway.errors import AvailabilityError, Reason
 from gateway.jose.jwk import parse_jwk
+from gateway.jose.jwt import Claims
+from gateway.oidc.id_token import IdToken
 from signers import Algorithm
 from softhsm.provision import provision
 from tests.support.gateway import make_key, opened_application, prepare
@@ -165,3 +168,55 @@ async def test_keys_of_other_minters(tmp_path):
         ((algorithm, key),) = provisioner.dpop.keys()
 
     assert (algorithm, key) == (Algorithm.ES384, public)
+
+
+def token(**claims: object) -> IdToken:
+    """An ID token that says *claims*, and is not verified."""
+    return IdToken(
+        issuer="https://idp.example.org",
+        subject="alice",
+        audiences=("wireapp",),
+        authorized_party=None,
+        issue_time=0,
+        expire_time=600,
+        authenticate_time=None,
+        nonce=None,
+        acr=None,
+        amr=(),
+        name=None,
+        preferred_username=None,
+        email=None,
+        email_verified=None,
+        claims=Claims(claims),
+        members=claims,
+    )
+
+
+async def test_the_claims_of_another_provider(tmp_path):
+    """A configured claim gives the handle of each generation's form, and the domain is added."""
+    claims = {
+        "oidc_name_claim": "/profile/full",
+        "oidc_handle_claim": "/upn",
+        "oidc_handle_suffix": "@wire.com",
+    }
+    said = token(profile={"full": 'Al"ice'}, upn="alice", keyauth="k", acme_aud="u")
+    async with opened_application(tmp_path, **sections(tmp_path, WIRE | claims)) as app:
+        (provisioner,) = app.enrollment.provisioners.all
+        mapped = {kind: rules.apply(said) for kind, rules in provisioner.oidc.mappings.items()}
+
+    assert {kind: (each.string("name"), each.string("handle")) for kind, each in mapped.items()} == {
+        Generation.FIRST: ('Al"ice', "im:wireapp=%40alice@wire.com"),
+        Generation.SECOND: ('Al"ice', "wireapp://%40alice@wire.com"),
+    }
+    assert mapped[Generation.SECOND].string("keyauth") == "k"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"oidc_handle_claim": "upn"}, {"oidc_name_claim": "/a~2"}, {"oidc_handle_suffix": "@wire.com"}],
+)
+async def test_a_claim_that_is_no_pointer_stops_the_start(tmp_path, claims):
+    """Nor does a suffix stand without the claim that it is added to."""
+    with pytest.raises(ConfigurationError, match="provisioners"):
+        async with opened_application(tmp_path, **sections(tmp_path, WIRE | claims)):
+            pass

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -144,6 +144,7 @@ async def acme_gateway(
     ca_algorithm: Algorithm = Algorithm.ES256,
     names: Sequence[str] = ("www.example.org",),
     clock: Clock = system_clock,
+    database_url: str | None = None,
 ) -> AsyncIterator[AcmeGateway]:
     """Serve until the end of the block.
 
@@ -166,6 +167,7 @@ async def acme_gateway(
         async with running_gateway(
             folder,
             clock=clock,
+            database_url=database_url,
             server={"https_address": f"127.0.0.1:{port}"},
             callers=[*CALLERS, {"san_uri": BACKEND, "roles": ["enroller"]}],
             keys=[
@@ -181,6 +183,28 @@ async def acme_gateway(
         ) as gateway:
             backend = gateway.root.leaf("backend", uris=(BACKEND,))
             yield AcmeGateway(gateway, root.certificate, backend, port)
+
+
+@asynccontextmanager
+async def replica_of(served: AcmeGateway) -> AsyncIterator[AcmeGateway]:
+    """Another gateway with the configuration and the database of *served*; clients know both by one URL."""
+    prepared = served.gateway.prepared
+    server = prepared.settings.server.model_copy(update={"https_address": "127.0.0.1:0"})
+    settings = prepared.settings.model_copy(update={"server": server})
+    async with running_gateway(prepared.folder, prepared=replace(prepared, settings=settings)) as gateway:
+        yield replace(served, gateway=gateway)
+
+
+def through(client: AcmeClient, served: AcmeGateway) -> AcmeClient:
+    """*client*, whose requests a load balancer leads to *served*. Its HTTP client is to be closed."""
+
+    async def lead(request: httpx.Request) -> None:
+        request.url = request.url.copy_with(port=served.edge.port)
+
+    http = httpx.AsyncClient(
+        verify=served.edge.context(), timeout=10, trust_env=False, event_hooks={"request": [lead]}
+    )
+    return replace(client, http=http, nonce=None)
 
 
 def _provisioners(base: str, oidc_issuer: str) -> list[Mapping[str, Any]]:
