@@ -373,11 +373,53 @@ class LogSettings(_Section):
     - `level`: the least that is written.
     - `format`: ``json``, one object a line, or ``text``.
     - `access`: whether each call is logged; failures that are the gateway's own always are.
+    - `audit`: whether every use of a signing key is logged, by the logger ``audit``.
     """
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     format: Literal["json", "text"] = "json"
     access: bool = True
+    audit: bool = True
+
+
+class MetricsSettings(_Section):
+    """Metrics in the text format of Prometheus, at ``http://ADDRESS/metrics``, to whoever can connect.
+
+    - `enabled`: whether they are served at all.
+    - `address`: where the listener of the first worker binds, ``host:port``; each further worker takes the
+      next free port of as many as there are workers.
+    """
+
+    enabled: bool = False
+    address: Address = "127.0.0.1:9464"
+
+
+class RotationSettings(_Section):
+    """Keys of one purpose and algorithm that replace themselves.
+
+    - `purpose`, `algorithm`: which.
+    - `period`: seconds that a key signs. Its successor is made and published a quarter of that before, and at
+      least `tokens.jwks_max_age`.
+    - `uri`: where a successor is made, with ``{after}`` for the first 16 characters of the id of the key
+      before it: ``pkcs11:token=prod;object=tokens-{after}``, ``file:keys/tokens-{after}.pem``.
+    - `delegated`: the successor is certified by the active key of purpose ``delegation``; `uri` is a file.
+    """
+
+    purpose: KeyPurpose
+    algorithm: Algorithm
+    period: int = Field(ge=60, le=10 * 366 * 86_400)
+    uri: str
+    delegated: bool = False
+
+    @model_validator(mode="after")
+    def _makes_names(self) -> Self:
+        if "{after}" not in self.uri:
+            raise ValueError("uri: put {after} where each key's name differs from the one before")
+        if self.delegated and not self.uri.startswith("file:"):
+            raise ValueError("uri: a delegated key lives in a file; name a private directory, file:/run/…")
+        if self.delegated and self.purpose is KeyPurpose.DELEGATION:
+            raise ValueError("purpose: a key that certifies others is not itself delegated")
+        return self
 
 
 class HealthSettings(_Section):
@@ -401,6 +443,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     tokens: TokenSettings
     keys: tuple[KeySettings, ...] = ()
+    rotations: tuple[RotationSettings, ...] = ()
     trusted_issuers: tuple[TrustedIssuerSettings, ...] = ()
     pkcs11: Pkcs11Settings = Pkcs11Settings()
     callers: tuple[CallerSettings, ...] = ()
@@ -413,6 +456,7 @@ class Settings(BaseSettings):
     verifiers: tuple[VerifierSettings, ...] = ()
     compatibility: CompatibilitySettings = CompatibilitySettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
     health: HealthSettings = HealthSettings()
 
     @model_validator(mode="after")
@@ -497,7 +541,9 @@ __all__ = [
     "HealthSettings",
     "KeySettings",
     "LogSettings",
+    "MetricsSettings",
     "Pkcs11Settings",
+    "RotationSettings",
     "ServerSettings",
     "Settings",
     "StoreSettings",

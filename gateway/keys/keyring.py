@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from gateway.errors import AvailabilityError, Reason
 from gateway.jose.jwk import public_jwk
 from gateway.jose.jws import assemble, encode_header, signing_input
+from gateway.keys.guarded import GuardedSigner
 from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
 from signers import Algorithm, PublicKey, Signer
 
@@ -65,7 +66,7 @@ class KeyringView:
     """All keys as of one moment: `signers` holds those that opened, `faults` why others did not."""
 
     records: tuple[KeyRecord, ...] = ()
-    signers: Mapping[str, Signer] = field(default_factory=dict)
+    signers: Mapping[str, GuardedSigner] = field(default_factory=dict)
     faults: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property

@@ -1,23 +1,27 @@
 """Keeping the keyring current: keys declared in the configuration, and every change that a replica makes.
 
 Several tasks, so that a device that hangs keeps no change from being seen. One follows the database: a change
-reaches every worker within `interval` seconds (0.5 by default), by comparing the change number of the key
+reaches every worker within `interval` seconds (0.25 by default), by comparing the change number of the key
 table, one tiny read, and reloading only when it moved. The others open signers, which may wait for a device.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter
 from types import TracebackType
 from typing import Final, Self
 
 from gateway.clock import Clock
 from gateway.errors import GatewayError
 from gateway.keys.declared import DeclaredKey, register_declared
+from gateway.keys.freshness import MAX_AGE, Freshness
+from gateway.keys.guarded import SignerGuards, is_over
 from gateway.keys.keyring import Keyring, KeyringView
 from gateway.keys.model import KeyRecord, KeyState
 from gateway.keys.opening import OpenSigners, SignerOpener
 from gateway.keys.ports import KeyRepository
+from gateway.telemetry.audit import AuditLog
 from signers import PinError, Signer, SignerError, SignerTimeoutError, SignerUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -42,16 +46,24 @@ class KeyringLoader:
         signers: SignerOpener,
         declared: Sequence[DeclaredKey],
         clock: Clock,
-        interval: float = 0.5,
+        audit: AuditLog | None = None,
+        interval: float = 0.25,
         reopen_interval: float = _REOPEN_INTERVAL,
+        max_age: float = MAX_AGE,
     ) -> None:
-        """*interval* and *reopen_interval*: seconds between looks at the database, and at closed signers."""
+        """*interval* and *reopen_interval*: seconds between looks at the database, and at closed signers.
+
+        *audit* is told of every signature. *max_age*: see `gateway.keys.freshness`.
+        """
         self._keyring = keyring
         self._repository = repository
         self._opener = signers
         self._open = OpenSigners(signers, self._publish)
         self._missing = list(declared)
         self._clock = clock
+        self._freshness = Freshness(self.refresh, max_age=max_age)
+        self._guards = SignerGuards(self._freshness, audit)
+        self._over: frozenset[str] = frozenset()
         self._interval = interval
         self._reopen_interval = reopen_interval
         self._change_number = -1
@@ -86,6 +98,7 @@ class KeyringLoader:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._freshness.aclose()
         await self._open.aclose()
 
     async def refresh(self, opened: Signer | None = None) -> None:
@@ -95,6 +108,7 @@ class KeyringLoader:
         `AvailabilityError`.
         """
         async with self._lock:
+            began = perf_counter()
             now = self._clock()
             if any(_is_due(record, now) for record in self._records):
                 await self._repository.retire_due(now=now)
@@ -104,15 +118,29 @@ class KeyringLoader:
                 self._records = await self._repository.all()
                 self._change_number = number
                 self._changed.set()
-            elif opened is None:
+            elif opened is None and self._over == self._over_at(now):
+                self._freshness.confirmed(began)
                 return
             if opened is not None:
                 self._open.adopt(opened)
             self._publish()
+            self._freshness.confirmed(began)
+
+    def _over_at(self, now: float) -> frozenset[str]:
+        return frozenset(record.key_id for record in self._records if is_over(record, now))
 
     def _publish(self) -> None:
+        now = self._clock()
+        self._over = self._over_at(now)
         self._open.keep_only(self._records)
-        self._keyring.replace(KeyringView(self._records, dict(self._open.signers), dict(self._open.faults)))
+        self._guards.withdraw(self._records, now)
+        opened = self._open.signers
+        guarded = {
+            record.key_id: self._guards.guard(record, opened[record.key_id])
+            for record in self._records
+            if record.key_id in opened and record.key_id not in self._over
+        }
+        self._keyring.replace(KeyringView(self._records, guarded, dict(self._open.faults)))
 
     async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 from gateway.telemetry import redaction
 from gateway.telemetry.access_log import AccessRecord
+from gateway.telemetry.audit import AuditedKey, SignatureRecord
 from gateway.telemetry.redaction import Scalar
 from gateway.telemetry.request_id import current_request_id
 
@@ -18,6 +19,8 @@ Fields: TypeAlias = Mapping[str, Scalar | list[str]]
 
 ACCESS: Final = "access"
 """The logger name of access records."""
+AUDIT: Final = "audit"
+"""The logger name of signatures, and of what is done to keys."""
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _FORMATTER: Final = logging.Formatter()
@@ -81,6 +84,43 @@ def _access_fields(record: AccessRecord, level: str) -> Fields:
     if record.deadline_ms is not None:
         fields["deadline_ms"] = f"{record.deadline_ms:.0f}"
     return fields
+
+
+def signature_line(record: SignatureRecord, form: LogFormat) -> bytes:
+    """The line of signatures that were made."""
+    used = record.used
+    if form == "text":
+        return line(
+            {
+                "time": _time(record.time),
+                "level": "INFO",
+                "logger": AUDIT,
+                "message": "signed",
+                "key_id": used.key_id,
+                "key": used.key,
+                "purpose": used.purpose,
+                "algorithm": used.algorithm,
+                "backend": used.backend,
+                "caller": record.caller,
+                "request_id": record.request_id,
+                "count": record.count,
+            },
+            form,
+        )
+    text = (
+        f'{{"time":"{_time(record.time)}","level":"INFO","logger":"{AUDIT}","message":"signed",'
+        f'{_key_members(used)},"caller":{_string(record.caller)},'
+        f'"request_id":{_string(record.request_id)},"count":{record.count}}}\n'
+    )
+    return text.encode("ascii")
+
+
+@lru_cache(maxsize=256)
+def _key_members(used: AuditedKey) -> str:
+    return (
+        f'"key_id":{_string(used.key_id)},"key":{_string(used.key)},"purpose":{_string(used.purpose)},'
+        f'"algorithm":{_string(used.algorithm)},"backend":{_string(used.backend)}'
+    )
 
 
 def line(fields: Fields, form: LogFormat) -> bytes:

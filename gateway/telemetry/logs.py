@@ -1,10 +1,11 @@
 """Structured logs on stderr, written by a thread of their own, so that no call waits for a slow reader.
 
     with logs.open_log(settings.log) as log:
-        ...                      # the logging module goes there now; `log` takes access records
+        ...            # the logging module goes there now; `log` takes access records and signatures
 
-What waits to be written is bounded. Where the reader does not keep up, what is not an error is dropped and
-counted, and the count is written as soon as there is room; errors have room of their own.
+What waits to be written is bounded. Where the reader does not keep up, what is neither an error nor the
+record of a signature is dropped and counted, and the count is written as soon as there is room; the others
+have room of their own.
 """
 
 import logging
@@ -18,10 +19,11 @@ from typing import Final
 
 from gateway.config import LogSettings
 from gateway.telemetry.access_log import AccessRecord
-from gateway.telemetry.log_format import LogFormat, access_line, event_fields, line
+from gateway.telemetry.audit import SignatureRecord
+from gateway.telemetry.log_format import LogFormat, access_line, event_fields, line, signature_line
 
 MAX_WAITING: Final = 10_000
-"""Lines that may wait; errors may wait up to twice as many."""
+"""Lines that may wait; errors and signatures may wait up to twice as many."""
 BATCH_DELAY: Final = 0.05
 """Seconds in which lines are gathered before they are written; an error is written at once."""
 CLOSE_TIMEOUT: Final = 2.0
@@ -46,7 +48,8 @@ class LogWriter:
         self._level = logging.getLevelNamesMapping()[settings.level]
         self._access_level = max(self._level, logging.INFO if settings.access else logging.WARNING)
         self._descriptor = descriptor
-        self._waiting: deque[bytes | AccessRecord] = deque()
+        self._audit = settings.audit
+        self._waiting: deque[bytes | AccessRecord | SignatureRecord] = deque()
         self._wake = threading.Event()
         self._urgent = threading.Event()
         self._closing = False
@@ -75,15 +78,20 @@ class LogWriter:
         """Keep an access record. It is formatted by the writer's thread: here it costs a comparison."""
         level = _LEVELS.get(record.code, logging.INFO)
         if level >= self._access_level:
-            self._put(record, level)
+            self._put(record, keep=level >= logging.ERROR, urgent=level >= logging.ERROR)
+
+    def signed(self, record: SignatureRecord) -> None:
+        """Keep the record of a signature; formatted by the writer's thread, whatever the level."""
+        if self._audit:
+            self._put(record, keep=True, urgent=False)
 
     def event(self, record: logging.LogRecord) -> None:
         """Keep a log event; formatted now, because its arguments may change."""
-        self._put(line(event_fields(record), self._form), record.levelno)
+        error = record.levelno >= logging.ERROR
+        self._put(line(event_fields(record), self._form), keep=error, urgent=error)
 
-    def _put(self, item: bytes | AccessRecord, level: int) -> None:
-        urgent = level >= logging.ERROR
-        if self._closing or len(self._waiting) >= (2 * MAX_WAITING if urgent else MAX_WAITING):
+    def _put(self, item: bytes | AccessRecord | SignatureRecord, *, keep: bool, urgent: bool) -> None:
+        if self._closing or len(self._waiting) >= (2 * MAX_WAITING if keep else MAX_WAITING):
             self._dropped += 1
             return
         self._waiting.append(item)
@@ -111,7 +119,7 @@ class LogWriter:
         chunk = bytearray()
         while self._waiting:
             item = self._waiting.popleft()
-            text = item if isinstance(item, bytes) else self._access_line(item)
+            text = self._line(item)
             if len(chunk) + len(text) > ATOMIC:
                 self._write(chunk)
                 chunk.clear()
@@ -121,9 +129,11 @@ class LogWriter:
             chunk += self._dropped_line(dropped)
         self._write(chunk)
 
-    def _access_line(self, record: AccessRecord) -> bytes:
-        level = logging.getLevelName(_LEVELS.get(record.code, logging.INFO))
-        return access_line(record, level, self._form)
+    def _line(self, item: bytes | AccessRecord | SignatureRecord) -> bytes:
+        if isinstance(item, AccessRecord):
+            level = logging.getLevelName(_LEVELS.get(item.code, logging.INFO))
+            return access_line(item, level, self._form)
+        return signature_line(item, self._form) if isinstance(item, SignatureRecord) else item
 
     def _dropped_line(self, count: int) -> bytes:
         event = logging.makeLogRecord(

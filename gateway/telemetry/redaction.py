@@ -9,12 +9,15 @@ from typing import Final, TypeAlias
 
 FIELDS: Final = frozenset(
     {
+        "algorithm",
+        "caller",
         "cause",
         "certificate_x5t_s256",
         "client_id",
         "count",
         "duration_ms",
         "exit_code",
+        "issuer_key_id",
         "key",
         "key_id",
         "key_name",

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from time import perf_counter
 
 from signers.algorithms import Algorithm
 from signers.base import PublicKey
+from signers.durations import StageTimes
 from signers.jose_form import thumbprint
 from signers.pkcs11.pool import SessionPool
 from signers.pkcs11.signing_key import SigningKey
@@ -35,15 +37,22 @@ class Pkcs11Signer:
     def public_key(self) -> PublicKey:
         return self._key.public_key
 
+    @property
+    def stages(self) -> StageTimes:
+        """How long signatures waited for a session, were made by the token, and verified here."""
+        return self._key.stages
+
     async def sign(self, message: bytes) -> bytes:
-        return await self._pool.submit(partial(self._key.sign, message), key=self._key.name)
+        call = partial(self._key.sign_queued, (message,), perf_counter())
+        (signature,) = await self._pool.submit(call, key=self._key.name)
+        return signature
 
     async def sign_many(self, messages: Sequence[bytes]) -> Sequence[bytes]:
         chunks = [messages[start : start + CHUNK] for start in range(0, len(messages), CHUNK)]
         jobs: list[asyncio.Future[list[bytes]]] = []
         try:
             for number, chunk in enumerate(chunks):
-                call = partial(self._key.sign_all, chunk)
+                call = partial(self._key.sign_queued, chunk, perf_counter())
                 jobs.append(self._pool.submit(call, key=self._key.name, places=len(chunks) - number))
             signed = await asyncio.gather(*jobs)
         finally:

@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Sequence
+from time import perf_counter
 
 from cryptography import x509
 
 from signers.algorithms import Algorithm
 from signers.base import PublicKey
+from signers.durations import StageTimes
 from signers.errors import KeyMismatchError, KeyNotFoundError, SignatureInvalidError
 from signers.pinning import require_pinned, same_key
 from signers.pkcs11.mechanisms import MechanismSpec, select
@@ -32,10 +34,16 @@ class SigningKey:
         self.name = uri.redacted
         self.algorithm = algorithm
         self.public_key = public_key
+        self.stages = StageTimes()
         self._uri = uri
         self._mechanism = mechanism
         self._certificate = certificate
         self._size = signature_size(algorithm, public_key)
+
+    def sign_queued(self, messages: Sequence[bytes], queued_at: float, session: Session) -> list[bytes]:
+        """`sign_all` of a job that was queued at *queued_at* (`time.perf_counter`)."""
+        self.stages.of_this_thread.queue.add(perf_counter() - queued_at)
+        return self.sign_all(messages, session)
 
     def sign_all(self, messages: Sequence[bytes], session: Session) -> list[bytes]:
         """`sign` for each of *messages*."""
@@ -46,13 +54,18 @@ class SigningKey:
         key = session.keys.get(self) or self._find(session)
         mechanism = self._mechanism
         data = mechanism.input_for(message)
+        started = perf_counter()
         signature = session.cryptoki.sign(session.handle, key.handle, mechanism.call, data, self._size)
+        signed = perf_counter()
         try:
             verify(self.public_key, self.algorithm, message, signature)
         except SignatureInvalidError as error:
             session.keys.pop(self, None)
             logger.exception("%s: the token returned a wrong signature; it was not released", self.name)
             raise SignatureInvalidError(str(error), key=self.name) from error
+        times = self.stages.of_this_thread
+        times.sign.add(signed - started)
+        times.verify.add(perf_counter() - signed)
         return signature
 
     def _find(self, session: Session) -> TokenKey:
