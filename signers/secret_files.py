@@ -11,13 +11,14 @@ MAX_SECRET_FILE = 64 * 1024
 """Bytes. An encrypted RSA-8192 key in PEM takes about 7 KiB."""
 
 
-def read_secret_file(path: Path, *, key: str) -> bytes:
+def read_secret_file(path: Path, *, key: str, readable_by_others: bool = False) -> bytes:
     """The content of *path*, if only its owner can read or write it.
 
     Checked on the open descriptor, so that nothing can be swapped in between: a regular file of this user or
     root, mode 0600 or less, at most 64 KiB. A symbolic link is followed if it belongs to this user or root
     (as mounted secrets do). No folder on the way may be open to writing by everybody. *key* is the redacted
-    name for errors. Raises `KeyNotFoundError` or `KeyUnusableError`.
+    name for errors. *readable_by_others* accepts mode 0644, which Kubernetes gives to the tokens it projects.
+    Raises `KeyNotFoundError` or `KeyUnusableError`.
     """
     try:
         _require_trusted_links(path, key)
@@ -28,7 +29,7 @@ def read_secret_file(path: Path, *, key: str) -> bytes:
     except OSError as error:
         raise KeyUnusableError(f"{path} cannot be opened: {error.strerror}.", key=key) from error
     try:
-        _require_private(os.fstat(descriptor), path, key)
+        _require_private(os.fstat(descriptor), path, key, forbidden=0o022 if readable_by_others else 0o077)
         content = _read_up_to(descriptor, MAX_SECRET_FILE + 1)
     except OSError as error:
         raise KeyUnusableError(f"{path} cannot be read: {error.strerror}.", key=key) from error
@@ -39,10 +40,11 @@ def read_secret_file(path: Path, *, key: str) -> bytes:
     return content
 
 
-def read_secret(source: SecretSource, *, key: str) -> bytes:
+def read_secret(source: SecretSource, *, key: str, readable_by_others: bool = False) -> bytes:
     """The secret that *source* names, without one trailing line break.
 
-    Unset and unreadable differ from empty: each has its own message. Raises `KeyUnusableError` or
+    Unset and unreadable differ from empty: each has its own message. *readable_by_others* as for
+    `read_secret_file`. Raises `KeyUnusableError` or
     `KeyNotFoundError`; the secret is in neither.
     """
     if source.kind == "env":
@@ -51,7 +53,7 @@ def read_secret(source: SecretSource, *, key: str) -> bytes:
             raise KeyNotFoundError(f"The environment variable {source.name} is not set.", key=key)
         secret = os.fsencode(value)
     else:
-        secret = read_secret_file(Path(source.name), key=key)
+        secret = read_secret_file(Path(source.name), key=key, readable_by_others=readable_by_others)
     secret = secret.removesuffix(b"\n").removesuffix(b"\r")
     if not secret:
         raise KeyUnusableError(f"{source} is empty.", key=key)
@@ -65,7 +67,7 @@ def _read_up_to(descriptor: int, limit: int) -> bytes:
     return content
 
 
-def _require_private(status: os.stat_result, path: Path, key: str) -> None:
+def _require_private(status: os.stat_result, path: Path, key: str, *, forbidden: int) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise KeyUnusableError(f"{path} is not a regular file.", key=key)
     if not _trusted_owner(status.st_uid):
@@ -73,7 +75,7 @@ def _require_private(status: os.stat_result, path: Path, key: str) -> None:
             f"{path} belongs to user {status.st_uid}, neither this user nor root.", key=key
         )
     mode = stat.S_IMODE(status.st_mode)
-    if mode & 0o077:
+    if mode & forbidden:
         raise KeyUnusableError(
             f"{path} has mode {mode:04o}, so others than its owner can use it; run: chmod 600 {path}", key=key
         )

@@ -20,6 +20,9 @@ MAX_RENEWAL_PAUSE = 30.0
 """Seconds between tries of a renewal that fails; they double from the first to the last."""
 
 OBTAIN_TIMEOUT = 10.0
+FAILURE_PAUSE = 0.5
+"""Seconds after a failure in which nobody tries again: the callers share its error."""
+
 MIN_AGE = 1.0
 """Seconds between two credentials, however short-lived or refused the first is."""
 
@@ -50,6 +53,8 @@ class Credentials(Generic[T]):
         self._lease: Lease[T] | None = None
         self._expires = 0.0
         self._obtained_at = -MIN_AGE
+        self._failure: SignerError | None = None
+        self._failed_at = 0.0
         self._lock = asyncio.Lock()
         self._renewal: asyncio.Task[None] | None = None
         self._closed = False
@@ -91,7 +96,17 @@ class Credentials(Generic[T]):
     async def _start_anew(self) -> Lease[T]:
         if self._closed:
             raise SignerUnavailableError("The signer is closed.", key=self._name)
-        return self._keep(await self._obtained(None))
+        loop = asyncio.get_running_loop()
+        if self._failure is not None and loop.time() < self._failed_at + FAILURE_PAUSE:
+            # Those who queued behind a login that failed do not each try their own.
+            raise type(self._failure)(str(self._failure), key=self._name)
+        try:
+            lease = await self._obtained(None)
+        except SignerError as error:
+            self._failure, self._failed_at = error, loop.time()
+            raise
+        self._failure = None
+        return self._keep(lease)
 
     async def _obtained(self, previous: Lease[T] | None) -> Lease[T]:
         try:

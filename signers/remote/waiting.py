@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from signers.errors import SignerError
 from signers.remote.service import RemoteKey
 
+MAX_BATCH_BYTES = 4 * 1024 * 1024
+"""Of the messages in one request; a longer message goes alone."""
+
 
 @dataclass(slots=True)
 class Item:
@@ -54,11 +57,15 @@ class WaitingRoom:
         while self._queues:
             key, queue = self._queues.popitem(last=False)
             batch: list[Item] = []
+            size = 0
             while queue and len(batch) < key.max_batch:
+                if batch and size + len(queue[0].message) > MAX_BATCH_BYTES:
+                    break
                 item = queue.popleft()
                 self._count -= 1
                 if not item.future.done():
                     batch.append(item)
+                    size += len(item.message)
             if queue:
                 self._queues[key] = queue
             if batch:
