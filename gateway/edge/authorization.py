@@ -3,14 +3,13 @@
 import json
 from typing import Final
 
-from starlette.responses import Response
-
 from gateway.edge.credentials import client_claim
 from gateway.edge.dpop import ProvenRequests
 from gateway.edge.exchange import EdgeRequest
 from gateway.edge.form import Form
 from gateway.edge.grants import scope_of
 from gateway.edge.oauth_errors import NO_STORE, HttpError
+from gateway.edge.response import Response
 from gateway.errors import Reason, RequestError
 from gateway.tokens.authorization_requests import AuthorizationDraft, AuthorizationRequests
 from gateway.tokens.dpop import DpopDoor

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from starlette.responses import Response
-
 from gateway.edge.authorization import draft_of
 from gateway.edge.browser import WayBack, page, redirect, remember, remembered
 from gateway.edge.exchange import EdgeRequest, Route
 from gateway.edge.form import Form
 from gateway.edge.oauth_errors import HttpError
+from gateway.edge.response import Response
 from gateway.errors import GatewayError, Reason, RequestError
 from gateway.login.delegated import DelegatedLogin
 from gateway.tokens.authorization_requests import AcceptedRequest

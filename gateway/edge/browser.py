@@ -7,10 +7,9 @@ from html import escape
 from typing import Final, Self
 from urllib.parse import urlencode
 
-from starlette.responses import Response
-
 from gateway.edge.exchange import EdgeRequest
 from gateway.edge.oauth_errors import NO_STORE, HttpError, oauth_row
+from gateway.edge.response import Response
 from gateway.errors import GatewayError
 from gateway.failures import cause_of
 from gateway.login.errors import LoginRefusedError

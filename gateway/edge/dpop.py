@@ -3,10 +3,9 @@
 from dataclasses import replace
 from typing import Final
 
-from starlette.responses import Response
-
 from gateway.edge.exchange import EdgeRequest
 from gateway.edge.oauth_errors import DPOP_NONCE
+from gateway.edge.response import Response
 from gateway.principal import Call
 from gateway.tokens.dpop import DpopDoor
 

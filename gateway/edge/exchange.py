@@ -5,15 +5,32 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from starlette.responses import Response
-
 from gateway.edge.form import Form, require_form
 from gateway.edge.oauth_errors import HttpError
+from gateway.edge.response import Answer
 from gateway.errors import GatewayError
 from gateway.principal import Call
 
-Headers: TypeAlias = Sequence[tuple[str, str]]
-"""Names in lower case, values as latin-1, in the order sent."""
+
+class Headers:
+    """The headers of a request: names in lower case, values as latin-1, in the order sent."""
+
+    __slots__ = ("_values", "pairs")
+
+    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
+        self.pairs = pairs
+        values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            values.setdefault(name, []).append(value)
+        self._values = values
+
+    def values(self, name: str) -> Sequence[str]:
+        """Every value of the header *name* (lower case)."""
+        return self._values.get(name, ())
+
+    def without(self, name: str) -> Sequence[tuple[str, str]]:
+        """The pairs of all others."""
+        return [pair for pair in self.pairs if pair[0] != name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +50,9 @@ class EdgeRequest:
     basic: str | None
     parameters: Mapping[str, str] = field(default_factory=dict)
 
-    def header_values(self, name: str) -> list[str]:
+    def header_values(self, name: str) -> Sequence[str]:
         """Every value of the header *name* (lower case)."""
-        return values_of(self.headers, name)
+        return self.headers.values(name)
 
     def form(self) -> Form:
         """The body, a form. Raises `HttpError` 415, `RequestError` INVALID_REQUEST."""
@@ -46,8 +63,8 @@ class EdgeRequest:
         return Form.parse(self.body)
 
 
-Endpoint: TypeAlias = Callable[[EdgeRequest], Awaitable[Response]]
-Refusal: TypeAlias = Callable[[GatewayError], Response]
+Endpoint: TypeAlias = Callable[[EdgeRequest], Awaitable[Answer]]
+Refusal: TypeAlias = Callable[[GatewayError], Answer]
 """How a protocol other than OAuth tells an error."""
 
 
@@ -98,8 +115,3 @@ def get(path: str, endpoint: Endpoint, policy: str | None, *, always_admitted: b
 def post(path: str, endpoint: Endpoint, policy: str | None, *, max_body: int) -> Route:
     """A route that is posted to."""
     return Route(path, frozenset({"POST"}), endpoint, policy, max_body)
-
-
-def values_of(headers: Headers, name: str) -> list[str]:
-    """Every value of the header *name* (lower case)."""
-    return [value for key, value in headers if key == name]

@@ -4,13 +4,12 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from starlette.responses import Response
-
 from gateway.config import CompatibilitySettings
 from gateway.edge.accept import preferred
 from gateway.edge.credentials import client_claim
 from gateway.edge.exchange import EdgeRequest
 from gateway.edge.oauth_errors import NO_STORE, HttpError
+from gateway.edge.response import Response
 from gateway.introspection.document import document_of
 from gateway.introspection.introspect import ActiveToken, Introspector
 from gateway.introspection.signed_response import TYP, SigningIntrospector

@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from starlette.responses import Response
-
+from gateway.edge.response import Response
 from gateway.errors import DpopNonceError, GatewayError, Reason
 from gateway.failures import retry_after
 

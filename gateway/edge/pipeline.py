@@ -19,20 +19,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
-from typing import Any, Final
-
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from typing import Final
 
 from gateway.admission import Admission, Limits, shutting_down
-from gateway.edge.exchange import EdgeRequest, Headers, Refusal, Route, values_of
+from gateway.edge.exchange import EdgeRequest, Refusal, Route
+from gateway.edge.http_request import HttpRequest
 from gateway.edge.oauth_errors import HttpError, oauth_error
-from gateway.edge.protocol import CLIENT_CHAIN
+from gateway.edge.response import Answer, rendered
 from gateway.errors import AuthenticationError, GatewayError, Reason, RequestError
 from gateway.failures import SERVER_FAULTS, cause_of, to_gateway_error
 from gateway.principal import Call, Principal
 from gateway.proofs.client_certificate import ClientCertificate
-from gateway.request_callers import RequestCallers
+from gateway.request_callers import Metadata, RequestCallers
 from gateway.telemetry import request_id as request_ids
 from gateway.telemetry.access_log import AccessLog, AccessRecord
 
@@ -46,30 +44,11 @@ _MAX_AUTHORIZATION: Final = 16 * 1024
 class _Progress:
     """What is known of one request so far, for its log record and its response."""
 
-    __slots__ = (
-        "caller",
-        "close",
-        "deadline",
-        "headers",
-        "method",
-        "name",
-        "peer",
-        "refuse",
-        "request_id",
-        "scheme",
-        "started",
-    )
+    __slots__ = ("caller", "close", "deadline", "refuse", "request", "request_id", "scheme", "started")
 
-    def __init__(self, scope: Scope) -> None:
-        self.headers: Headers = [
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
-        ]
-        self.request_id = request_ids.from_metadata(self.headers)
-        self.method: str = scope["method"]
-        # As it was sent, because what percent-encoding hides may be line ends.
-        self.name = f"{self.method} {scope['raw_path'][:_MAX_LOGGED_PATH].decode('latin-1')}"
-        client = scope["client"]
-        self.peer = f"{client[0]}:{client[1]}" if client else ""
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+        self.request_id = request_ids.from_metadata(request.headers.pairs)
         self.scheme: str | None = None
         self.started = time.perf_counter()
         self.deadline: float | None = None
@@ -77,9 +56,16 @@ class _Progress:
         self.refuse: Refusal = lambda told: oauth_error(told, scheme=self.scheme)
         self.close = True  # Until the body is read: what is left of it must not be taken for a request.
 
+    @property
+    def name(self) -> str:
+        """The request for the log: as it was sent, because what percent-encoding hides may be line ends."""
+        return f"{self.request.method} {self.request.raw_path[:_MAX_LOGGED_PATH]}"
+
 
 class EdgePipeline:
-    """The ASGI application. *admission* is the one of the gRPC pipeline: both share the room for calls.
+    """The application behind every connection.
+
+    *admission* is the one of the gRPC pipeline: both share the room for calls.
 
     *authorize* raises `GatewayError` where the caller may not call; *on_server_fault* hears the reason of
     every failure that is the gateway's own. *request_timeout*: seconds that a body may take.
@@ -108,45 +94,54 @@ class EdgePipeline:
         self._request_timeout = request_timeout
         self._on_server_fault = on_server_fault
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, request: HttpRequest) -> None:
         """Answer one request."""
-        progress = _Progress(scope)
+        progress = _Progress(request)
         request_ids.current_request_id.set(progress.request_id)
         try:
-            response = await self._serve(scope, receive, progress)
+            answer = await self._serve(progress)
         except asyncio.CancelledError:
             # Only a drain whose time is over cancels: the client learns that another replica can help.
-            response = self._refusal(progress, shutting_down())
+            answer = self._refusal(progress, shutting_down())
         except Exception as error:  # noqa: BLE001 - this is the one place that answers for whatever is raised
-            response = self._refusal(progress, error)
+            answer = self._refusal(progress, error)
         else:
-            self._log(progress, str(response.status_code), "", "")
-        response.headers[request_ids.HEADER] = progress.request_id
-        response.headers["date"] = _date(int(time.time()))
-        if progress.close:
-            response.headers["connection"] = "close"
-        await response(scope, receive, send)
+            self._log(progress, str(answer.status_code), "", "")
+        self._respond(progress, answer)
 
-    async def _serve(self, scope: Scope, receive: Receive, progress: _Progress) -> Response:
-        route, parameters = self._route(scope, progress)
-        body = await self._body(receive, progress.headers, route.max_body)
+    def _respond(self, progress: _Progress, answer: Answer) -> None:
+        request = progress.request
+        further = {request_ids.HEADER: progress.request_id, "date": _date(int(time.time()))}
+        close = progress.close or request.is_last()
+        if close:
+            further["connection"] = "close"
+        try:
+            octets = rendered(answer, further, head_only=request.method == "HEAD")
+        except ValueError as error:
+            octets = rendered(self._refusal(progress, error), further, head_only=False)
+        request.respond(octets, close=close)
+
+    async def _serve(self, progress: _Progress) -> Answer:
+        route, parameters = self._route(progress)
+        body = await self._body(progress.request, route.max_body)
         progress.close = False
         if route.always_admitted:
-            return await self._answer(route, parameters, scope, progress, body)
+            return await self._answer(route, parameters, progress, body)
         self._admission.enter()
         try:
-            return await self._answer(route, parameters, scope, progress, body)
+            return await self._answer(route, parameters, progress, body)
         finally:
             self._admission.leave()
 
-    def _route(self, scope: Scope, progress: _Progress) -> tuple[Route, Mapping[str, str]]:
+    def _route(self, progress: _Progress) -> tuple[Route, Mapping[str, str]]:
         """The route, and the parts of the path that it names."""
-        if len(values_of(progress.headers, "host")) != 1 and scope["http_version"] == "1.1":
+        request = progress.request
+        if len(request.headers.values("host")) != 1 and request.version == "1.1":
             raise HttpError(400, "Send one Host header.", cause="host_header")  # RFC 9112 §3.2
-        route, parameters = self._find(scope["path"])
+        route, parameters = self._find(request.path)
         if route.refuse is not None:
             progress.refuse = route.refuse
-        if progress.method not in route.methods:
+        if request.method not in route.methods:
             raise HttpError(
                 405,
                 f"Use {route.allow}.",
@@ -166,58 +161,52 @@ class EdgePipeline:
                 return candidate, match.groupdict()
         raise HttpError(404, "There is nothing at this path.", cause="path_unknown")
 
-    async def _body(self, receive: Receive, headers: Headers, limit: int) -> bytes:
-        """The whole body. Raises `RequestError` MESSAGE_TOO_LARGE, `HttpError` 408."""
-        length = values_of(headers, "content-length")
+    async def _body(self, request: HttpRequest, limit: int) -> bytes:
+        """The whole body. Raises `RequestError` MESSAGE_TOO_LARGE, `HttpError` 400 and 408."""
+        length = request.headers.values("content-length")
         if length and int(length[0]) > limit:  # llhttp lets one pass, of digits.
             raise _too_large(limit)
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self._request_timeout):
-                while True:
-                    message: Any = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise HttpError(400, "The request ended early.", cause="client_left")
-                    body += message["body"]
-                    if len(body) > limit:
-                        raise _too_large(limit)
-                    if not message["more_body"]:
-                        return bytes(body)
-        except TimeoutError as error:
-            raise HttpError(408, "The body did not arrive in time.", cause="body_late") from error
+        if not request.complete:  # Most are by now, and need no timer.
+            try:
+                async with asyncio.timeout(self._request_timeout):
+                    await request.wait(limit)
+            except TimeoutError as error:
+                raise HttpError(408, "The body did not arrive in time.", cause="body_late") from error
+            if request.left:
+                raise HttpError(400, "The request ended early.", cause="client_left")
+        if request.size > limit:
+            raise _too_large(limit)
+        return request.body
 
     async def _answer(
-        self,
-        route: Route,
-        parameters: Mapping[str, str],
-        scope: Scope,
-        progress: _Progress,
-        body: bytes,
-    ) -> Response:
+        self, route: Route, parameters: Mapping[str, str], progress: _Progress, body: bytes
+    ) -> Answer:
+        request = progress.request
         progress.deadline = route.deadline or self._limits.default_deadline
         async with asyncio.timeout(progress.deadline):
             basic, metadata = _split_authorization(progress)
-            chain: tuple[bytes, ...] = scope[CLIENT_CHAIN]
+            chain = request.chain
             transport = ClientCertificate.from_der(chain[0], chain[1:]) if chain else None
             principal, certificate = await self._callers.resolve(
-                transport, metadata, path=scope["path"], method=progress.method
+                transport, metadata, path=request.path, method=request.method
             )
             progress.caller = principal.name
             if route.policy is not None:
                 self._authorize(route.policy, principal)
-            request = EdgeRequest(
-                call=Call(principal, certificate, progress.request_id),
-                method=progress.method,
-                path=scope["path"],
-                query=scope["query_string"],
-                headers=progress.headers,
-                body=body,
-                basic=basic,
-                parameters=parameters,
+            return await route.endpoint(
+                EdgeRequest(
+                    call=Call(principal, certificate, progress.request_id),
+                    method=request.method,
+                    path=request.path,
+                    query=request.query,
+                    headers=request.headers,
+                    body=body,
+                    basic=basic,
+                    parameters=parameters,
+                )
             )
-            return await route.endpoint(request)
 
-    def _refusal(self, progress: _Progress, error: BaseException) -> Response:
+    def _refusal(self, progress: _Progress, error: BaseException) -> Answer:
         told = to_gateway_error(error)
         response = progress.refuse(told)
         if response.status_code == _DEFECT:
@@ -238,32 +227,32 @@ class EdgePipeline:
                 cause,
                 progress.caller,
                 progress.request_id,
-                progress.peer,
+                progress.request.peer,
                 (time.perf_counter() - progress.started) * 1e3,
                 None if deadline is None else deadline * 1e3,
             )
         )
 
 
-def _split_authorization(progress: _Progress) -> tuple[str | None, Headers]:
+def _split_authorization(progress: _Progress) -> tuple[str | None, Metadata]:
     """Basic credentials are a client's, for its endpoint; anything else is the caller's.
 
     Gives the former, and the headers that the caller is resolved from. Raises `AuthenticationError`
     INVALID_CLIENT.
     """
-    values = values_of(progress.headers, "authorization")
+    headers = progress.request.headers
+    values = headers.values("authorization")
     if not values:
-        return None, progress.headers
+        return None, headers.pairs
     scheme, _, rest = values[0].partition(" ")
     progress.scheme = scheme.lower()
     if progress.scheme != "basic":
-        return None, progress.headers
+        return None, headers.pairs
     if len(values) > 1 or len(rest) > _MAX_AUTHORIZATION:
         raise AuthenticationError(
             Reason.INVALID_CLIENT, "Client authentication failed.", cause="authorization_malformed"
         )
-    others = [(name, value) for name, value in progress.headers if name != "authorization"]
-    return rest.strip(" "), others
+    return rest.strip(" "), headers.without("authorization")
 
 
 def _too_large(limit: int) -> GatewayError:

@@ -1,30 +1,38 @@
-"""One HTTPS connection: uvicorn's HTTP/1.1 over llhttp, bounded in size, number and time.
+"""One HTTPS connection: HTTP/1.1 over llhttp, bounded in size, number and time.
 
-What uvicorn leaves open is closed here: the head of a request has a limit and must arrive in time, a
-connection ends after a while, trailers never become headers, and nothing is upgraded. Header values that go
-on in a next line are refused (RFC 9112 §5.2), but from trusted terminators: nginx writes a certificate so.
+The head of a request has a limit and must arrive in time, a connection ends after a while, trailers never
+become headers, and nothing is upgraded. Header values that go on in a next line are refused (RFC 9112 §5.2),
+but from trusted terminators: nginx writes a certificate so.
+
+A request is served once what came with its head is parsed, so that most are complete by then, and its
+response is one write: system calls and TLS records cost more here than all of HTTP.
 """
 
 import asyncio
+import logging
 import re
-import time
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+from urllib.parse import unquote
 
 import httptools
-from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
 
+from gateway.edge.exchange import Headers
+from gateway.edge.http_request import HttpRequest
 from gateway.edge.tls import presented_chain
 
-CLIENT_CHAIN: Final = "countersign.client_chain"
-"""The key of the ASGI scope under which the presented certificates lie, DER, the leaf first."""
+logger = logging.getLogger(__name__)
 
-_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+Application: TypeAlias = Callable[[HttpRequest], Coroutine[Any, Any, None]]
 
 MAX_PIPELINED: Final = 16
 """Requests of one connection that may wait for the one before."""
+
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_PLAIN_TARGET: Final = re.compile(rb"/[A-Za-z0-9._~/-]{0,127}")
+_MAX_PLAIN_TARGETS: Final = 256
 
 _REFUSALS: Final = {
     400: b"HTTP/1.1 400 Bad Request",
@@ -33,7 +41,7 @@ _REFUSALS: Final = {
 }
 
 
-class ConnectionLimits(ServerState):
+class ConnectionLimits:
     """What the connections of one worker share; times in seconds.
 
     - *head_bytes*: a request line with its headers.
@@ -42,6 +50,9 @@ class ConnectionLimits(ServerState):
     - *max_age*: after which a connection ends with its next response.
     - *max_connections*: at the same time.
     - *is_terminator*: whether what a peer presented, DER, is a trusted terminator's. Must not raise.
+
+    `connections` are those open, `tasks` those that serve requests, and `idle` is set whenever the last
+    connection has gone.
     """
 
     def __init__(
@@ -54,146 +65,296 @@ class ConnectionLimits(ServerState):
         max_connections: int,
         is_terminator: Callable[[Sequence[bytes]], bool],
     ) -> None:
-        super().__init__()
         self.head_bytes = head_bytes
         self.request_timeout = request_timeout
         self.keep_alive = keep_alive
         self.max_age = max_age
         self.max_connections = max_connections
         self.is_terminator = is_terminator
+        self.connections: set[EdgeProtocol] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
         self.idle = asyncio.Event()
-        """Set whenever the last connection has gone."""
 
 
-class EdgeProtocol(HttpToolsProtocol):
-    """One connection. uvicorn parses, queues and writes; this decides what is let through."""
+class EdgeProtocol(asyncio.Protocol):
+    """One connection: parses requests, has *application* serve one after the other, and writes responses."""
 
-    def __init__(self, config: Config, limits: ConnectionLimits) -> None:
-        super().__init__(config, limits, {})
-        self.access_log = False  # The edge's own pipeline logs each call.
+    def __init__(self, application: Application, limits: ConnectionLimits) -> None:
+        self._application = application
         self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
         self._chain: tuple[bytes, ...] = ()
-        self._started = time.monotonic()
-        self._head_size = 0
-        self._head_complete = False
+        self._peer = ""
+        self._ends_at = self._loop.time() + limits.max_age
+        # The request that is parsed, those that wait, and the one that is served.
+        self._arriving: HttpRequest | None = None
+        self._waiting: deque[HttpRequest] = deque()
+        self._served: HttpRequest | None = None
+        self._reading = True
+        self._writable = True
+        self._last = False
         self._refused = 0
-        self._head_timer: asyncio.TimerHandle | None = None
+        # Of the head that is parsed.
+        self._in_head = False
+        self._head_size = 0
+        self._url = b""
+        self._headers: list[tuple[str, str]] = []
+        self._expects_continue = False
+        self._head_is_timed = True
+        # When the connection ends unless something comes; None while a request is served. The one timer is
+        # set once in a while and looks then: to renew it with every request would cost more than parsing.
+        self._patience: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The handshake is over. Beyond the limit the connection ends at once."""
-        super().connection_made(transport)
+        self._transport = transport
+        self._limits.connections.add(self)
+        peer = transport.get_extra_info("peername")
+        self._peer = f"{peer[0]}:{peer[1]}" if peer else ""
         ssl_object = transport.get_extra_info("ssl_object")
         if ssl_object is not None:
             self._chain = presented_chain(ssl_object)
         if self._chain and self._limits.is_terminator(self._chain):
             # Only this leniency is wanted of those that go with it; `on_header` takes the others back.
-            self.parser.set_dangerous_leniencies(lenient_headers=True, lenient_data_after_close=True)
-        if len(self.connections) > self._limits.max_connections:
+            self._parser.set_dangerous_leniencies(lenient_headers=True, lenient_data_after_close=True)
+        if len(self._limits.connections) > self._limits.max_connections:
             transport.abort()
             return
-        self._expect_head()
+        self._be_patient(self._limits.request_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone, with its timers."""
-        self._forget_timer()
-        self._unset_keepalive_if_required()
-        super().connection_lost(exc)
-        if not self.connections:
+        """The connection is gone, with its timer; what is under way goes on, and is told to nobody."""
+        del exc
+        if self._timer is not None:
+            self._timer.cancel()
+        self._patience = None
+        self._waiting.clear()
+        if self._served is not None:
+            self._served.abandon()
+        self._limits.connections.discard(self)
+        if not self._limits.connections:
             self._limits.idle.set()
 
     def data_received(self, data: bytes) -> None:
-        """Parse *data*; answer and close where it is not HTTP or too large."""
-        if self._refused or self.transport.is_closing():
+        """Parse *data*, and serve what is in it; answer and close where it is not HTTP or too large."""
+        if not self._listens():
             return
-        self._unset_keepalive_if_required()
-        if not self._head_complete:
+        if self._in_head or self._arriving is None:
             self._head_size += len(data)
-            if self._head_timer is None and not self._serving():
-                self._expect_head()
         try:
-            self.parser.feed_data(data)
+            self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             # The request is answered as any other; what follows it is in no protocol that we speak.
-            self.cycle.keep_alive = False
-            self.flow.pause_reading()
+            self._last = True
         except httptools.HttpParserError:
-            self._refused = max(self._refused, 400)
+            self._refuse(400)
         # Where the head is complete its own size counted; before that, all that came of it.
-        if not self._refused and not self._head_complete and self._head_size > self._limits.head_bytes:
-            self._refused = 431
+        if self._in_head and self._head_size > self._limits.head_bytes:
+            self._refuse(431)
         if self._refused:
-            self._refuse()
+            self._turn_away()
+        elif self._in_head and not self._head_is_timed and self._served is None:
+            self._head_is_timed = True
+            self._be_patient(self._limits.request_timeout)
+        self._serve()
+
+    def pause_writing(self) -> None:
+        """The peer does not take its responses: no more requests of it are served."""
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._writable = True
+        self._serve()
 
     def on_message_begin(self) -> None:
         """A request line begins."""
-        self._head_complete = False
-        super().on_message_begin()
+        self._in_head = True
+        self._url = b""
+        self._headers = []
+        self._expects_continue = False
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target."""
+        self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer: those are dropped, as a terminator that removes a header from the head may
         let the same name pass behind the body.
         """
-        if self._head_complete:
+        if not self._in_head:
             return
         if _CONTROL.search(value):
-            self._refused = 400
-            raise ValueError("a control character in a header")  # As below.
-        super().on_header(name, value)
+            raise ValueError("a control character in a header")  # Ends the parsing; told to nobody.
+        text = name.decode("latin-1").lower()
+        if text == "expect" and value.lower() == b"100-continue":
+            self._expects_continue = True
+        self._headers.append((text, value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
-        """The head is there: check its size, and serve."""
-        self._head_complete = True
-        self._head_size = 0
-        self._forget_timer()
-        size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+        """The head is there: check its size, and keep the request."""
+        size = len(self._url) + sum([len(name) + len(value) + 4 for name, value in self._headers])
         if size > self._limits.head_bytes:
-            self._refused = 431
-        elif len(self.pipeline) >= MAX_PIPELINED:
-            self._refused = 400
+            self._refuse(431)
+        elif len(self._waiting) >= MAX_PIPELINED:
+            self._refuse(400)
         if self._refused:
-            raise ValueError("the request is refused")  # Ends the parsing; the text is told to nobody.
-        scope: Any = self.scope
-        scope[CLIENT_CHAIN] = self._chain
-        super().on_headers_complete()
-        if time.monotonic() - self._started > self._limits.max_age:
-            self.cycle.keep_alive = False
+            raise ValueError("the request is refused")  # As above.
+        parser = self._parser
+        version = parser.get_http_version()
+        self._arriving = HttpRequest(
+            self,
+            method=parser.get_method().decode("ascii"),
+            version=version,
+            target=_plain_target(self._url) if _PLAIN_TARGET.fullmatch(self._url) else _target(self._url),
+            headers=Headers(self._headers),
+            chain=self._chain,
+            peer=self._peer,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            expects_continue=self._expects_continue,
+        )
+        self._in_head = self._head_is_timed = False
+        self._head_size = 0
+        self._patience = None
+        self._waiting.append(self._arriving)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        if self._arriving is not None:
+            self._arriving.arrived(body)
 
     def on_message_complete(self) -> None:
         """The body is there. The next head may begin in the same data."""
-        super().on_message_complete()
-        self._head_complete = False
+        if self._arriving is not None:
+            self._arriving.end()
+        self._arriving = None
         self._head_size = 0
 
-    def _serving(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.response_complete
+    def write(self, octets: bytes) -> None:
+        """Send *octets*; nothing where the connection has ended."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(octets)
 
-    def _should_upgrade(self) -> bool:
-        return False
+    def may_go_on(self) -> bool:
+        """Whether the connection may take another request."""
+        return not (self._last or self._refused) and self._loop.time() < self._ends_at
 
-    def _expect_head(self) -> None:
-        self._head_timer = self.loop.call_later(self._limits.request_timeout, self._head_is_late)
-
-    def _forget_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _head_is_late(self) -> None:
-        self._head_timer = None
-        if self.transport.is_closing():
+    def answered(self, *, close: bool) -> None:
+        """The response of the request under way was written; go on with the next, or end."""
+        self._served = None
+        if close or self._transport is None:
+            self.end()
             return
-        if self._head_size:
-            self._refused = 408
-            self._refuse()
-        else:
-            self.transport.close()
+        if not self._waiting:
+            self._head_is_timed = self._in_head
+            limits = self._limits
+            self._be_patient(limits.request_timeout if self._in_head else limits.keep_alive)
+        self._serve()
 
-    def _refuse(self) -> None:
-        """Answer with `_refused` and close; where an earlier request is still served, only close."""
-        self._forget_timer()
-        if not self._serving():
-            self.transport.write(
-                _REFUSALS[self._refused] + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    def shutdown(self) -> None:
+        """End now where nothing is under way, and otherwise with the response of what is."""
+        self._last = True
+        if self._served is None:
+            self.end()
+
+    def end(self) -> None:
+        """Close, when what was written has been sent."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _listens(self) -> bool:
+        transport = self._transport
+        return not (self._refused or self._last or transport is None or transport.is_closing())
+
+    def _serve(self) -> None:
+        """Begin with the request that waits longest, if its turn has come; read on if none waits then."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if self._waiting and self._served is None and self._writable:
+            self._served = self._waiting.popleft()
+            task = self._loop.create_task(self._application(self._served))
+            self._limits.tasks.add(task)
+            task.add_done_callback(self._done)
+        read_on = not self._waiting
+        if read_on is not self._reading:
+            self._reading = read_on
+            if read_on:
+                transport.resume_reading()
+            else:
+                transport.pause_reading()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._limits.tasks.discard(task)
+        if task.cancelled() or task.exception() is not None:
+            # The application answers for everything but its own defects.
+            logger.error(
+                "A request was not answered", exc_info=None if task.cancelled() else task.exception()
             )
-        self.transport.close()
+            self.abort()
+
+    def _be_patient(self, seconds: float) -> None:
+        """Let the connection end unless something has come within *seconds*."""
+        self._patience = self._loop.time() + seconds
+        if self._timer is None or self._timer_at > self._patience:
+            self._set_timer(self._patience)
+
+    def _set_timer(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = when
+        self._timer = self._loop.call_at(when, self._look)
+
+    def _look(self) -> None:
+        """The timer's turn: has what was waited for come meanwhile?"""
+        self._timer = None
+        if self._patience is None or self._transport is None or self._transport.is_closing():
+            return
+        if self._loop.time() < self._patience:
+            self._set_timer(self._patience)
+        elif self._in_head:
+            self._refuse(408)
+            self._turn_away()
+        else:
+            self.end()
+
+    def _refuse(self, status: int) -> None:
+        """Parse no further, for a reason that may become *status*; the first one counts."""
+        if not self._refused:
+            self._refused = status
+
+    def _turn_away(self) -> None:
+        """Answer with `_refused` and close; behind a request, close with the response to that."""
+        if self._arriving is not None:
+            self._arriving.abandon()
+        if self._served is not None or self._waiting:
+            return  # `may_go_on` says no from now on.
+        self.write(_REFUSALS[self._refused] + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        self.end()
+
+
+@lru_cache(maxsize=_MAX_PLAIN_TARGETS)
+def _plain_target(url: bytes) -> tuple[str, str, bytes]:
+    """As `_target`, for a path that stands for itself. Remembered: most requests have one of a few."""
+    path = url.decode("ascii")
+    return path, path, b""
+
+
+def _target(url: bytes) -> tuple[str, str, bytes]:
+    """The path of a target as it was sent, the same percent-decoded, and the query.
+
+    Raises `ValueError` or `httptools.HttpParserError` for what is no target.
+    """
+    parsed = httptools.parse_url(url)
+    path = parsed.path.decode("ascii")
+    return path, unquote(path) if "%" in path else path, parsed.query or b""

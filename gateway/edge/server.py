@@ -3,14 +3,12 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final, TypeAlias
-
-from uvicorn.config import Config
+from typing import Final
 
 from gateway.config import ServerSettings
-from gateway.edge.protocol import ConnectionLimits, EdgeProtocol
+from gateway.edge.protocol import Application, ConnectionLimits, EdgeProtocol
 from gateway.edge.tls import RotatingContext
 from gateway.errors import GatewayError
 from gateway.ports import ListenError
@@ -21,8 +19,6 @@ from gateway.tls_reload import ListenerTls
 
 logger = logging.getLogger(__name__)
 
-Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
-
 _BACKLOG: Final = 1024
 _HANDSHAKE_TIMEOUT: Final = 10.0
 _SHUTDOWN_TIMEOUT: Final = 2.0
@@ -30,7 +26,7 @@ _SHUTDOWN_TIMEOUT: Final = 2.0
 
 
 class EdgeServer:
-    """Serves one ASGI *application* on the addresses of *settings* that are not empty.
+    """Serves one *application* on the addresses of *settings* that are not empty.
 
     *callers* know which peers are trusted terminators.
     """
@@ -39,18 +35,7 @@ class EdgeServer:
         self, *, settings: ServerSettings, application: Application, callers: RequestCallers
     ) -> None:
         self._settings = settings
-        self._config = Config(
-            application,
-            interface="asgi3",
-            http=EdgeProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=settings.https_keep_alive,  # type: ignore[arg-type]  # seconds; a fraction is fine
-        )
-        self._config.load()
+        self._application = application
         self._limits = ConnectionLimits(
             head_bytes=settings.max_metadata_bytes,
             request_timeout=settings.https_request_timeout,
@@ -111,7 +96,7 @@ class EdgeServer:
                     await self._limits.idle.wait()
         for connection in tuple(self._limits.connections):
             # Responses are written; a peer that does not take its own is not waited for any longer.
-            connection.transport.abort()
+            connection.abort()
 
     async def _listen(self, address: str, tls: ListenerTls, *, mutual: bool) -> int | None:
         if not address:
@@ -124,7 +109,7 @@ class EdgeServer:
         host, _, port = address.rpartition(":")
         try:
             server = await asyncio.get_running_loop().create_server(
-                lambda: EdgeProtocol(self._config, self._limits),
+                lambda: EdgeProtocol(self._application, self._limits),
                 host.strip("[]"),
                 int(port),
                 ssl=context,

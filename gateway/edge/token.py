@@ -3,13 +3,12 @@
 import json
 from typing import Any
 
-from starlette.responses import Response
-
 from gateway.edge.credentials import client_claim
 from gateway.edge.dpop import ProvenRequests
 from gateway.edge.exchange import EdgeRequest
 from gateway.edge.grants import token_request
 from gateway.edge.oauth_errors import NO_STORE
+from gateway.edge.response import Response
 from gateway.introspection.document import token_type_name
 from gateway.tokens.dpop import DpopDoor
 from gateway.tokens.grants import TokenExchangeGrant

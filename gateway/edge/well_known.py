@@ -1,8 +1,7 @@
 """What is public: keys, metadata, and health."""
 
-from starlette.responses import Response
-
 from gateway.edge.exchange import EdgeRequest
+from gateway.edge.response import Response
 from gateway.health import LIVE, READY, HealthMonitor
 from gateway.keys.keyring import Keyring
 from gateway.tokens.metadata import ServerMetadata
@@ -49,7 +48,7 @@ class HealthEndpoint:
             "serving\n" if serves else "not serving\n",
             200 if serves else 503,
             {"cache-control": "no-store"},
-            "text/plain",
+            "text/plain; charset=utf-8",
         )
 
 

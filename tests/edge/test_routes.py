@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from starlette.responses import Response
 
 from gateway.edge.exchange import Route, get
 from gateway.edge.oauth_errors import HttpError
 from gateway.edge.pipeline import EdgePipeline
+from gateway.edge.response import Response
 
 
 async def _echo(request) -> Response:

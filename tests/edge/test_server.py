@@ -189,7 +189,7 @@ async def test_health(tmp_path):
 def holding(gateway: RunningGateway, monkeypatch) -> tuple[asyncio.Event, asyncio.Event]:
     """Make authorization at the edge wait: an event when it has begun, and one to let it go on."""
     started, finish = asyncio.Event(), asyncio.Event()
-    callers = gateway.server._edge._config.app._callers
+    callers = gateway.server._edge._application._callers
     resolve = callers.resolve
 
     async def wait(*arguments, **options):
@@ -255,7 +255,7 @@ async def test_internal_errors_tell_nothing(gateway: RunningGateway, monkeypatch
     async def fail(*_arguments, **_options):
         raise RuntimeError("the password is 1234")
 
-    monkeypatch.setattr(gateway.server._edge._config.app._callers, "resolve", fail)
+    monkeypatch.setattr(gateway.server._edge._application._callers, "resolve", fail)
     response = await edge.get("/oauth2/jwks")
     assert (response.status_code, response.json()["error"]) == (500, "server_error")
     assert "1234" not in response.text
@@ -285,7 +285,7 @@ async def test_workers_share_the_ports(gateway: RunningGateway):
         update={"workers": 2, "https_address": f"127.0.0.1:{port}", "https_mtls_address": ""}
     )
     original = gateway.server._edge
-    application = original._config.app
+    application = original._application
     material = gateway.server._tls._for_listeners(gateway.server._tls._material)
     servers = [
         EdgeServer(settings=shared, application=application, callers=application._callers) for _ in range(2)
@@ -311,7 +311,7 @@ async def test_a_signer_that_is_gone(gateway: RunningGateway):
     edge = Edge(gateway)
     async with gateway.client(gateway.admin) as admin:
         await register(admin, "unsigned")
-    keyring = gateway.server._edge._config.app._routes["/oauth2/jwks"].endpoint._keyring
+    keyring = gateway.server._edge._application._routes["/oauth2/jwks"].endpoint._keyring
     keyring.replace(KeyringView())
     response = await edge.post(
         TOKEN, identity=leaf(gateway, "unsigned"), data={**GRANT, "client_id": "unsigned"}

@@ -13,7 +13,7 @@ from gateway.edge.acme_payloads import (
     parse_order_wish,
 )
 from gateway.edge.acme_requests import flattened_jws
-from gateway.edge.exchange import EdgeRequest
+from gateway.edge.exchange import EdgeRequest, Headers
 from gateway.enrollment.accounts import AccountWish, parse_key_change
 from gateway.enrollment.answers import parse_answer
 from gateway.enrollment.identifiers import parse_identifiers
@@ -71,7 +71,7 @@ PARSERS = (
 
 def request_with(body: bytes) -> EdgeRequest:
     """A request that could hold a JWS."""
-    headers = [("content-type", "application/jose+json")]
+    headers = Headers([("content-type", "application/jose+json")])
     return EdgeRequest(Call(ANONYMOUS, None, "1"), "POST", "/", b"", headers, body, None)
 
 
