@@ -15,8 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
+from tests.support.certificate_tools import WIRE_FINDINGS, accepted
 from tests.support.enrolling_gateway import EnrollingGateway, enrolling_gateway
-from tests.support.wire import DOMAIN, HANDLE, NAME, SECOND, TEAM
+from tests.support.enrollment import identifiers, wire_csr
+from tests.support.pki import pem
+from tests.support.wire import DOMAIN, FIRST, HANDLE, NAME, SECOND, TEAM, Device, prover
 
 PREFIX = "/countersign.v1.EnrollmentService/"
 PARENT = "provisioners/wire"
@@ -85,6 +88,53 @@ async def test_a_device_is_enrolled_in_one_call(served, make):
     issuer.verify_directly_issued_by(served.root)
     assert leaf.public_bytes(Encoding.DER) == certificate.certificate_der
     assert f"{leaf.serial_number:040x}" == certificate.serial_number
+
+
+@pytest.mark.parametrize("ca", ["file", "softhsm"])
+async def test_programs_by_others_accept_what_is_issued(tmp_path, ca):
+    """OpenSSL and pkilint, for both generations and every kind of key; the CA's own is in a file or an HSM."""
+    async with enrolling_gateway(tmp_path, ca=ca) as served, served.client() as client:
+        for alg in ("EdDSA", "ES256", "ES384", "ES512"):
+            certificate_key = DeviceKey(prover(alg).key)
+            second = await enroll(served, client, certificate_key=certificate_key)
+            first = await enroll_first(served, client, Device(prover(alg), FIRST))
+            for certificate in (first, second):
+                accepted(
+                    tmp_path,
+                    certificate.chain_pem,
+                    pem(served.root),
+                    purpose="sslclient",
+                    findings=WIRE_FINDINGS,
+                )
+
+
+async def enroll_first(served, client, device: Device) -> pb.Certificate:
+    """The whole flow of a device of the first generation, call by call."""
+    key = DeviceKey(device.prover.key)
+    account = await make_account(client, key)
+    named = [pb.Identifier(type=kind, name=name) for kind, name in identifiers(device.client_id)]
+    order = await client.create_order(account.name, named)
+    (name,) = order.authorizations
+    found = {each.type: each for each in (await client.get_authorization(name)).challenges}
+    oidc, dpop = found["wire-oidc-01"], found["wire-dpop-01"]
+    nonce = await client.create_client_nonce(device.client_id)
+    claims = device.claims(int(datetime.now(UTC).timestamp()), nonce, dpop.token)
+    token = await client.mint_client_access_token(
+        device.client_id,
+        device.sign(claims),
+        handle=HANDLE,
+        display_name=NAME,
+        domain=DOMAIN,
+        team=TEAM,
+        nonce=nonce,
+    )
+    await client.answer_challenge(dpop.name, access_token=token)
+    keyauth = key.key_authorization(oidc.token)
+    said = {"name": device.handle, "preferred_username": NAME}
+    id_token = served.id_token(oidc.url, keyauth, **said)
+    await client.answer_challenge(oidc.name, id_token=id_token, key_authorization=keyauth)
+    done = await client.finalize_order(order.name, wire_csr(device.prover.key, device.client_id))
+    return await client.get_certificate(done.certificate)
 
 
 async def test_a_user_who_is_another_is_refused(served):

@@ -20,7 +20,7 @@ import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from gateway import application
@@ -160,7 +160,7 @@ async def acme_gateway(
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(application, "GuardedClient", partial(GuardedClient, door=door))
-        uris["ca"], public_key = await _ca_key(folder, ca, ca_algorithm, patch)
+        uris["ca"], public_key = await ca_key(folder, ca, ca_algorithm, patch)
         now = datetime.now(UTC).replace(microsecond=0)
         (folder / "chain.pem").write_bytes(pem(ca_certificate(public_key, root, now)))
         (folder / "nonce.secret").write_bytes(os.urandom(32))
@@ -232,7 +232,7 @@ def _provisioners(base: str, oidc_issuer: str) -> list[Mapping[str, Any]]:
     return [wire, {"name": "tls", "url": f"{base}/tls"} | domains, domains | bound]
 
 
-async def _ca_key(
+async def ca_key(
     folder: Path, kind: str, algorithm: Algorithm, patch: pytest.MonkeyPatch
 ) -> tuple[str, PublicKey]:
     """The URI of the CA's key, and its public key."""
@@ -260,7 +260,8 @@ def named_request(key: Any, *names: str) -> bytes:
         .subject_name(x509.Name([]))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False)
     )
-    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+    digest = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    return builder.sign(key, digest).public_bytes(Encoding.DER)
 
 
 def encoded(octets: bytes) -> str:

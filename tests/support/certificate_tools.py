@@ -15,6 +15,25 @@ def openssl(*arguments: object) -> str:
     return result.stdout + result.stderr
 
 
+def accepted(folder: Path, chain: bytes, root: bytes, *, purpose: str, findings: frozenset[str]) -> None:
+    """OpenSSL verifies the leaf of *chain* up to *root*, strictly, and pkilint finds *findings* at most.
+
+    *chain* and *root* are PEM, *purpose* is OpenSSL's word.
+    """
+    start = chain.index(b"-----BEGIN", 1)
+    files = {"root.pem": root, "below.pem": chain[start:], "leaf.pem": chain[:start]}
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    top, below, leaf = (folder / name for name in files)
+    strictly = ("-x509_strict", "-purpose", purpose, "-CAfile", top, "-untrusted", below)
+    assert "OK" in openssl("verify", *strictly, leaf)
+    assert lint("lint_pkix_cert", leaf) <= findings
+
+
+WIRE_FINDINGS = frozenset({"pkix.invalid_uri_syntax"})
+"""pkilint takes every URI for a URL with a dotted host and no user, which Wire's are not."""
+
+
 def lint(tool: str, path: Path, *arguments: str) -> set[str]:
     """The codes of the findings of pkilint's *tool* of WARNING and above."""
     program = Path(sys.executable).parent / tool

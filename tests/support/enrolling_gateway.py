@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gateway.jose.jwk import parse_jwk
 from gateway.oidc.id_token import TokenRules
 from gateway.oidc.verifier import IdTokenVerifier
 from signers import Algorithm
+from tests.support.acme import ca_key
 from tests.support.dpop import Prover
 from tests.support.enrollment import StaticProvider, signed
 from tests.support.gateway import ADMIN, CALLERS, RunningGateway, make_key, running_gateway
@@ -74,14 +74,11 @@ class EnrollingGateway:
 
 @asynccontextmanager
 async def enrolling_gateway(
-    folder: Path, *, provisioner: Mapping[str, Any] | None = None, **options: Any
+    folder: Path, *, provisioner: Mapping[str, Any] | None = None, ca: str = "file", **options: Any
 ) -> AsyncIterator[EnrollingGateway]:
-    """Serve until the end of the block; *options* are those of `prepare`."""
-    uris = {name: make_key(folder, name) for name in ("tokens", "ca", "minter", "ocsp")}
+    """Serve until the end of the block; *options* are those of `prepare`, *ca* is ``file`` or ``softhsm``."""
+    uris = {name: make_key(folder, name) for name in ("tokens", "minter", "ocsp")}
     root = Authority.root()
-    key = load_pem_private_key((folder / "keys" / "ca.pem").read_bytes(), None)
-    now = datetime.now(UTC).replace(microsecond=0)
-    (folder / "chain.pem").write_bytes(pem(ca_certificate(key.public_key(), root, now)))  # type: ignore[arg-type]  # An EC key.
     (folder / "nonce.secret").write_bytes(bytes(range(32)))
     user = prover("ES256")
     provider = StaticProvider(
@@ -89,36 +86,39 @@ async def enrolling_gateway(
         parse_jwk(user.jwk),
         TokenRules(ISSUER, "wireapp", frozenset(), 10, None),
     )
-    purposes = {
-        "tokens": "tokens",
-        "ca": "certificates",
-        "minter": "client-access-tokens",
-        "ocsp": "ocsp-responses",
-    }
-    sections: dict[str, Any] = {
-        "keys": [
-            {"purpose": purpose, "algorithm": Algorithm.ES256.value, "uri": uris[name]}
-            for name, purpose in purposes.items()
-        ],
-        "enrollment": {"nonce_secrets": ["nonce.secret"], "client_token_target": TARGET},
-        "provisioners": [
-            {
-                "name": "wire",
-                "url": URL,
-                "chain": "chain.pem",
-                "challenges": ["wire-oidc-01", "wire-dpop-01"],
-                "domains": ["wire.com"],
-                "default_lifetime": 86_400,
-                "oidc_issuer": ISSUER,
-                "oidc_client_id": "wireapp",
-                "dpop_target": TARGET,
-            }
-            | dict(provisioner or {})
-        ],
-    }
     callers = [*CALLERS, *({"san_uri": uri, "roles": ["enroller"]} for uri in (BACKEND, OTHER))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(IdTokenVerifier, "verify", lambda _, token: provider.verify(token))
+        uris["ca"], public_key = await ca_key(folder, ca, Algorithm.ES256, patch)
+        now = datetime.now(UTC).replace(microsecond=0)
+        (folder / "chain.pem").write_bytes(pem(ca_certificate(public_key, root, now)))
+        purposes = {
+            "tokens": "tokens",
+            "ca": "certificates",
+            "minter": "client-access-tokens",
+            "ocsp": "ocsp-responses",
+        }
+        sections: dict[str, Any] = {
+            "keys": [
+                {"purpose": purpose, "algorithm": Algorithm.ES256.value, "uri": uris[name]}
+                for name, purpose in purposes.items()
+            ],
+            "enrollment": {"nonce_secrets": ["nonce.secret"], "client_token_target": TARGET},
+            "provisioners": [
+                {
+                    "name": "wire",
+                    "url": URL,
+                    "chain": "chain.pem",
+                    "challenges": ["wire-oidc-01", "wire-dpop-01"],
+                    "domains": ["wire.com"],
+                    "default_lifetime": 86_400,
+                    "oidc_issuer": ISSUER,
+                    "oidc_client_id": "wireapp",
+                    "dpop_target": TARGET,
+                }
+                | dict(provisioner or {})
+            ],
+        }
         async with running_gateway(folder, callers=callers, **(sections | options)) as gateway:
             yield EnrollingGateway(
                 gateway,

@@ -4,6 +4,9 @@ import pytest_asyncio
 
 from tests.support.acme import KeyAuthorizations, acme_gateway
 
+NAMES = ("www.example.org", "api.example.org")
+"""Hosts that `web` answers for."""
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def web():
@@ -15,7 +18,7 @@ async def web():
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(tmp_path_factory, web):
     """The module's gateway."""
-    async with acme_gateway(tmp_path_factory.mktemp("acme"), http_port=web.port) as running:
+    async with acme_gateway(tmp_path_factory.mktemp("acme"), http_port=web.port, names=NAMES) as running:
         yield running
 
 

@@ -2,6 +2,7 @@
 
 import base64
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -45,17 +46,29 @@ class Issued:
         return builder.build().public_bytes(Encoding.DER)
 
 
+async def authorize(client, web, *names: str) -> dict[str, Any]:
+    """An order of *client* for which it has shown control over all *names*."""
+    order: dict[str, Any] = (await client.order(*(("dns", name) for name in names))).json()
+    for url in order["authorizations"]:
+        challenge = (await client.post(url)).json()["challenges"][0]
+        web.answers[challenge["token"]] = f"{challenge['token']}.{client.prover.jkt}"
+        answered = await client.post(challenge["url"], {})
+        assert answered.json()["status"] == "valid", answered.text
+    return order
+
+
+async def issue(client, web, *names: str) -> Issued:
+    """A certificate of *client*."""
+    order = await authorize(client, web, *names)
+    key = ec.generate_private_key(ec.SECP256R1())
+    done = await client.post(order["finalize"], {"csr": encoded(named_request(key, *names))})
+    return Issued((await client.post(done.json()["certificate"])).content, key)
+
+
 @pytest_asyncio.fixture(loop_scope="module")
 async def issued(client, web) -> Issued:
     """A certificate of *client*."""
-    order = await client.order(("dns", "www.example.org"))
-    listed = (await client.post(order.json()["authorizations"][0])).json()["challenges"]
-    web.answers[listed[0]["token"]] = f"{listed[0]['token']}.{client.prover.jkt}"
-    await client.post(listed[0]["url"], {})
-    key = ec.generate_private_key(ec.SECP256R1())
-    csr = encoded(named_request(key, "www.example.org"))
-    done = await client.post(order.json()["finalize"], {"csr": csr})
-    return Issued((await client.post(done.json()["certificate"])).content, key)
+    return await issue(client, web, "www.example.org")
 
 
 class TestRevocation:
@@ -80,6 +93,47 @@ class TestRevocation:
             for each in (other, stranger):
                 response = await each.post(f"{each.base}/revoke-cert", issued.payload)
                 assert told(response) == (403, "unauthorized")
+
+    async def test_by_an_account_with_the_same_names(self, client, other, web, issued):
+        """Another account that has shown control over every name; not before, and not with some of them."""
+        url = f"{other.base}/revoke-cert"
+        both = await issue(client, web, "www.example.org", "api.example.org")
+        await authorize(other, web, "www.example.org")
+        assert told(await other.post(url, both.payload)) == (403, "unauthorized")
+        assert (await other.post(url, issued.payload)).status_code == 200
+        await authorize(other, web, "api.example.org")
+        assert (await other.post(url, both.payload)).status_code == 200
+
+    async def test_an_authorization_that_was_given_up(self, other, web, issued):
+        """It stands for nothing any more."""
+        order = await authorize(other, web, "www.example.org")
+        await other.post(order["authorizations"][0], {"status": "deactivated"})
+        response = await other.post(f"{other.base}/revoke-cert", issued.payload)
+        assert told(response) == (403, "unauthorized")
+
+    async def test_by_a_deactivated_account(self, client, issued):
+        """It revokes nothing any more, not even its own."""
+        await client.post(client.kid, {"status": "deactivated"})
+        response = await client.post(f"{client.base}/revoke-cert", issued.payload)
+        assert told(response) == (401, "unauthorized")
+
+    async def test_a_certificate_that_was_tampered_with(self, client, issued):
+        """Revoked is what was issued, octet for octet."""
+        der = issued.leaf.public_bytes(Encoding.DER)
+        changed = der[:-1] + bytes([der[-1] ^ 1])
+        response = await client.post(f"{client.base}/revoke-cert", {"certificate": encoded(changed)})
+        assert told(response) == (404, "malformed")
+        response = await client.post(f"{client.base}/revoke-cert", {"certificate": encoded(der + b"x")})
+        assert told(response) == (400, "malformed")
+
+    async def test_another_provisioners_account(self, served, issued):
+        """An account of one provisioner is none of another, whatever it signs."""
+        async with served.client("wire") as elsewhere:
+            await elsewhere.register()
+            kid = elsewhere.kid
+            elsewhere.base, elsewhere.nonce = served.base("tls"), None
+            response = await elsewhere.post(f"{served.base('tls')}/revoke-cert", issued.payload, kid=kid)
+        assert told(response) == (400, "accountDoesNotExist")
 
     @pytest.mark.parametrize("reason", [2, 6, 7, 8, 10, 11, -1, "1", True, 1.0])
     async def test_a_reason_that_is_not_accepted(self, client, issued, reason):

@@ -10,8 +10,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from signers import Algorithm
+from signers.key_files import generate_private_key
 from tests.support.acme import dns_request, encoded, named_request
+from tests.support.certificate_tools import accepted
 from tests.support.enrollment import identifiers
+from tests.support.pki import pem
 from tests.support.wire import DOMAIN, NAME, SECOND
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -264,6 +268,16 @@ class TestFinalize:
         for each in answers:
             if each.json()["status"] == "processing":
                 assert each.headers["retry-after"] == "1"
+
+    @pytest.mark.parametrize("alg", ["EdDSA", "ES256", "ES384", "ES512", "RS256"])
+    async def test_programs_by_others_accept_the_certificate(self, served, client, web, tmp_path, alg):
+        """OpenSSL and pkilint, for every kind of key."""
+        _, finalize = await ready(client, web)
+        kind = Algorithm.EDDSA if alg == "EdDSA" else Algorithm(alg)
+        csr = encoded(named_request(generate_private_key(kind), "www.example.org"))
+        done = (await client.post(finalize, {"csr": csr})).json()
+        chain = (await client.post(done["certificate"])).content
+        accepted(tmp_path, chain, pem(served.root), purpose="sslserver", findings=frozenset())
 
     async def test_extensions_that_nobody_grants(self, client, web):
         """A request for a CA certificate or for an unknown extension leads to no such certificate."""

@@ -16,7 +16,7 @@ from gateway.oidc import LoginWishes, Provider, ProviderConfig, PublicClient, Re
 from gateway.pki.wire import PROVISIONER_OID
 from tests.support.acme import AcmeClient, AcmeGateway, acme_gateway, encoded
 from tests.support.certificate_tools import WIRE_FINDINGS, accepted
-from tests.support.enrollment import identifiers, p256_key, wire_csr
+from tests.support.enrollment import identifiers, wire_csr
 from tests.support.oidc_provider import OidcProvider, public_client
 from tests.support.pki import Authority, pem
 from tests.support.wire import DEVICE, DOMAIN, FIRST, HANDLE, NAME, SECOND, TARGET, TEAM, Device, prover
