@@ -92,7 +92,7 @@ async def test_a_device_is_enrolled_in_one_call(served, make):
 
 @pytest.mark.parametrize("ca", ["file", "softhsm"])
 async def test_programs_by_others_accept_what_is_issued(tmp_path, ca):
-    """OpenSSL and pkilint, for both generations and every kind of key; the CA's own is in a file or an HSM."""
+    """OpenSSL and pkilint, for both generations and every kind of key; the CA's is in a file or an HSM."""
     async with enrolling_gateway(tmp_path, ca=ca) as served, served.client() as client:
         for alg in ("EdDSA", "ES256", "ES384", "ES512"):
             certificate_key = DeviceKey(prover(alg).key)
