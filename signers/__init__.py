@@ -5,7 +5,7 @@ Start at `signers.base`: the `Signer` protocol, the closed table of algorithms, 
 """
 
 from signers.algorithms import Algorithm
-from signers.base import KeyCreator, ProviderHealth, PublicKey, Signer, SignerProvider
+from signers.base import KeyCreator, ProviderHealth, PublicKey, Signer, SignerProvider, VersionedSigner
 from signers.errors import (
     AccessDeniedError,
     FaultClass,
@@ -44,4 +44,5 @@ __all__ = [
     "SignerThrottledError",
     "SignerTimeoutError",
     "SignerUnavailableError",
+    "VersionedSigner",
 ]

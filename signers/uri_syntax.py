@@ -20,6 +20,7 @@ _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # What RFC 7512 §2.3 lets stand unescaped in a path attribute, less what `quote` always keeps.
 _PATH_SAFE = ":[]@!$'()*+,=&"
+_QUERY_SAFE = ":[]@!$'()*+,=/?|"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +114,8 @@ def parse_source(name: str, value: str) -> SecretSource:
 def escaped(text: str) -> str:
     """*text* as it is written in a path attribute."""
     return quote(text, safe=_PATH_SAFE)
+
+
+def query_escaped(text: str) -> str:
+    """*text* as it is written in a query attribute."""
+    return quote(text, safe=_QUERY_SAFE)

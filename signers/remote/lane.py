@@ -9,8 +9,10 @@ import asyncio
 import logging
 import os
 import random
+import time
 from collections.abc import Sequence
 
+from signers.durations import StageTimes
 from signers.errors import (
     FaultClass,
     SignatureInvalidError,
@@ -24,7 +26,6 @@ from signers.remote.budget import Budget
 from signers.remote.circuit import TRIAL_TIMEOUT, Circuit, Verdict
 from signers.remote.options import RemoteOptions
 from signers.remote.service import RemoteKey
-from signers.remote.timings import Timings
 from signers.remote.waiting import Item, WaitingRoom
 from signers.verification import verify
 
@@ -44,16 +45,19 @@ class Lane:
     """Requests for signatures to one service. Bound to the event loop that made it."""
 
     def __init__(self, name: str, options: RemoteOptions, budget: Budget | None = None) -> None:
-        """*budget* replaces the one of *options* where several lanes share a quota."""
+        """*budget* replaces the one of *options* where several lanes share a quota.
+
+        `requests` counts what was sent, retries included.
+        """
         self.name = name
         self.budget = budget or Budget(options.budget, options.burst)
         self.circuit = Circuit()
-        self.timings = Timings()
+        self.requests = 0
         self._options = options
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
         self._waiting = WaitingRoom()
-        self._requests: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._idle = asyncio.Event()
@@ -67,12 +71,16 @@ class Lane:
     def closed(self) -> bool:
         return self._closed
 
-    async def sign(self, key: RemoteKey, messages: Sequence[bytes]) -> list[bytes]:
-        """The verified signatures over *messages*, in order; all or none. Raises `SignerError`."""
+    async def sign(self, key: RemoteKey, messages: Sequence[bytes], stages: StageTimes) -> list[bytes]:
+        """The verified signatures over *messages*, in order; all or none. Raises `SignerError`.
+
+        Into *stages* go each signature's wait for a request, its request's time with retries, and our
+        verification.
+        """
         self._admit(key, len(messages))
         now = self._loop.time()
         deadline = now + self._options.timeout
-        items = [Item(message, self._loop.create_future(), now, deadline) for message in messages]
+        items = [Item(message, self._loop.create_future(), now, deadline, stages) for message in messages]
         for item in items:
             self._waiting.add(key, item)
         self._pump()
@@ -100,12 +108,12 @@ class Lane:
         """Admit nothing more, and wait for what was admitted; each of it has its time limit. Idempotent."""
         self._closed = True
         try:
-            while self._requests or len(self._waiting):
+            while self._tasks or len(self._waiting):
                 self._idle.clear()
                 await self._idle.wait()
         finally:
             # The owner's patience may end first.
-            for task in self._requests:
+            for task in self._tasks:
                 task.cancel()
             for item in self._waiting.drain():
                 item.fail(SignerUnavailableError("The signer is closed."))
@@ -134,7 +142,7 @@ class Lane:
 
     def _pump(self) -> None:
         """Start requests while somebody waits and everything allows one."""
-        while len(self._waiting) and len(self._requests) < self._options.concurrency:
+        while len(self._waiting) and len(self._tasks) < self._options.concurrency:
             verdict = self.circuit.verdict
             if verdict is Verdict.OPEN:
                 self._fail_waiting()
@@ -149,9 +157,9 @@ class Lane:
                 break
             self.circuit.trial_running = verdict is Verdict.TRIAL
             task = self._loop.create_task(self._serve(*batch), name=f"sign-{self.name}")
-            self._requests.add(task)
+            self._tasks.add(task)
             task.add_done_callback(self._served)
-        if not self._requests and not len(self._waiting):
+        if not self._tasks and not len(self._waiting):
             self._idle.set()
 
     def _pump_later(self, delay: float) -> None:
@@ -169,7 +177,7 @@ class Lane:
             )
 
     def _served(self, task: "asyncio.Task[None]") -> None:
-        self._requests.discard(task)
+        self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("%s: a request ended by a fault of ours", self.name, exc_info=error)
         self._pump()
@@ -180,13 +188,11 @@ class Lane:
             async with asyncio.timeout_at(max(item.deadline for item in batch)):
                 outcomes = await self._request(key, batch)
             answered = self._loop.time()
+            for item in batch:
+                times = item.stages.of_this_thread
+                times.queue.add(started - item.submitted)
+                times.sign.add(answered - started)
             await self._deliver(key, batch, outcomes)
-            self.timings.record(
-                waited=started - batch[0].submitted,
-                signing=answered - started,
-                verifying=self._loop.time() - answered,
-                signatures=len(batch),
-            )
         except (SignerError, TimeoutError) as error:
             self._fail(key, batch, error)
         finally:
@@ -198,7 +204,6 @@ class Lane:
     def _fail(self, key: RemoteKey, batch: list[Item], error: SignerError | TimeoutError) -> None:
         if isinstance(error, TimeoutError):
             error = SignerTimeoutError("The deadline passed before the service's answer.", key=key.name)
-        self.timings.failed(error, len(batch))
         for item in batch:
             item.fail(error)
 
@@ -223,6 +228,7 @@ class Lane:
             pause, attempt = 2 * pause, attempt + 1
 
     async def _attempt(self, key: RemoteKey, messages: list[bytes]) -> Sequence[bytes | SignerError]:
+        self.requests += 1
         limit = self._options.attempt_timeout
         if self.circuit.trial_running:
             limit = min(limit, TRIAL_TIMEOUT)
@@ -257,12 +263,14 @@ class Lane:
             if isinstance(outcome, SignerError):
                 item.fail(outcome)
                 continue
+            begun = time.perf_counter()
             try:
                 verify(key.public_key, key.algorithm, item.message, outcome)
             except SignatureInvalidError as error:
                 logger.error("%s: a signature does not verify and is withheld: %s", key.name, error)  # noqa: TRY400
                 item.fail(SignatureInvalidError(str(error), key=key.name))
                 continue
+            item.stages.of_this_thread.verify.add(time.perf_counter() - begun)
             if not item.future.done():
                 item.future.set_result(outcome)
             if number % YIELD_EVERY == 0:

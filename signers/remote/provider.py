@@ -39,7 +39,7 @@ class RemoteProvider:
 
     @property
     def lane(self) -> Lane:
-        """The lane's circuit, budget and timings, for whoever reports them."""
+        """The lane's circuit, budget and count of requests, for whoever reports them."""
         return self._lane
 
     async def signer(

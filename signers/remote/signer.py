@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from signers.algorithms import Algorithm
 from signers.base import PublicKey
+from signers.durations import StageTimes
 from signers.jose_form import thumbprint
 from signers.probe import probe
 from signers.remote.lane import Lane
@@ -17,6 +18,7 @@ class RemoteSigner:
         self._key = key
         self._lane = lane
         self._key_id = thumbprint(key.public_key)
+        self._stages = StageTimes()
 
     @property
     def key_id(self) -> str:
@@ -31,6 +33,11 @@ class RemoteSigner:
         return self._key.public_key
 
     @property
+    def stages(self) -> StageTimes:
+        """Where this key's signatures spent their time."""
+        return self._stages
+
+    @property
     def key_version(self) -> str:
         """See `signers.base.VersionedSigner`."""
         return self._key.version
@@ -41,13 +48,13 @@ class RemoteSigner:
         return self._key.pinned_uri
 
     async def sign(self, message: bytes) -> bytes:
-        return (await self._lane.sign(self._key, (message,)))[0]
+        return (await self._lane.sign(self._key, (message,), self._stages))[0]
 
     async def sign_many(self, messages: Sequence[bytes]) -> Sequence[bytes]:
         if not messages:
             self._lane.require_open(self._key.name)
             return []
-        return await self._lane.sign(self._key, messages)
+        return await self._lane.sign(self._key, messages, self._stages)
 
     async def check(self) -> None:
         await probe(self)

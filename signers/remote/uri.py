@@ -10,7 +10,15 @@ from pathlib import Path
 
 from signers.errors import KeyUriError
 from signers.remote.http import require_base_url
-from signers.uri_syntax import SecretSource, decode_text, escaped, parse_attributes, parse_source, split_uri
+from signers.uri_syntax import (
+    SecretSource,
+    decode_text,
+    escaped,
+    parse_attributes,
+    parse_source,
+    query_escaped,
+    split_uri,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ class RemoteUri:
     def with_path(self, name: str, value: str) -> str:
         """The URI with the path attribute *name* set to *value*."""
         path = {**self.path, name: value}
-        query = "&".join(f"{key}={escaped(text).replace('&', '%26')}" for key, text in self.query.items())
+        query = "&".join(f"{key}={query_escaped(text)}" for key, text in self.query.items())
         written = RemoteUri(self.scheme, path, self.query).redacted
         return f"{written}?{query}" if query else written
 

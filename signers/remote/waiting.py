@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 
+from signers.durations import StageTimes
 from signers.errors import SignerError
 from signers.remote.service import RemoteKey
 
@@ -13,12 +14,13 @@ MAX_BATCH_BYTES = 4 * 1024 * 1024
 
 @dataclass(slots=True)
 class Item:
-    """One message and the future of its signature; times are of the loop's clock."""
+    """One message, the future of its signature, and where its time goes; times are of the loop's clock."""
 
     message: bytes
     future: "asyncio.Future[bytes]"
     submitted: float
     deadline: float
+    stages: StageTimes
 
     def fail(self, error: SignerError) -> None:
         """Give *error* to the waiter, if there still is one."""

@@ -1,0 +1,127 @@
+"""Every kind of signer made ready for the contract suite: keys in each, and what each declares it cannot do.
+
+A new backend adds one factory to `LABS`. What it lacks it declares in its `Lab`, as data, and the suite sees
+that it is refused.
+"""
+
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from signers import Algorithm
+from signers.key_files import generate_private_key
+from signers.pkcs11.options import Pkcs11Options
+from signers.registry import SignerRegistry
+from tests.support.openbao import KEY_TYPES
+from tests.support.private_jwk import private_jwk
+from tests.support.softhsm import LABELS
+
+
+@dataclass
+class Lab:
+    """A backend ready for the suite.
+
+    `uris` has a key for each algorithm; for an unsupported one, a key of another kind. `missing` names no
+    key, `free` none yet: None where the backend cannot generate keys. `ambiguous` names two keys, where that
+    is possible. `unsupported` algorithms have to be refused when a key is opened. `newer_version`, where keys
+    have versions, gives the key of a URI another version.
+    """
+
+    registry: SignerRegistry
+    uris: dict[Algorithm, str]
+    missing: str
+    free: str | None
+    unsupported: frozenset[Algorithm] = field(default_factory=frozenset)
+    ambiguous: str | None = None
+    newer_version: Callable[[str], None] | None = None
+
+    @property
+    def supported(self) -> list[Algorithm]:
+        return [algorithm for algorithm in Algorithm if algorithm not in self.unsupported]
+
+
+@pytest.fixture(scope="session")
+def private_keys():
+    """One key pair per algorithm, for the backends that import keys."""
+    return {algorithm: generate_private_key(algorithm) for algorithm in Algorithm}
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    path.chmod(0o600)
+
+
+@asynccontextmanager
+async def file_pem(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Lab]:
+    for algorithm, key in request.getfixturevalue("private_keys").items():
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        _write(folder / f"{algorithm}.pem", pem)
+    async with SignerRegistry(base_dir=folder) as registry:
+        uris = {algorithm: f"file:{algorithm}.pem" for algorithm in Algorithm}
+        yield Lab(registry, uris, "file:missing.pem", "file:new.pem")
+
+
+@asynccontextmanager
+async def file_jwk(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Lab]:
+    for algorithm, key in request.getfixturevalue("private_keys").items():
+        _write(folder / f"{algorithm}.jwk", private_jwk(key))
+    async with SignerRegistry() as registry:
+        uris = {algorithm: f"file:{folder}/{algorithm}.jwk" for algorithm in Algorithm}
+        yield Lab(registry, uris, f"file:{folder}/missing.jwk", f"file:{folder}/new.pem")
+
+
+@asynccontextmanager
+async def pkcs11_softhsm(
+    request: pytest.FixtureRequest, folder: Path, *, isolation: bool = False
+) -> AsyncIterator[Lab]:
+    token = request.getfixturevalue("softhsm_all")
+    request.getfixturevalue("monkeypatch").setenv("SOFTHSM2_CONF", str(token.softhsm2_conf))
+    async with SignerRegistry(pkcs11=Pkcs11Options(isolation=isolation)) as registry:
+        uris = {algorithm: token.uri(LABELS[algorithm]) for algorithm in Algorithm}
+        name = f"free-{os.urandom(4).hex()}"
+        twin = token.uri(f"twin-{name}")
+        for key_id in ("%01", "%02"):
+            await registry.create(twin.replace(";type=", f";id={key_id};type="), Algorithm.ES256)
+        yield Lab(registry, uris, token.uri("missing"), token.uri(name), ambiguous=twin)
+
+
+def pkcs11_isolated(request: pytest.FixtureRequest, folder: Path) -> AbstractAsyncContextManager[Lab]:
+    return pkcs11_softhsm(request, folder, isolation=True)
+
+
+@asynccontextmanager
+async def vault_openbao(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Lab]:
+    server = request.getfixturevalue("openbao")
+    login = server.app_role(f"secret-id-{os.urandom(4).hex()}")
+    name = f"p256-{os.urandom(4).hex()}"
+    server.create_key(name)
+    keys = {**KEY_TYPES, Algorithm.ES256: name, Algorithm.ES256K: name}
+    async with SignerRegistry() as registry:
+        yield Lab(
+            registry,
+            {algorithm: server.uri(key, **login) for algorithm, key in keys.items()},
+            server.uri("missing", **login),
+            server.uri(f"free-{name}", **login),
+            unsupported=frozenset({Algorithm.ES256K}),
+            newer_version=lambda uri: server.rotate(uri.partition("key=")[2].partition("?")[0]),
+        )
+
+
+Factory = Callable[[pytest.FixtureRequest, Path], AbstractAsyncContextManager[Lab]]
+LABS: Mapping[str, Factory] = {
+    "file-pem": file_pem,
+    "file-jwk": file_jwk,
+    "pkcs11-softhsm": pkcs11_softhsm,
+    "pkcs11-softhsm-isolated": pkcs11_isolated,
+    "vault-openbao": vault_openbao,
+}
+AMBIGUOUS = ["pkcs11-softhsm", "pkcs11-softhsm-isolated"]
+"""The backends in which one name can belong to two keys."""
+
+VERSIONED = ["vault-openbao"]
+"""The backends whose keys have versions."""
