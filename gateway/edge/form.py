@@ -62,16 +62,21 @@ class Form:
 
 def form_decoded(encoded: bytes) -> str:
     """One name or value: plus for space, percent-encoded UTF-8. Raises `RequestError` INVALID_REQUEST."""
-    if _STRAY_PERCENT.search(encoded):
-        raise _invalid("A percent sign encodes nothing.", "stray_percent")
+    octets = encoded.replace(b"+", b" ")
+    if b"%" in octets:
+        if _STRAY_PERCENT.search(octets):
+            raise _invalid("A percent sign encodes nothing.", "stray_percent")
+        octets = unquote_to_bytes(octets)
     try:
-        return unquote_to_bytes(encoded.replace(b"+", b" ")).decode("utf-8")
+        return octets.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _invalid("A parameter is not UTF-8.", "not_utf8") from error
 
 
 def require_form(content_types: Sequence[str], encodings: Sequence[str]) -> None:
     """The body is a form, and travels as it is. Raises `HttpError` 415."""
+    if not encodings and [*content_types] == [MEDIA_TYPE]:
+        return  # As nearly everybody writes it.
     if any(encoding.strip().lower() != "identity" for encoding in encodings):
         raise HttpError(415, "Send the body without a content encoding.", cause="content_encoding")
     if len(content_types) == 1:

@@ -22,6 +22,7 @@ from functools import lru_cache
 from typing import Final
 
 from gateway.admission import Admission, Limits, shutting_down
+from gateway.edge.deadlines import Deadlines
 from gateway.edge.exchange import EdgeRequest, Refusal, Route
 from gateway.edge.http_request import HttpRequest
 from gateway.edge.oauth_errors import HttpError, oauth_error
@@ -48,7 +49,9 @@ class _Progress:
 
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
-        self.request_id = request_ids.from_metadata(request.headers.pairs)
+        self.request_id = request_ids.from_metadata(
+            [(request_ids.HEADER, value) for value in request.headers.values(request_ids.HEADER)]
+        )
         self.scheme: str | None = None
         self.started = time.perf_counter()
         self.deadline: float | None = None
@@ -93,6 +96,7 @@ class EdgePipeline:
         self._access_log = access_log
         self._request_timeout = request_timeout
         self._on_server_fault = on_server_fault
+        self._deadlines = Deadlines()
 
     async def __call__(self, request: HttpRequest) -> None:
         """Answer one request."""
@@ -183,7 +187,7 @@ class EdgePipeline:
     ) -> Answer:
         request = progress.request
         progress.deadline = route.deadline or self._limits.default_deadline
-        async with asyncio.timeout(progress.deadline):
+        with self._deadlines.within(progress.deadline):
             basic, metadata = _split_authorization(progress)
             chain = request.chain
             transport = ClientCertificate.from_der(chain[0], chain[1:]) if chain else None

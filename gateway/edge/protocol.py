@@ -85,6 +85,7 @@ class EdgeProtocol(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._chain: tuple[bytes, ...] = ()
+        self._lenient = False
         self._peer = ""
         self._ends_at = self._loop.time() + limits.max_age
         # The request that is parsed, those that wait, and the one that is served.
@@ -121,6 +122,7 @@ class EdgeProtocol(asyncio.Protocol):
             self._chain = presented_chain(ssl_object)
         if self._chain and self._limits.is_terminator(self._chain):
             # Only this leniency is wanted of those that go with it; `on_header` takes the others back.
+            self._lenient = True
             self._parser.set_dangerous_leniencies(lenient_headers=True, lenient_data_after_close=True)
         if len(self._limits.connections) > self._limits.max_connections:
             transport.abort()
@@ -189,7 +191,7 @@ class EdgeProtocol(asyncio.Protocol):
         """
         if not self._in_head:
             return
-        if _CONTROL.search(value):
+        if self._lenient and _CONTROL.search(value):
             raise ValueError("a control character in a header")  # Ends the parsing; told to nobody.
         text = name.decode("latin-1").lower()
         if text == "expect" and value.lower() == b"100-continue":

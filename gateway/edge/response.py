@@ -1,12 +1,13 @@
 """Responses, and the octets that they are on the wire: head and body in one piece."""
 
-import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Final, Protocol
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
+_LINE_END: Final = "\r\n"
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}{_LINE_END}" for status in HTTPStatus
+}
 _LENGTH: Final = "content-length"
 
 
@@ -59,16 +60,14 @@ class Response:
 def rendered(answer: Answer, further: Mapping[str, str], *, head_only: bool) -> bytes:
     """*answer* as HTTP/1.1 has it, with the headers *further*; to a HEAD request the head only.
 
-    Raises `ValueError` for a header that would not be one line of latin-1.
+    Raises `ValueError` for a header that would not be one line of printable ASCII.
     """
     body = answer.body
-    head = _STATUS_LINES[answer.status_code]
-    values = ""
-    for name, value in (*answer.headers.items(), *further.items()):
-        if name != _LENGTH:
-            head += f"{name}: {value}\r\n"
-            values += value
-    if _CONTROL.search(values) is not None:
-        raise ValueError("a control character in a header")
-    octets = f"{head}{_LENGTH}: {len(body)}\r\n\r\n".encode("latin-1")
-    return octets if head_only else octets + body
+    lines = [
+        f"{name}: {value}" for name, value in (*answer.headers.items(), *further.items()) if name != _LENGTH
+    ]
+    lines.append(f"{_LENGTH}: {len(body)}")
+    if not "".join(lines).isprintable():
+        raise ValueError("a header is not printable")
+    head = f"{_STATUS_LINES[answer.status_code]}{_LINE_END.join(lines)}{_LINE_END}{_LINE_END}".encode("ascii")
+    return head if head_only else head + body

@@ -148,6 +148,20 @@ async def test_malformed(edge: Edge, fault):
     assert answer.count(b"HTTP/1.1 ") <= 1
 
 
+@pytest.mark.parametrize("octet", [*range(9), 11, 12, *range(14, 32), 127])
+async def test_control_characters(edge: Edge, octet):
+    """No control character but a tab is part of a header (RFC 9110 §5.5)."""
+    answer = await edge.raw(GET + b"X-A: b" + bytes([octet]) + b"c\r\n" + CLOSE)
+    assert status(answer) == 400
+
+
+async def test_a_response_goes_before_garbage(edge: Edge):
+    """What was asked before a connection turned to garbage is answered, and then the connection ends."""
+    answer = await edge.raw(GET + b"\r\n" + b"\x00\x01\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 ") == answer.count(b"HTTP/1.1 200") == 1
+    assert b"connection: close" in answer
+
+
 async def test_upgrades_are_not_followed(edge: Edge):
     """A request that asks for another protocol is answered in this one, and is the last."""
     upgrade = GET + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + GET + CLOSE

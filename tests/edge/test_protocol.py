@@ -1,0 +1,155 @@
+"""One connection by itself: which requests are served, and when it reads."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.edge.http_request import HttpRequest
+from gateway.edge.protocol import ConnectionLimits, EdgeProtocol
+
+GET = b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Transport:
+    """Keeps what is written, and what it is told."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.reading = True
+        self.closed = False
+
+    def get_extra_info(self, name: str) -> Any:
+        return ("127.0.0.1", 1) if name == "peername" else None
+
+    def write(self, octets: bytes) -> None:
+        self.written.append(octets)
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+
+class Connected:
+    """A connection whose application answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.served: list[HttpRequest] = []
+        self.answer = asyncio.Event()
+        self.transport = Transport()
+        self.limits = ConnectionLimits(
+            head_bytes=16_384,
+            request_timeout=10,
+            keep_alive=10,
+            max_age=60,
+            max_connections=10,
+            is_terminator=lambda _: False,
+        )
+        self.protocol = EdgeProtocol(self._serve, self.limits)
+        self.protocol.connection_made(self.transport)
+
+    async def _serve(self, request: HttpRequest) -> None:
+        self.served.append(request)
+        await self.answer.wait()
+        request.respond(b"response", close=request.is_last())
+
+    async def turns(self) -> None:
+        """Let what is due run."""
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def connected() -> Connected:
+    return Connected()
+
+
+async def test_one_after_the_other(connected: Connected):
+    """The second request of a connection is served when the first was answered; reading waits with it."""
+    connected.protocol.data_received(GET * 2)
+    await connected.turns()
+    assert (len(connected.served), connected.transport.reading) == (1, False)
+    connected.answer.set()
+    await connected.turns()
+    assert (len(connected.served), connected.transport.reading) == (2, True)
+    assert connected.transport.written == [b"response"] * 2
+
+
+async def test_who_takes_no_responses_is_not_served(connected: Connected):
+    """While what was written waits for its reader, requests wait too, and no more are read."""
+    connected.answer.set()
+    connected.protocol.pause_writing()
+    connected.protocol.data_received(GET)
+    await connected.turns()
+    assert (connected.served, connected.transport.reading) == ([], False)
+    connected.protocol.resume_writing()
+    await connected.turns()
+    assert (len(connected.served), connected.transport.reading) == (1, True)
+
+
+async def test_a_body_in_pieces(connected: Connected):
+    """A body is waited for, piece by piece, up to its end or the limit."""
+    connected.protocol.data_received(b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
+    await connected.turns()
+    (request,) = connected.served
+    waiting = asyncio.create_task(request.wait(100))
+    await connected.turns()
+    assert not waiting.done()
+    connected.protocol.data_received(b"cd")
+    await waiting
+    assert (request.body, request.complete) == (b"abcd", True)
+
+
+async def test_a_connection_that_is_lost(connected: Connected):
+    """What waits for a body learns that it never comes; nothing is written any more, and no timer is left."""
+    connected.protocol.data_received(b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
+    await connected.turns()
+    (request,) = connected.served
+    waiting = asyncio.create_task(request.wait(100))
+    await connected.turns()
+    connected.transport.closed = True
+    connected.protocol.connection_lost(None)
+    await waiting
+    assert request.left
+    connected.answer.set()
+    await connected.turns()
+    assert connected.transport.written == []
+    assert not connected.limits.connections
+    assert not connected.limits.tasks
+
+
+async def test_an_application_that_fails(connected: Connected, caplog):
+    """A request that nobody answered ends its connection, and the log says why."""
+
+    async def fail(_: HttpRequest) -> None:
+        raise RuntimeError("a defect")
+
+    connected.protocol._application = fail
+    connected.protocol.data_received(GET)
+    await connected.turns()
+    assert connected.transport.closed
+    assert "a defect" in caplog.text
+
+
+async def test_shutdown(connected: Connected):
+    """A connection without a request ends at once; one with a request, after its response."""
+    connected.protocol.data_received(GET)
+    await connected.turns()
+    connected.protocol.shutdown()
+    assert not connected.transport.closed
+    connected.answer.set()
+    await connected.turns()
+    assert connected.transport.closed
+    idle = Connected()
+    idle.protocol.shutdown()
+    assert idle.transport.closed
