@@ -25,6 +25,7 @@ from gateway.keys.model import KeyPurpose
 from gateway.presentation_settings import PresentationSettings, VerifierSettings
 from gateway.principal import Role
 from gateway.proofs.target_uri import Origins, TargetUriError
+from gateway.remote_signer_settings import RemoteSignerSettings
 from gateway.upstream_settings import UpstreamSettings
 from signers import Algorithm
 
@@ -446,6 +447,10 @@ class Settings(BaseSettings):
     rotations: tuple[RotationSettings, ...] = ()
     trusted_issuers: tuple[TrustedIssuerSettings, ...] = ()
     pkcs11: Pkcs11Settings = Pkcs11Settings()
+    vault: RemoteSignerSettings = RemoteSignerSettings()
+    awskms: RemoteSignerSettings = RemoteSignerSettings()
+    gcpkms: RemoteSignerSettings = RemoteSignerSettings()
+    azurekms: RemoteSignerSettings = RemoteSignerSettings()
     callers: tuple[CallerSettings, ...] = ()
     terminator: TerminatorSettings = TerminatorSettings()
     edge: EdgeSettings = EdgeSettings()

@@ -1,26 +1,24 @@
 """What a backend module offers to the registry, and what it is told."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from signers.base import SignerProvider
 from signers.pkcs11.options import Pkcs11Options
-from signers.remote.options import RemoteOptions
+from signers.remote.options import RemoteSettings
 
 
 @dataclass(frozen=True, slots=True)
 class BackendSettings:
     """What the backends are told besides a URI.
 
-    `base_dir` resolves relative `file:` URIs; `remote` has the options of services behind a
-    network, by scheme.
+    `base_dir` resolves relative `file:` URIs; `remote` has the options of services behind a network.
     """
 
     base_dir: Path | None = None
     pkcs11: Pkcs11Options = field(default_factory=Pkcs11Options)
-    remote: Mapping[str, RemoteOptions] = field(default_factory=dict)
+    remote: RemoteSettings = field(default_factory=RemoteSettings)
 
 
 class Backend(Protocol):

@@ -16,7 +16,7 @@ from signers.backend import Backend, BackendSettings
 from signers.base import KeyCreator, ProviderHealth, Signer, SignerProvider
 from signers.errors import KeyUriError, SignerUnavailableError
 from signers.pkcs11.options import Pkcs11Options
-from signers.remote.options import RemoteOptions
+from signers.remote.options import RemoteOptions, RemoteOverrides, RemoteSettings
 from signers.uri import scheme_of
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,9 @@ _SCHEMES: Mapping[str, _Scheme] = {
     "file": _Scheme("signers.file_backend", None),
     "pkcs11": _Scheme("signers.pkcs11.backend", "pkcs11"),
     "vault": _Scheme("signers.vault.backend", "vault"),
+    "awskms": _Scheme("signers.kms.aws.backend", "awskms"),
+    "gcpkms": _Scheme("signers.kms.gcp.backend", "gcpkms"),
+    "azurekms": _Scheme("signers.kms.azure.backend", "azurekms"),
 }
 
 
@@ -46,10 +49,15 @@ class SignerRegistry:
         *,
         base_dir: Path | None = None,
         pkcs11: Pkcs11Options | None = None,
-        remote: Mapping[str, RemoteOptions] | None = None,
+        remote: Mapping[str, RemoteOverrides | RemoteOptions] | None = None,
+        processes: int = 1,
     ) -> None:
-        """*remote* has the options of services behind a network, by scheme; a scheme without has defaults."""
-        self._settings = BackendSettings(base_dir, pkcs11 or Pkcs11Options(), remote or {})
+        """*remote* has the options of services behind a network, by scheme; what it leaves out is as the
+        scheme's backend has it. *processes* share each service's quota.
+        """
+        self._settings = BackendSettings(
+            base_dir, pkcs11 or Pkcs11Options(), RemoteSettings(remote or {}, processes)
+        )
         self._providers: dict[str, SignerProvider] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._closed = False

@@ -1,6 +1,7 @@
 """How a service behind a network is used: what a key URI does not say."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 
 from signers.errors import KeyUriError
 
@@ -45,3 +46,39 @@ class RemoteOptions:
             raise KeyUriError("attempts, max_batch and burst must be 1 or more.")
         if (self.budget is not None and self.budget <= 0) or self.budget_wait < 0:
             raise KeyUriError("A budget must be more than 0 requests per second, and budget_wait 0 or more.")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteOverrides:
+    """What an operator wants otherwise than a backend's own `RemoteOptions`; None leaves it as it is."""
+
+    timeout: float | None = None
+    attempt_timeout: float | None = None
+    attempts: int | None = None
+    concurrency: int | None = None
+    max_queue: int | None = None
+    max_batch: int | None = None
+    budget: float | None = None
+    burst: int | None = None
+    budget_wait: float | None = None
+
+    def over(self, defaults: RemoteOptions) -> RemoteOptions:
+        """*defaults* with these in their place. Raises `KeyUriError` for values that do not go together."""
+        wanted = {each.name: getattr(self, each.name) for each in fields(self)}
+        return replace(defaults, **{name: value for name, value in wanted.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSettings:
+    """The options of every scheme. `processes` share one quota, so each gets its part of the budget."""
+
+    by_scheme: Mapping[str, RemoteOverrides | RemoteOptions] = field(default_factory=dict)
+    processes: int = 1
+
+    def get(self, scheme: str, defaults: RemoteOptions) -> RemoteOptions:
+        """The options of *scheme*, whose backend has *defaults*."""
+        wanted = self.by_scheme.get(scheme, defaults)
+        options = wanted if isinstance(wanted, RemoteOptions) else wanted.over(defaults)
+        if options.budget is None:
+            return options
+        return replace(options, budget=options.budget / self.processes)
