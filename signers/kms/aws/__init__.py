@@ -1,0 +1,1 @@
+"""Keys in AWS KMS: `awskms:` URIs. Start at `signers.kms.aws.service`."""

@@ -1,0 +1,1 @@
+"""Keys in Azure Key Vault and Managed HSM: `azurekms:` URIs. Start at `signers.kms.azure.service`."""
