@@ -1,5 +1,5 @@
 # Everything a checkout can do. Each target sets up what it needs; nothing outside this folder is touched, except
-# that SoftHSM and python3-venv come through apt where that is allowed (see .ci/apt-install).
+# that SoftHSM, Chromium and python3-venv come through apt where that is allowed (see .ci/apt-install).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,7 +12,7 @@ INSTALLED := .venv/.installed
 # Arguments for the tool behind a target: make test ARGS='-k dpop', make bench ARGS='--seconds 2 --rounds 1'.
 ARGS ?=
 
-.PHONY: help demo serve test bench lint proto constraints venv softhsm clean
+.PHONY: help demo serve test bench lint proto constraints venv softhsm chromium clean
 
 help:
 	@printf '%s\n' \
@@ -35,6 +35,9 @@ venv: $(INSTALLED)
 softhsm:
 	@.ci/need-softhsm
 
+chromium:
+	@.ci/need-chromium
+
 demo: $(INSTALLED)
 	@.ci/need-softhsm --optional
 	@.venv/bin/countersign demo $(ARGS)
@@ -43,7 +46,7 @@ serve: $(INSTALLED)
 	@.venv/bin/countersign dev $(ARGS)
 
 # CI=true makes a skipped or expected-to-fail test a failure (tests/conftest.py).
-test: $(INSTALLED) softhsm
+test: $(INSTALLED) softhsm chromium
 	@CI=true $(PYTHON) -m pytest -q $(ARGS)
 
 bench: $(INSTALLED)
