@@ -21,6 +21,12 @@ RETRY_AFTER: Final[Mapping[Reason, timedelta]] = {
 }
 """When the same request may succeed, where the error itself names no time."""
 
+OPERATOR_PAUSE: Final = timedelta(seconds=30)
+"""Where a key does not sign until an operator has acted: deleted, disabled, or not permitted."""
+
+MIN_PAUSE: Final = timedelta(milliseconds=10)
+"""A shorter pause would only be a retry at once."""
+
 SERVER_FAULTS: Final = frozenset(
     {
         Reason.SIGNER_UNAVAILABLE,
@@ -47,6 +53,14 @@ def cause_of(told: GatewayError) -> str:
     return f"{told.cause}: {text}" if told.cause else text
 
 
+def _signer_pause(error: signer_errors.SignerError) -> timedelta | None:
+    """What the signer knows of it; long where an operator has to act first, None for the reason's own."""
+    if error.retry_after is not None:
+        return max(timedelta(seconds=error.retry_after), MIN_PAUSE)
+    permanent = error.fault_class is signer_errors.FaultClass.PERMANENT
+    return OPERATOR_PAUSE if permanent else None
+
+
 def to_gateway_error(error: BaseException) -> GatewayError:
     """What a caller may be told of *error*; the error itself becomes the ``__cause__``.
 
@@ -60,12 +74,15 @@ def to_gateway_error(error: BaseException) -> GatewayError:
             raise error
         case signer_errors.SignerBusyError():
             told: GatewayError = AvailabilityError(
-                Reason.SIGNER_BUSY, "Too many signatures are waiting; retry after a pause."
+                Reason.SIGNER_BUSY,
+                "Too many signatures are waiting; retry after a pause.",
+                retry_after=_signer_pause(error),
             )
         case signer_errors.SignerError():
             told = AvailabilityError(
                 Reason.SIGNER_UNAVAILABLE,
                 "The signing key cannot be used now; nothing was issued.",
+                retry_after=_signer_pause(error),
             )
         case TimeoutError():
             told = AvailabilityError(Reason.DEADLINE_EXCEEDED, "The deadline passed before the reply.")

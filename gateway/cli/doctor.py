@@ -21,11 +21,16 @@ from gateway.config import ConfigurationError, KeySettings, Settings, load
 from gateway.errors import GatewayError
 from gateway.store import StoreError, open_store
 from signers import (
+    AccessDeniedError,
     KeyAmbiguousError,
     KeyMismatchError,
     KeyNotFoundError,
+    KeyUnusableError,
     PinError,
+    SignatureInvalidError,
     SignerError,
+    SignerThrottledError,
+    SignerTimeoutError,
     SignerUnavailableError,
 )
 from signers.registry import SignerRegistry
@@ -37,7 +42,12 @@ _REMEDIES: Final[dict[type[SignerError], str]] = {
     KeyAmbiguousError: "name it by id as well as by object, so that one key is left",
     KeyMismatchError: "this is another key than the one pinned; restore the right one, or change the pin",
     PinError: "put the right PIN where pin-source points; it was tried once and is not tried again",
-    SignerUnavailableError: "see that the token or HSM is up and its module path is right",
+    AccessDeniedError: "renew the credentials, or let their policy read the key and sign",
+    SignerThrottledError: "the service limits the rate; wait, raise its quota, or lower `budget`",
+    SignerUnavailableError: "see that the token, HSM or service is up, unsealed, and where the URI says",
+    SignerTimeoutError: "see that the device or service answers from this machine",
+    KeyUnusableError: "follow what the message says; `type` and size of the key must fit the algorithm",
+    SignatureInvalidError: "do not use this key: what signs is another key, or a fault; nothing was released",
 }
 
 

@@ -22,7 +22,7 @@ from gateway.keys.model import KeyRecord, KeyState
 from gateway.keys.opening import OpenSigners, SignerOpener
 from gateway.keys.ports import KeyRepository
 from gateway.telemetry.audit import AuditLog
-from signers import PinError, Signer, SignerError, SignerTimeoutError, SignerUnavailableError
+from signers import FaultClass, PinError, Signer, SignerError
 
 logger = logging.getLogger(__name__)
 
@@ -183,12 +183,14 @@ class KeyringLoader:
                 public_key_sha256=declared.public_key_sha256,
                 certificate=declared.certificate,
             )
-        except (SignerUnavailableError, SignerTimeoutError) as error:
-            logger.warning("a declared key cannot be reached yet", extra={"cause": str(error)})
-            return
         except PinError:
             self._missing.remove(declared)
             raise
+        except SignerError as error:
+            if error.fault_class is FaultClass.PERMANENT:
+                raise
+            logger.warning("a declared key cannot be reached yet", extra={"cause": str(error)})
+            return
         await register_declared(declared, signer, self._repository, self._clock)
         self._missing.remove(declared)
         await self.refresh(signer)

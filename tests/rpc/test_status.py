@@ -13,10 +13,18 @@ from google.rpc import error_details_pb2
 import gateway.rpc.status
 import signers.errors
 from gateway.errors import AvailabilityError, GatewayError, Reason, RequestError
-from gateway.failures import RETRY_AFTER
+from gateway.failures import OPERATOR_PAUSE, RETRY_AFTER
 from gateway.rpc.status import MAX_METADATA, MAX_TEXT, STATUS, to_gateway_error, to_status_proto
 from gateway.telemetry.request_id import current_request_id
-from signers.errors import SignerBusyError, SignerError
+from signers.errors import (
+    AccessDeniedError,
+    KeyUnusableError,
+    SignerBusyError,
+    SignerError,
+    SignerThrottledError,
+    SignerTimeoutError,
+    SignerUnavailableError,
+)
 
 ERRORS_PROTO = Path(gateway.rpc.status.__file__).parents[2] / "protos/countersign/v1/errors.proto"
 
@@ -65,11 +73,29 @@ def test_signer_errors_never_show_their_text(kind):
     """A signer's failure is unavailability to the caller, or business; what it says stays inside."""
     error = kind("the PIN 1234 of token prod was refused", key="prod")
     status = to_status_proto(error)
-    expected = Reason.SIGNER_BUSY if kind is SignerBusyError else Reason.SIGNER_UNAVAILABLE
+    expected = Reason.SIGNER_BUSY if issubclass(kind, SignerBusyError) else Reason.SIGNER_UNAVAILABLE
     assert info_of(status).reason == expected
     assert b"1234" not in status.SerializeToString()
     assert b"prod" not in status.SerializeToString()
     assert to_gateway_error(error).__cause__ is error
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (SignerThrottledError("", retry_after=2.5), 2.5),
+        (SignerThrottledError("", retry_after=0.0), 0.01),
+        (SignerUnavailableError("", retry_after=0.4), 0.4),
+        (SignerBusyError(""), RETRY_AFTER[Reason.SIGNER_BUSY].total_seconds()),
+        (SignerTimeoutError(""), RETRY_AFTER[Reason.SIGNER_UNAVAILABLE].total_seconds()),
+        (AccessDeniedError(""), OPERATOR_PAUSE.total_seconds()),
+        (KeyUnusableError(""), OPERATOR_PAUSE.total_seconds()),
+    ],
+)
+def test_signer_errors_say_when_to_come_again(error, seconds):
+    """RetryInfo is the signer's own, never nothing; it is long where an operator has to act first."""
+    pause = unpack(to_status_proto(error), error_details_pb2.RetryInfo).retry_delay
+    assert pause.ToTimedelta().total_seconds() == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
