@@ -134,6 +134,8 @@ class PresentationSettings(_Section):
       node resolves. The vectors of the JWT VC Presentation Profile are such; for tests with them only.
     - `loopback_names`, `loopback_ca`: host names that stand for this machine, and a PEM file of the roots
       that are trusted there: for development and tests. Neither reaches anything else, and both are off.
+    - `demo_page`: serve ``/demo/verifier``, which lets whoever opens it ask wallets as any verifier: for
+      development only. It needs `loopback_names`.
     """
 
     did: DidText | None = None
@@ -149,6 +151,13 @@ class PresentationSettings(_Section):
     unsafe_non_canonical_ion: bool = False
     loopback_names: tuple[str, ...] = ()
     loopback_ca: Path | None = None
+    demo_page: bool = False
+
+    @model_validator(mode="after")
+    def _page_in_development(self) -> Self:
+        if self.demo_page and not self.loopback_names:
+            raise ValueError("demo_page is for development, where loopback_names are set; remove it")
+        return self
 
     @model_validator(mode="after")
     def _node_where_needed(self) -> Self:
