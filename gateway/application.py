@@ -6,7 +6,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -22,15 +21,19 @@ from gateway.fetching import DnsResolver, GuardedClient
 from gateway.introspection.feed import RevocationFeed
 from gateway.introspection.introspect import Introspector
 from gateway.introspection.signed_response import SigningIntrospector
+from gateway.key_wiring import honored, key_rotator, publish_before_use
 from gateway.keys.declared import DeclaredKey
+from gateway.keys.delegation import Delegator
 from gateway.keys.keyring import Keyring
 from gateway.keys.loading import KeyringLoader
 from gateway.keys.management import KeyManager
 from gateway.keys.model import KeyPurpose
+from gateway.keys.rotation import KeyRotator
 from gateway.login.delegated import DelegatedLogin
 from gateway.login_wiring import delegated_login
 from gateway.pki import PkiError
 from gateway.store import Store, StoreOptions, open_store
+from gateway.telemetry.audit import AuditLog
 from gateway.token_use_cases import token_use_cases
 from gateway.tokens.authorization_requests import AuthorizationRequests
 from gateway.tokens.caller import CallerTokenAuthenticator
@@ -47,12 +50,13 @@ from signers.registry import SignerRegistry
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """Everything behind the doors."""
+    """Everything behind the doors. Whoever serves enters `rotator`."""
 
     signers: SignerRegistry
     store: Store
     keyring: Keyring
     keys: KeyManager
+    rotator: KeyRotator
     minter: TokenMinter
     revoker: TokenRevoker
     introspector: Introspector
@@ -70,11 +74,17 @@ class Application:
 
 @asynccontextmanager
 async def open_application(
-    settings: Settings, trust: CertificateTrust, *, migrate: bool = False, clock: Clock = system_clock
+    settings: Settings,
+    trust: CertificateTrust,
+    *,
+    migrate: bool = False,
+    clock: Clock = system_clock,
+    audit: AuditLog | None = None,
 ) -> AsyncIterator[Application]:
     """Open signers, database and keyring, and wire the use cases.
 
-    *trust* verifies client certificates; *migrate* brings the database to the needed revision first.
+    *trust* verifies client certificates; *migrate* brings the database to the needed revision first; *audit*
+    is told of every signature.
     Raises `ConfigurationError`, `SignerError`, `StoreError`, `AvailabilityError`: the start must not go on.
     """
     declared = [_declared(settings, key) for key in settings.keys]
@@ -86,7 +96,12 @@ async def open_application(
         ) as store,
         store.purge.running(),
         KeyringLoader(
-            keyring=keyring, repository=store.keys, signers=signers, declared=declared, clock=clock
+            keyring=keyring,
+            repository=store.keys,
+            signers=signers,
+            declared=declared,
+            clock=clock,
+            audit=audit,
         ) as loader,
         RevocationFeed(store.revocation_feed) as feed,
         ClientKeys(GuardedClient(DnsResolver(), limits=CLIENT_KEYS_LIMITS), clock=clock) as client_keys,
@@ -119,6 +134,13 @@ def open_signers(settings: Settings) -> SignerRegistry:
             read_write_sessions=pkcs11.read_write_sessions,
             isolation=pkcs11.isolation,
         ),
+        remote={
+            "vault": settings.vault.overrides(),
+            "awskms": settings.awskms.overrides(),
+            "gcpkms": settings.gcpkms.overrides(),
+            "azurekms": settings.azurekms.overrides(),
+        },
+        processes=settings.server.workers,
     )
 
 
@@ -195,21 +217,24 @@ def _wire(
         client_keys=client_keys,
         clock=clock,
     )
+    manager = KeyManager(
+        keyring=keyring,
+        loader=loader,
+        repository=store.keys,
+        signers=signers,
+        clock=clock,
+        delegator=Delegator(keyring, clock),
+        publish_before_use=publish_before_use(settings),
+        honor_after_use=honored(settings),
+    )
     resolver = DnsResolver()
     fetcher = GuardedClient(resolver)
     return Application(
         signers=signers,
         store=store,
         keyring=keyring,
-        keys=KeyManager(
-            keyring=keyring,
-            loader=loader,
-            repository=store.keys,
-            signers=signers,
-            clock=clock,
-            publish_before_use=timedelta(seconds=tokens.jwks_max_age),
-            honor_after_use=timedelta(seconds=tokens.max_lifetime + tokens.clock_skew),
-        ),
+        keys=manager,
+        rotator=key_rotator(settings, keyring=keyring, manager=manager, repository=store.keys, clock=clock),
         minter=use_cases.minter,
         revoker=use_cases.revoker,
         introspector=use_cases.introspector,

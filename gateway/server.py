@@ -7,7 +7,7 @@ application (signers, database, keyring), then the gRPC server with health and c
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 
 from countersign.v1 import (
     authorization_service_pb2_grpc,
@@ -38,6 +38,7 @@ from gateway.edge.well_known import JwksEndpoint, MetadataEndpoint, health_endpo
 from gateway.health import HealthMonitor
 from gateway.keys.model import KeyPurpose
 from gateway.ports import Ports
+from gateway.principal import Principal
 from gateway.request_callers import RequestCallers
 from gateway.rpc.authorization_service import AuthorizationService
 from gateway.rpc.caller import CallerResolver
@@ -49,6 +50,9 @@ from gateway.rpc.pipeline import Pipeline
 from gateway.rpc.server import GrpcServer
 from gateway.rpc.token_service import TokenService
 from gateway.telemetry.access_log import AccessLog
+from gateway.telemetry.audit import AuditLog
+from gateway.telemetry.caller import current_caller
+from gateway.telemetry.logs import LogWriter
 from gateway.tls_files import TlsFiles
 from gateway.tls_reload import TlsReloader
 from signers import SignerUnavailableError
@@ -65,32 +69,55 @@ _SERVICES: Final = {
 }
 
 
+class Neighbors(Protocol):
+    """The other workers of this machine: `gateway.worker_link.SupervisorLink`."""
+
+    def revoked(self) -> None:
+        """Tell them that something was revoked here."""
+        ...
+
+    def listen(self, on_revoked: Callable[[], None]) -> None:
+        """Call *on_revoked* when one of them tells the same."""
+        ...
+
+
 @asynccontextmanager
 async def open_server(
-    settings: Settings, access_log: AccessLog, *, clock: Clock = system_clock
+    settings: Settings,
+    access_log: AccessLog,
+    *,
+    audit: AuditLog | None = None,
+    neighbors: Neighbors | None = None,
+    clock: Clock = system_clock,
 ) -> AsyncIterator[GrpcServer]:
-    """A serving worker; leaving the context drains it.
+    """A serving worker; leaving the context drains it. *audit* is told of every signature,
+    *neighbors* of every revocation.
 
     Raises whatever must stop the start: `ConfigurationError`, `SignerError`, `StoreError`, `TlsFileError`,
     `ListenError`, `PkiError`, `AvailabilityError`.
     """
     roots = load_roots(settings)
     async with (
-        open_application(settings, roots, clock=clock) as application,
+        open_application(settings, roots, clock=clock, audit=audit) as application,
+        application.rotator,
         _grpc_server(settings, application, roots, access_log, clock) as server,
     ):
+        if neighbors is not None:
+            application.feed.listen(neighbors.revoked)
+            neighbors.listen(application.feed.wake)
         yield server
 
 
 async def run_worker(
     settings: Settings,
-    access_log: AccessLog,
+    log: LogWriter,
     *,
     ready: Callable[[GrpcServer, Ports], None],
     stop: asyncio.Event,
+    neighbors: Neighbors | None = None,
 ) -> None:
     """Serve until *stop* is set, then drain. *ready* is called once calls are taken."""
-    async with open_server(settings, access_log) as server:
+    async with open_server(settings, log, audit=log, neighbors=neighbors) as server:
         ready(server, server.ports)
         await server.serve_until(stop)
 
@@ -114,7 +141,7 @@ def _grpc_server(
     pipeline = Pipeline(
         limits=Limits.of(settings.server),
         callers=CallerResolver(callers),
-        authorize=authorize,
+        authorize=_authorize,
         access_log=access_log,
         on_server_fault=lambda _: health.nudge(),
     )
@@ -132,6 +159,12 @@ def _grpc_server(
         tls=tls,
         edge=_edge(settings, application, pipeline, callers, health),
     )
+
+
+def _authorize(method: str, principal: Principal) -> None:
+    """Both doors come here once for each call, on the call's own task: the audit log learns who calls."""
+    current_caller.set(principal.name)
+    authorize(method, principal)
 
 
 def _edge(

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from gateway.errors import AvailabilityError, Reason
 from gateway.jose.jwk import public_jwk
 from gateway.jose.jws import assemble, encode_header, signing_input
+from gateway.keys.certificates import x5c
 from gateway.keys.guarded import GuardedSigner
 from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
 from signers import Algorithm, PublicKey, Signer
@@ -98,7 +99,7 @@ class KeyringView:
     def jwks_json(self) -> bytes:
         """The JWK Set (RFC 7517 §5) of what a verifier of tokens or responses may meet, now or soon."""
         keys = [
-            public_jwk(public_key_of(record), kid=record.key_id, algorithm=record.algorithm, use="sig")
+            _published(record)
             for record in self.records
             if record.state in _PUBLISHED and record.purpose in {KeyPurpose.TOKENS, KeyPurpose.INTROSPECTION}
         ]
@@ -130,6 +131,12 @@ class Keyring:
     def verification_key(self, purpose: KeyPurpose, key_id: str) -> VerificationKey | None:
         """The key named *key_id*, where what it signed for *purpose* is still honored."""
         return self.view.verification_keys.get((purpose, key_id))
+
+
+def _published(record: KeyRecord) -> dict[str, str | list[str]]:
+    """A JWK, with its certificates where it has some (RFC 7517 §4.7)."""
+    members = public_jwk(public_key_of(record), kid=record.key_id, algorithm=record.algorithm, use="sig")
+    return {**members, "x5c": x5c(record.chain_pem)} if record.chain_pem else {**members}
 
 
 def public_key_of(record: KeyRecord) -> PublicKey:

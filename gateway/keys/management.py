@@ -1,21 +1,25 @@
 """Creating, rotating, disabling and checking keys: what KeyService and ``countersign keys`` do."""
 
 import hashlib
+import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from gateway.clock import Clock
+from gateway.clock import Clock, to_datetime
 from gateway.errors import AvailabilityError, Reason, RequestError, StateError
 from gateway.idempotency import IdempotencyKey
+from gateway.keys.certificates import certification_request, checked_chain, self_signed
 from gateway.keys.declared import new_record
+from gateway.keys.delegation import Delegator
 from gateway.keys.keyring import Keyring
 from gateway.keys.loading import KeyringLoader
 from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
 from gateway.keys.opening import SignerOpener
 from gateway.keys.ports import KeyRepository
+from gateway.pki.issuance_errors import IssuingError
 from signers import (
     Algorithm,
     KeyAmbiguousError,
@@ -26,6 +30,11 @@ from signers import (
     Signer,
     SignerError,
 )
+
+audit = logging.getLogger("audit")
+
+FOLLOWED_WITHIN: Final = timedelta(seconds=2)
+"""How long a replica may take to sign with the successor, and so how much later it may use the key before."""
 
 _FAULTS: Final[Mapping[type[SignerError], tuple[Reason, str]]] = {
     KeyUriError: (Reason.INVALID_FIELD, "The key URI cannot be used: {error}"),
@@ -71,18 +80,21 @@ class KeyManager:
         repository: KeyRepository,
         signers: SignerOpener,
         clock: Clock,
+        delegator: Delegator,
         publish_before_use: timedelta,
-        honor_after_use: timedelta,
+        honor_after_use: Mapping[KeyPurpose, timedelta],
     ) -> None:
         """*publish_before_use*: how long verifiers may keep the key set; a key signs no earlier than that.
 
-        *honor_after_use*: the longest lifetime of what a key signs; it stays published for so long.
+        *honor_after_use*: for every purpose the longest lifetime of what such a key signs; it stays published
+        for so long.
         """
         self._keyring = keyring
         self._loader = loader
         self._repository = repository
         self._signers = signers
         self._clock = clock
+        self._delegator = delegator
         self._publish_before_use = publish_before_use
         self._honor_after_use = honor_after_use
 
@@ -106,12 +118,14 @@ class KeyManager:
         *,
         existing: bool,
         key: IdempotencyKey | None,
+        signs_for: timedelta | None = None,
     ) -> KeyRecord:
         """Generate a key at *uri* (or take the *existing* one) and publish it, PREPARED.
 
         The first key of its purpose and algorithm is ACTIVE at once, since nobody can have cached an older
-        set. Raises `StateError` (KEY_ALREADY_EXISTS, KEY_NOT_FOUND, KEY_UNUSABLE, REQUEST_ID_REUSED),
-        `RequestError` INVALID_FIELD for the URI, `AvailabilityError`.
+        set. With *signs_for* the key of purpose ``delegation`` certifies it, to sign for so long. Raises
+        `StateError` (KEY_ALREADY_EXISTS, KEY_NOT_FOUND, KEY_UNUSABLE, KEY_STATE_CONFLICT, REQUEST_ID_REUSED),
+        `RequestError` INVALID_FIELD for the URI, `AvailabilityError`; `SignerError` of the delegating key.
         """
         if key is not None and (first := await self._repository.find_replay(key)) is not None:
             return first
@@ -125,7 +139,22 @@ class KeyManager:
             for r in await self._repository.all()
         )
         state = KeyState.PREPARED if taken else KeyState.ACTIVE
-        record, _ = await self._repository.insert(new_record(signer, purpose, uri, state, self._clock()), key)
+        made = new_record(signer, purpose, uri, state, self._clock())
+        if signs_for is not None:
+            delegation = await self._delegator.certify(
+                signer, purpose, signs_for=signs_for, honored_for=self._honor_after_use[purpose]
+            )
+            made = replace(
+                made,
+                chain_pem=delegation.chain_pem,
+                issuer_key_id=delegation.issuer_key_id,
+                sign_until=delegation.sign_until,
+            )
+        record, _ = await self._repository.insert(made, key)
+        audit.info(
+            "key registered",
+            extra={"key_id": record.key_id, "purpose": purpose.value, "state": record.state.value},
+        )
         await self._loader.refresh(signer)
         return record
 
@@ -159,9 +188,10 @@ class KeyManager:
             record.key_id,
             expected_revision=expected_revision,
             now=now,
-            retire_time=now + self._honor_after_use.total_seconds(),
+            retire_time=now + (FOLLOWED_WITHIN + self._honor_after_use[purpose]).total_seconds(),
             key=key,
         )
+        audit.info("key rotated", extra={"key_id": rotated.key_id, "purpose": purpose.value})
         await self._loader.refresh(signer)
         return await self._rotation(rotated)
 
@@ -176,14 +206,55 @@ class KeyManager:
         return Rotation(active, max(retiring, key=lambda record: record.retire_time or 0, default=None))
 
     async def disable(self, key_id: str, *, reason: str) -> KeyRecord:
-        """Withdraw a key at once, here when this returns and on every replica within its refresh interval.
+        """Withdraw a key at once, and what it certified: here when this returns, everywhere within a second.
 
         It signs no more, leaves the key set, and what it signed is no longer honored. Idempotent.
         Raises `StateError`: KEY_NOT_FOUND.
         """
         record = await self._repository.disable(key_id, reason=reason, now=self._clock())
+        audit.warning("key disabled", extra={"key_id": key_id, "reason": reason})
         await self._loader.refresh()
         return record
+
+    async def import_chain(self, key_id: str, chain_pem: bytes) -> KeyRecord:
+        """Give a key its certificate, with those above it; *chain_pem* starts with the key's own.
+
+        It is published with the key (``x5c``), and a key of purpose ``delegation`` certifies under it. Raises
+        `StateError`: KEY_NOT_FOUND, KEY_STATE_CONFLICT (a delegated key); `RequestError` INVALID_FIELD.
+        """
+        record = (await self.get(key_id)).record
+        try:
+            normal = checked_chain(chain_pem, record, to_datetime(self._clock()))
+        except IssuingError as error:
+            raise RequestError(
+                Reason.INVALID_FIELD, f"The certificate cannot be used: {error}.", field="certificates"
+            ) from error
+        stored = await self._repository.set_chain(key_id, normal)
+        audit.info("certificate imported", extra={"key_id": key_id, "purpose": stored.purpose.value})
+        await self._loader.refresh()
+        return stored
+
+    async def certification_request(self, key_id: str, subject: str) -> bytes:
+        """A PKCS#10 request for a key, PEM. *subject* is written as in RFC 4514.
+
+        Raises `StateError`: KEY_NOT_FOUND, KEY_STATE_CONFLICT; `RequestError` INVALID_FIELD; `SignerError`.
+        """
+        signer = await self._certifiable(key_id)
+        try:
+            return await certification_request(signer, subject)
+        except (ValueError, IssuingError) as error:
+            raise _bad_subject(error) from error
+
+    async def self_signed(self, key_id: str, subject: str, *, days: float) -> bytes:
+        """A CA certificate that a key signs for itself, valid from now for *days*, PEM.
+
+        Raises as `certification_request`.
+        """
+        signer = await self._certifiable(key_id)
+        try:
+            return await self_signed(signer, subject, now=self._clock(), lifetime=timedelta(days=days))
+        except (ValueError, IssuingError) as error:
+            raise _bad_subject(error) from error
 
     async def check(self, key_id: str) -> KeyCheck:
         """Sign a probe with the key and verify it. Raises `StateError`: KEY_NOT_FOUND, KEY_STATE_CONFLICT."""
@@ -203,6 +274,18 @@ class KeyManager:
         except SignerError as error:
             return KeyCheck(time.perf_counter() - start, type(error).__name__)
         return KeyCheck(time.perf_counter() - start, None)
+
+    async def _certifiable(self, key_id: str) -> Signer:
+        status = await self.get(key_id)
+        signer = self._keyring.view.signers.get(key_id)
+        if signer is None:
+            raise StateError(
+                Reason.KEY_STATE_CONFLICT,
+                "Only a prepared or active key that is open can sign a request.",
+                metadata={"state": status.record.state.value},
+                cause=status.fault,
+            )
+        return signer
 
     async def _prepared(self, purpose: KeyPurpose, algorithm: Algorithm, key_id: str | None) -> KeyRecord:
         records = await self._repository.all()
@@ -253,6 +336,10 @@ class KeyManager:
         except SignerError as error:
             raise _explained(error) from error
         return signer
+
+
+def _bad_subject(error: Exception) -> RequestError:
+    return RequestError(Reason.INVALID_FIELD, f"No certificate can be made: {error}.", field="subject")
 
 
 def _explained(error: SignerError) -> RequestError | StateError | AvailabilityError:

@@ -5,6 +5,7 @@ from typing import Final
 
 from countersign.v1 import key_service_pb2
 
+from gateway.keys.certificates import chain_der
 from gateway.keys.management import KeyStatus
 from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
 from signers import Algorithm
@@ -19,6 +20,7 @@ PURPOSES: Final[dict[key_service_pb2.KeyPurpose, KeyPurpose]] = {
     key_service_pb2.KEY_PURPOSE_STATUS_LISTS: KeyPurpose.STATUS_LISTS,
     key_service_pb2.KEY_PURPOSE_CLIENT_ACCESS_TOKENS: KeyPurpose.CLIENT_ACCESS_TOKENS,
     key_service_pb2.KEY_PURPOSE_OCSP_RESPONSES: KeyPurpose.OCSP_RESPONSES,
+    key_service_pb2.KEY_PURPOSE_DELEGATION: KeyPurpose.DELEGATION,
 }
 ALGORITHMS: Final[dict[key_service_pb2.SignatureAlgorithm, Algorithm]] = {
     key_service_pb2.SIGNATURE_ALGORITHM_EDDSA: Algorithm.EDDSA,
@@ -45,7 +47,9 @@ OUTCOMES: Final[dict[str | None, key_service_pb2.KeyCheckOutcome]] = {
     "KeyMismatchError": key_service_pb2.KEY_CHECK_OUTCOME_MISMATCH,
     "PinError": key_service_pb2.KEY_CHECK_OUTCOME_PIN_REFUSED,
     "SignerUnavailableError": key_service_pb2.KEY_CHECK_OUTCOME_UNAVAILABLE,
+    "AccessDeniedError": key_service_pb2.KEY_CHECK_OUTCOME_UNUSABLE,
     "SignerBusyError": key_service_pb2.KEY_CHECK_OUTCOME_BUSY,
+    "SignerThrottledError": key_service_pb2.KEY_CHECK_OUTCOME_BUSY,
     "SignerTimeoutError": key_service_pb2.KEY_CHECK_OUTCOME_TIMED_OUT,
     "SignatureInvalidError": key_service_pb2.KEY_CHECK_OUTCOME_SIGNATURE_INVALID,
     "SignerError": key_service_pb2.KEY_CHECK_OUTCOME_UNAVAILABLE,
@@ -75,9 +79,17 @@ def record_message(record: KeyRecord) -> key_service_pb2.Key:
         public_key_sha256=hashlib.sha256(record.public_key_der).digest(),
         disable_reason=record.disable_reason,
         etag=str(record.revision),
+        certificates_der=chain_der(record.chain_pem),
+        issuer="" if record.issuer_key_id is None else f"keys/{record.issuer_key_id}",
     )
-    for name in ("create_time", "activate_time", "retire_time", "disable_time"):
-        seconds = getattr(record, name)
+    times = {
+        "create_time": record.create_time,
+        "activate_time": record.activate_time,
+        "retire_time": record.retire_time,
+        "disable_time": record.disable_time,
+        "sign_until_time": record.sign_until,
+    }
+    for name, seconds in times.items():
         if seconds is not None:
             getattr(message, name).FromMicroseconds(round(seconds * 1_000_000))
     return message

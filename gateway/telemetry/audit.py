@@ -23,14 +23,14 @@ class SignatureRecord(NamedTuple):
 
     - *time*: seconds since the epoch.
     - *caller*: the principal's name, empty for nobody; *request_id*: empty for what no call asked for.
-    - *count*: how many were made in one step.
+    - *signatures*: how many were made in one step.
     """
 
     time: float
     used: AuditedKey
     caller: str
     request_id: str
-    count: int
+    signatures: int
 
 
 class AuditLog(Protocol):

@@ -103,14 +103,14 @@ def signature_line(record: SignatureRecord, form: LogFormat) -> bytes:
                 "backend": used.backend,
                 "caller": record.caller,
                 "request_id": record.request_id,
-                "count": record.count,
+                "signatures": record.signatures,
             },
             form,
         )
     text = (
         f'{{"time":"{_time(record.time)}","level":"INFO","logger":"{AUDIT}","message":"signed",'
         f'{_key_members(used)},"caller":{_string(record.caller)},'
-        f'"request_id":{_string(record.request_id)},"count":{record.count}}}\n'
+        f'"request_id":{_string(record.request_id)},"signatures":{record.signatures}}}\n'
     )
     return text.encode("ascii")
 

@@ -88,7 +88,7 @@ async def test_a_signature_is_counted_and_on_record(key):
     signature = await guarded.signer.sign(b"message")
     verify(key.public_key, Algorithm.ES256, b"message", signature)
     (record,) = guarded.audit.records
-    assert (record.used, record.caller, record.request_id, record.count) == (
+    assert (record.used, record.caller, record.request_id, record.signatures) == (
         USED, "spiffe://example.org/one", "r1", 1,
     )  # fmt: skip
     assert b"message" not in repr(record).encode()
@@ -100,7 +100,7 @@ async def test_a_batch_is_one_record(key):
     guarded = Guarded(key)
     signatures = await guarded.signer.sign_many([b"a", b"b", b"c"])
     verify(key.public_key, Algorithm.ES256, b"c", signatures[2])
-    assert [record.count for record in guarded.audit.records] == [3]
+    assert [record.signatures for record in guarded.audit.records] == [3]
     assert guarded.usage.signatures == 3
     assert list(await guarded.signer.sign_many([])) == []
     assert len(guarded.audit.records) == 1

@@ -27,7 +27,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n countersign/v1/key_service.proto\x12\x0e\x63ountersign.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x04\n\x03Key\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x31\n\x07purpose\x18\x02 \x01(\x0e\x32\x1a.countersign.v1.KeyPurposeB\x04\xe2\x41\x01\x03\x12;\n\talgorithm\x18\x03 \x01(\x0e\x32\".countersign.v1.SignatureAlgorithmB\x04\xe2\x41\x01\x03\x12-\n\x05state\x18\x04 \x01(\x0e\x32\x18.countersign.v1.KeyStateB\x04\xe2\x41\x01\x03\x12\x11\n\x03uri\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61\x63kend\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0epublic_key_der\x18\x07 \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x1f\n\x11public_key_sha256\x18\x08 \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x37\n\ractivate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bretire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0c\x64isable_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x64isable_reason\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nlast_error\x18\x0e \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\"\xc6\x01\n\x0fListKeysRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x36\n\x07purpose\x18\x03 \x01(\x0e\x32\x1a.countersign.v1.KeyPurposeB\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32\x18.countersign.v1.KeyStateB\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x42\n\n\x08_purposeB\x08\n\x06_state\"N\n\x10ListKeysResponse\x12!\n\x04keys\x18\x01 \x03(\x0b\x32\x13.countersign.v1.Key\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\rGetKeyRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"2\n\x0eGetKeyResponse\x12 \n\x03key\x18\x01 \x01(\x0b\x32\x13.countersign.v1.Key\"\xe0\x01\n\x10\x43reateKeyRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x31\n\x07purpose\x18\x02 \x01(\x0e\x32\x1a.countersign.v1.KeyPurposeB\x04\xe2\x41\x01\x02\x12;\n\talgorithm\x18\x03 \x01(\x0e\x32\".countersign.v1.SignatureAlgorithmB\x04\xe2\x41\x01\x02\x12\x1a\n\ncreate_uri\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x1c\n\x0c\x65xisting_uri\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x42\x08\n\x06source\"5\n\x11\x43reateKeyResponse\x12 \n\x03key\x18\x01 \x01(\x0b\x32\x13.countersign.v1.Key\"\xc4\x01\n\x10RotateKeyRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x31\n\x07purpose\x18\x02 \x01(\x0e\x32\x1a.countersign.v1.KeyPurposeB\x04\xe2\x41\x01\x02\x12;\n\talgorithm\x18\x03 \x01(\x0e\x32\".countersign.v1.SignatureAlgorithmB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04\x65tag\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\"g\n\x11RotateKeyResponse\x12\'\n\nactive_key\x18\x01 \x01(\x0b\x32\x13.countersign.v1.Key\x12)\n\x0cretiring_key\x18\x02 \x01(\x0b\x32\x13.countersign.v1.Key\"=\n\x11\x44isableKeyRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"6\n\x12\x44isableKeyResponse\x12 \n\x03key\x18\x01 \x01(\x0b\x32\x13.countersign.v1.Key\"%\n\x0f\x43heckKeyRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x8f\x01\n\x10\x43heckKeyResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x07outcome\x18\x02 \x01(\x0e\x32\x1f.countersign.v1.KeyCheckOutcome\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t*\xa9\x02\n\nKeyPurpose\x12\x1b\n\x17KEY_PURPOSE_UNSPECIFIED\x10\x00\x12\x16\n\x12KEY_PURPOSE_TOKENS\x10\x01\x12\x1d\n\x19KEY_PURPOSE_INTROSPECTION\x10\x02\x12\x1c\n\x18KEY_PURPOSE_CERTIFICATES\x10\x03\x12%\n!KEY_PURPOSE_PRESENTATION_REQUESTS\x10\x04\x12\x1e\n\x1aKEY_PURPOSE_LINKED_DOMAINS\x10\x05\x12\x1c\n\x18KEY_PURPOSE_STATUS_LISTS\x10\x06\x12$\n KEY_PURPOSE_CLIENT_ACCESS_TOKENS\x10\x07\x12\x1e\n\x1aKEY_PURPOSE_OCSP_RESPONSES\x10\x08*\x93\x02\n\x12SignatureAlgorithm\x12#\n\x1fSIGNATURE_ALGORITHM_UNSPECIFIED\x10\x00\x12\x1d\n\x19SIGNATURE_ALGORITHM_EDDSA\x10\x01\x12\x1d\n\x19SIGNATURE_ALGORITHM_ES256\x10\x02\x12\x1d\n\x19SIGNATURE_ALGORITHM_ES384\x10\x03\x12\x1d\n\x19SIGNATURE_ALGORITHM_ES512\x10\x04\x12\x1e\n\x1aSIGNATURE_ALGORITHM_ES256K\x10\x05\x12\x1d\n\x19SIGNATURE_ALGORITHM_RS256\x10\x06\x12\x1d\n\x19SIGNATURE_ALGORITHM_PS256\x10\x07*\x9a\x01\n\x08KeyState\x12\x19\n\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12KEY_STATE_PREPARED\x10\x01\x12\x14\n\x10KEY_STATE_ACTIVE\x10\x02\x12\x16\n\x12KEY_STATE_RETIRING\x10\x03\x12\x15\n\x11KEY_STATE_RETIRED\x10\x04\x12\x16\n\x12KEY_STATE_DISABLED\x10\x05*\x82\x03\n\x0fKeyCheckOutcome\x12!\n\x1dKEY_CHECK_OUTCOME_UNSPECIFIED\x10\x00\x12\x1e\n\x1aKEY_CHECK_OUTCOME_VERIFIED\x10\x01\x12\x1f\n\x1bKEY_CHECK_OUTCOME_NOT_FOUND\x10\x02\x12\x1f\n\x1bKEY_CHECK_OUTCOME_AMBIGUOUS\x10\x03\x12\x1e\n\x1aKEY_CHECK_OUTCOME_UNUSABLE\x10\x04\x12\x1e\n\x1aKEY_CHECK_OUTCOME_MISMATCH\x10\x05\x12!\n\x1dKEY_CHECK_OUTCOME_PIN_REFUSED\x10\x06\x12!\n\x1dKEY_CHECK_OUTCOME_UNAVAILABLE\x10\x07\x12\x1a\n\x16KEY_CHECK_OUTCOME_BUSY\x10\x08\x12\x1f\n\x1bKEY_CHECK_OUTCOME_TIMED_OUT\x10\t\x12\'\n#KEY_CHECK_OUTCOME_SIGNATURE_INVALID\x10\n2\xec\x03\n\nKeyService\x12M\n\x08ListKeys\x12\x1f.countersign.v1.ListKeysRequest\x1a .countersign.v1.ListKeysResponse\x12G\n\x06GetKey\x12\x1d.countersign.v1.GetKeyRequest\x1a\x1e.countersign.v1.GetKeyResponse\x12P\n\tCreateKey\x12 .countersign.v1.CreateKeyRequest\x1a!.countersign.v1.CreateKeyResponse\x12P\n\tRotateKey\x12 .countersign.v1.RotateKeyRequest\x1a!.countersign.v1.RotateKeyResponse\x12S\n\nDisableKey\x12!.countersign.v1.DisableKeyRequest\x1a\".countersign.v1.DisableKeyResponse\x12M\n\x08\x43heckKey\x12\x1f.countersign.v1.CheckKeyRequest\x1a .countersign.v1.CheckKeyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n countersign/v1/key_service.proto\x12\x0e\x63ountersign.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x05\n\x03Key\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x31\n\x07purpose\x18\x02 \x01(\x0e\x32\x1a.countersign.v1.KeyPurposeB\x04\xe2\x41\x01\x03\x12;\n\talgorithm\x18\x03 \x01(\x0e\x32\".countersign.v1.SignatureAlgorithmB\x04\xe2\x41\x01\x03\x12-\n\x05state\x18\x04 \x01(\x0e\x32\x18.countersign.v1.KeyStateB\x04\xe2\x41\x01\x03\x12\x11\n\x03uri\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x62\x61\x63kend\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0epublic_key_der\x18\x07 \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x1f\n\x11public_key_sha256\x18\x08 \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x37\n\ractivate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bretire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0c\x64isable_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x64isable_reason\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nlast_error\x18\x0e \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x63\x65rtificates_der\x18\x10 \x03(\x0c\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06issuer\x18\x11 \x01(\tB\x04\xe2\x41\x01\x03\x12\x39\n\x0fsign_until_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xc6\x01\n\x0fListKeysRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x36\n\x07purpose\x18\x03 \x01(\x0e\x32\x1a.countersign.v1.KeyPurposeB\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32\x18.countersign.v1.KeyStateB\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x42\n\n\x08_purposeB\x08\n\x06_state\"N\n\x10ListKeysResponse\x12!\n\x04keys\x18\x01 \x03(\x0b\x32\x13.countersign.v1.Key\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\rGetKeyRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"2\n\x0eGetKeyResponse\x12 \n\x03key\x18\x01 \x01(\x0b\x32\x13.countersign.v1.Key\"\xe0\x01\n\x10\x43reateKeyRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x31\n\x07purpose\x18\x02 \x01(\x0e\x32\x1a.countersign.v1.KeyPurposeB\x04\xe2\x41\x01\x02\x12;\n\talgorithm\x18\x03 \x01(\x0e\x32\".countersign.v1.SignatureAlgorithmB\x04\xe2\x41\x01\x02\x12\x1a\n\ncreate_uri\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x1c\n\x0c\x65xisting_uri\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x42\x08\n\x06source\"5\n\x11\x43reateKeyResponse\x12 \n\x03key\x18\x01 \x01(\x0b\x32\x13.countersign.v1.Key\"\xc4\x01\n\x10RotateKeyRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x31\n\x07purpose\x18\x02 \x01(\x0e\x32\x1a.countersign.v1.KeyPurposeB\x04\xe2\x41\x01\x02\x12;\n\talgorithm\x18\x03 \x01(\x0e\x32\".countersign.v1.SignatureAlgorithmB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04\x65tag\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\"g\n\x11RotateKeyResponse\x12\'\n\nactive_key\x18\x01 \x01(\x0b\x32\x13.countersign.v1.Key\x12)\n\x0cretiring_key\x18\x02 \x01(\x0b\x32\x13.countersign.v1.Key\"=\n\x11\x44isableKeyRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"6\n\x12\x44isableKeyResponse\x12 \n\x03key\x18\x01 \x01(\x0b\x32\x13.countersign.v1.Key\"%\n\x0f\x43heckKeyRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x8f\x01\n\x10\x43heckKeyResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x07outcome\x18\x02 \x01(\x0e\x32\x1f.countersign.v1.KeyCheckOutcome\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t*\xc5\x02\n\nKeyPurpose\x12\x1b\n\x17KEY_PURPOSE_UNSPECIFIED\x10\x00\x12\x16\n\x12KEY_PURPOSE_TOKENS\x10\x01\x12\x1d\n\x19KEY_PURPOSE_INTROSPECTION\x10\x02\x12\x1c\n\x18KEY_PURPOSE_CERTIFICATES\x10\x03\x12%\n!KEY_PURPOSE_PRESENTATION_REQUESTS\x10\x04\x12\x1e\n\x1aKEY_PURPOSE_LINKED_DOMAINS\x10\x05\x12\x1c\n\x18KEY_PURPOSE_STATUS_LISTS\x10\x06\x12$\n KEY_PURPOSE_CLIENT_ACCESS_TOKENS\x10\x07\x12\x1e\n\x1aKEY_PURPOSE_OCSP_RESPONSES\x10\x08\x12\x1a\n\x16KEY_PURPOSE_DELEGATION\x10\t*\x93\x02\n\x12SignatureAlgorithm\x12#\n\x1fSIGNATURE_ALGORITHM_UNSPECIFIED\x10\x00\x12\x1d\n\x19SIGNATURE_ALGORITHM_EDDSA\x10\x01\x12\x1d\n\x19SIGNATURE_ALGORITHM_ES256\x10\x02\x12\x1d\n\x19SIGNATURE_ALGORITHM_ES384\x10\x03\x12\x1d\n\x19SIGNATURE_ALGORITHM_ES512\x10\x04\x12\x1e\n\x1aSIGNATURE_ALGORITHM_ES256K\x10\x05\x12\x1d\n\x19SIGNATURE_ALGORITHM_RS256\x10\x06\x12\x1d\n\x19SIGNATURE_ALGORITHM_PS256\x10\x07*\x9a\x01\n\x08KeyState\x12\x19\n\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12KEY_STATE_PREPARED\x10\x01\x12\x14\n\x10KEY_STATE_ACTIVE\x10\x02\x12\x16\n\x12KEY_STATE_RETIRING\x10\x03\x12\x15\n\x11KEY_STATE_RETIRED\x10\x04\x12\x16\n\x12KEY_STATE_DISABLED\x10\x05*\x82\x03\n\x0fKeyCheckOutcome\x12!\n\x1dKEY_CHECK_OUTCOME_UNSPECIFIED\x10\x00\x12\x1e\n\x1aKEY_CHECK_OUTCOME_VERIFIED\x10\x01\x12\x1f\n\x1bKEY_CHECK_OUTCOME_NOT_FOUND\x10\x02\x12\x1f\n\x1bKEY_CHECK_OUTCOME_AMBIGUOUS\x10\x03\x12\x1e\n\x1aKEY_CHECK_OUTCOME_UNUSABLE\x10\x04\x12\x1e\n\x1aKEY_CHECK_OUTCOME_MISMATCH\x10\x05\x12!\n\x1dKEY_CHECK_OUTCOME_PIN_REFUSED\x10\x06\x12!\n\x1dKEY_CHECK_OUTCOME_UNAVAILABLE\x10\x07\x12\x1a\n\x16KEY_CHECK_OUTCOME_BUSY\x10\x08\x12\x1f\n\x1bKEY_CHECK_OUTCOME_TIMED_OUT\x10\t\x12\'\n#KEY_CHECK_OUTCOME_SIGNATURE_INVALID\x10\n2\xec\x03\n\nKeyService\x12M\n\x08ListKeys\x12\x1f.countersign.v1.ListKeysRequest\x1a .countersign.v1.ListKeysResponse\x12G\n\x06GetKey\x12\x1d.countersign.v1.GetKeyRequest\x1a\x1e.countersign.v1.GetKeyResponse\x12P\n\tCreateKey\x12 .countersign.v1.CreateKeyRequest\x1a!.countersign.v1.CreateKeyResponse\x12P\n\tRotateKey\x12 .countersign.v1.RotateKeyRequest\x1a!.countersign.v1.RotateKeyResponse\x12S\n\nDisableKey\x12!.countersign.v1.DisableKeyRequest\x1a\".countersign.v1.DisableKeyResponse\x12M\n\x08\x43heckKey\x12\x1f.countersign.v1.CheckKeyRequest\x1a .countersign.v1.CheckKeyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,6 +64,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KEY'].fields_by_name['last_error']._serialized_options = b'\342A\001\003'
   _globals['_KEY'].fields_by_name['etag']._loaded_options = None
   _globals['_KEY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_KEY'].fields_by_name['certificates_der']._loaded_options = None
+  _globals['_KEY'].fields_by_name['certificates_der']._serialized_options = b'\342A\001\003'
+  _globals['_KEY'].fields_by_name['issuer']._loaded_options = None
+  _globals['_KEY'].fields_by_name['issuer']._serialized_options = b'\342A\001\003'
+  _globals['_KEY'].fields_by_name['sign_until_time']._loaded_options = None
+  _globals['_KEY'].fields_by_name['sign_until_time']._serialized_options = b'\342A\001\003'
   _globals['_LISTKEYSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTKEYSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
   _globals['_LISTKEYSREQUEST'].fields_by_name['page_token']._loaded_options = None
@@ -100,40 +106,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISABLEKEYREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002'
   _globals['_CHECKKEYREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_CHECKKEYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
-  _globals['_KEYPURPOSE']._serialized_start=2002
-  _globals['_KEYPURPOSE']._serialized_end=2299
-  _globals['_SIGNATUREALGORITHM']._serialized_start=2302
-  _globals['_SIGNATUREALGORITHM']._serialized_end=2577
-  _globals['_KEYSTATE']._serialized_start=2580
-  _globals['_KEYSTATE']._serialized_end=2734
-  _globals['_KEYCHECKOUTCOME']._serialized_start=2737
-  _globals['_KEYCHECKOUTCOME']._serialized_end=3123
+  _globals['_KEYPURPOSE']._serialized_start=2115
+  _globals['_KEYPURPOSE']._serialized_end=2440
+  _globals['_SIGNATUREALGORITHM']._serialized_start=2443
+  _globals['_SIGNATUREALGORITHM']._serialized_end=2718
+  _globals['_KEYSTATE']._serialized_start=2721
+  _globals['_KEYSTATE']._serialized_end=2875
+  _globals['_KEYCHECKOUTCOME']._serialized_start=2878
+  _globals['_KEYCHECKOUTCOME']._serialized_end=3264
   _globals['_KEY']._serialized_start=151
-  _globals['_KEY']._serialized_end=739
-  _globals['_LISTKEYSREQUEST']._serialized_start=742
-  _globals['_LISTKEYSREQUEST']._serialized_end=940
-  _globals['_LISTKEYSRESPONSE']._serialized_start=942
-  _globals['_LISTKEYSRESPONSE']._serialized_end=1020
-  _globals['_GETKEYREQUEST']._serialized_start=1022
-  _globals['_GETKEYREQUEST']._serialized_end=1057
-  _globals['_GETKEYRESPONSE']._serialized_start=1059
-  _globals['_GETKEYRESPONSE']._serialized_end=1109
-  _globals['_CREATEKEYREQUEST']._serialized_start=1112
-  _globals['_CREATEKEYREQUEST']._serialized_end=1336
-  _globals['_CREATEKEYRESPONSE']._serialized_start=1338
-  _globals['_CREATEKEYRESPONSE']._serialized_end=1391
-  _globals['_ROTATEKEYREQUEST']._serialized_start=1394
-  _globals['_ROTATEKEYREQUEST']._serialized_end=1590
-  _globals['_ROTATEKEYRESPONSE']._serialized_start=1592
-  _globals['_ROTATEKEYRESPONSE']._serialized_end=1695
-  _globals['_DISABLEKEYREQUEST']._serialized_start=1697
-  _globals['_DISABLEKEYREQUEST']._serialized_end=1758
-  _globals['_DISABLEKEYRESPONSE']._serialized_start=1760
-  _globals['_DISABLEKEYRESPONSE']._serialized_end=1814
-  _globals['_CHECKKEYREQUEST']._serialized_start=1816
-  _globals['_CHECKKEYREQUEST']._serialized_end=1853
-  _globals['_CHECKKEYRESPONSE']._serialized_start=1856
-  _globals['_CHECKKEYRESPONSE']._serialized_end=1999
-  _globals['_KEYSERVICE']._serialized_start=3126
-  _globals['_KEYSERVICE']._serialized_end=3618
+  _globals['_KEY']._serialized_end=852
+  _globals['_LISTKEYSREQUEST']._serialized_start=855
+  _globals['_LISTKEYSREQUEST']._serialized_end=1053
+  _globals['_LISTKEYSRESPONSE']._serialized_start=1055
+  _globals['_LISTKEYSRESPONSE']._serialized_end=1133
+  _globals['_GETKEYREQUEST']._serialized_start=1135
+  _globals['_GETKEYREQUEST']._serialized_end=1170
+  _globals['_GETKEYRESPONSE']._serialized_start=1172
+  _globals['_GETKEYRESPONSE']._serialized_end=1222
+  _globals['_CREATEKEYREQUEST']._serialized_start=1225
+  _globals['_CREATEKEYREQUEST']._serialized_end=1449
+  _globals['_CREATEKEYRESPONSE']._serialized_start=1451
+  _globals['_CREATEKEYRESPONSE']._serialized_end=1504
+  _globals['_ROTATEKEYREQUEST']._serialized_start=1507
+  _globals['_ROTATEKEYREQUEST']._serialized_end=1703
+  _globals['_ROTATEKEYRESPONSE']._serialized_start=1705
+  _globals['_ROTATEKEYRESPONSE']._serialized_end=1808
+  _globals['_DISABLEKEYREQUEST']._serialized_start=1810
+  _globals['_DISABLEKEYREQUEST']._serialized_end=1871
+  _globals['_DISABLEKEYRESPONSE']._serialized_start=1873
+  _globals['_DISABLEKEYRESPONSE']._serialized_end=1927
+  _globals['_CHECKKEYREQUEST']._serialized_start=1929
+  _globals['_CHECKKEYREQUEST']._serialized_end=1966
+  _globals['_CHECKKEYRESPONSE']._serialized_start=1969
+  _globals['_CHECKKEYRESPONSE']._serialized_end=2112
+  _globals['_KEYSERVICE']._serialized_start=3267
+  _globals['_KEYSERVICE']._serialized_end=3759
 # @@protoc_insertion_point(module_scope)

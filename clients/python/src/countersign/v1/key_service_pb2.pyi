@@ -23,6 +23,7 @@ class KeyPurpose(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KEY_PURPOSE_STATUS_LISTS: _ClassVar[KeyPurpose]
     KEY_PURPOSE_CLIENT_ACCESS_TOKENS: _ClassVar[KeyPurpose]
     KEY_PURPOSE_OCSP_RESPONSES: _ClassVar[KeyPurpose]
+    KEY_PURPOSE_DELEGATION: _ClassVar[KeyPurpose]
 
 class SignatureAlgorithm(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -66,6 +67,7 @@ KEY_PURPOSE_LINKED_DOMAINS: KeyPurpose
 KEY_PURPOSE_STATUS_LISTS: KeyPurpose
 KEY_PURPOSE_CLIENT_ACCESS_TOKENS: KeyPurpose
 KEY_PURPOSE_OCSP_RESPONSES: KeyPurpose
+KEY_PURPOSE_DELEGATION: KeyPurpose
 SIGNATURE_ALGORITHM_UNSPECIFIED: SignatureAlgorithm
 SIGNATURE_ALGORITHM_EDDSA: SignatureAlgorithm
 SIGNATURE_ALGORITHM_ES256: SignatureAlgorithm
@@ -93,7 +95,7 @@ KEY_CHECK_OUTCOME_TIMED_OUT: KeyCheckOutcome
 KEY_CHECK_OUTCOME_SIGNATURE_INVALID: KeyCheckOutcome
 
 class Key(_message.Message):
-    __slots__ = ("name", "purpose", "algorithm", "state", "uri", "backend", "public_key_der", "public_key_sha256", "create_time", "activate_time", "retire_time", "disable_time", "disable_reason", "last_error", "etag")
+    __slots__ = ("name", "purpose", "algorithm", "state", "uri", "backend", "public_key_der", "public_key_sha256", "create_time", "activate_time", "retire_time", "disable_time", "disable_reason", "last_error", "etag", "certificates_der", "issuer", "sign_until_time")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     ALGORITHM_FIELD_NUMBER: _ClassVar[int]
@@ -109,6 +111,9 @@ class Key(_message.Message):
     DISABLE_REASON_FIELD_NUMBER: _ClassVar[int]
     LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATES_DER_FIELD_NUMBER: _ClassVar[int]
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    SIGN_UNTIL_TIME_FIELD_NUMBER: _ClassVar[int]
     name: str
     purpose: KeyPurpose
     algorithm: SignatureAlgorithm
@@ -124,7 +129,10 @@ class Key(_message.Message):
     disable_reason: str
     last_error: str
     etag: str
-    def __init__(self, name: _Optional[str] = ..., purpose: _Optional[_Union[KeyPurpose, str]] = ..., algorithm: _Optional[_Union[SignatureAlgorithm, str]] = ..., state: _Optional[_Union[KeyState, str]] = ..., uri: _Optional[str] = ..., backend: _Optional[str] = ..., public_key_der: _Optional[bytes] = ..., public_key_sha256: _Optional[bytes] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., activate_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., retire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., disable_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., disable_reason: _Optional[str] = ..., last_error: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
+    certificates_der: _containers.RepeatedScalarFieldContainer[bytes]
+    issuer: str
+    sign_until_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., purpose: _Optional[_Union[KeyPurpose, str]] = ..., algorithm: _Optional[_Union[SignatureAlgorithm, str]] = ..., state: _Optional[_Union[KeyState, str]] = ..., uri: _Optional[str] = ..., backend: _Optional[str] = ..., public_key_der: _Optional[bytes] = ..., public_key_sha256: _Optional[bytes] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., activate_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., retire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., disable_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., disable_reason: _Optional[str] = ..., last_error: _Optional[str] = ..., etag: _Optional[str] = ..., certificates_der: _Optional[_Iterable[bytes]] = ..., issuer: _Optional[str] = ..., sign_until_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListKeysRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "purpose", "state")

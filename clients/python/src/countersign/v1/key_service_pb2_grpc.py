@@ -124,8 +124,8 @@ class KeyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DisableKey(self, request, context):
-        """Takes a key out at once, on other replicas within their refresh interval: it signs no more and is no longer
-        published, so that what it signed can no longer be verified. Meant for a key that is compromised; RotateKey is the
+        """Takes a key out at once, with the delegated keys that it certified: it signs no more, on any replica later than a
+        second after the reply, and is no longer published, so that what it signed can no longer be verified. Meant for a key that is compromised; RotateKey is the
         way in peace. Idempotent: a disabled key is returned as it is. It cannot be undone. Fails with KEY_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

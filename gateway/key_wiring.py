@@ -1,0 +1,77 @@
+"""Keys from the configuration: how long what they sign is honored, and which of them replace themselves."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from gateway.clock import Clock
+from gateway.config import ConfigurationError, Settings
+from gateway.enrollment.client_access_token import LIFETIME as CLIENT_TOKEN_LIFETIME
+from gateway.enrollment.ocsp import RESPONDER_LIFETIME, RESPONSE_LIFETIME
+from gateway.keys.keyring import Keyring
+from gateway.keys.management import KeyManager
+from gateway.keys.model import KeyPurpose
+from gateway.keys.ports import KeyRepository
+from gateway.keys.rotation import KeyRotator, RotationPolicy
+from signers.uri import parse_file_uri
+
+_DOCUMENT_LIFETIME = timedelta(days=1)
+"""What is fetched anew rather than kept: linked domains, status lists, signed requests."""
+
+
+def honored(settings: Settings) -> Mapping[KeyPurpose, timedelta]:
+    """For every purpose, how long the last thing that a key signed can be relied on."""
+    tokens = settings.tokens
+    skew = timedelta(seconds=tokens.clock_skew)
+    access_token = timedelta(seconds=tokens.max_lifetime) + skew
+    certificate = timedelta(seconds=max((each.maximum_lifetime for each in settings.provisioners), default=0))
+    table = {
+        KeyPurpose.TOKENS: access_token,
+        KeyPurpose.INTROSPECTION: access_token,
+        KeyPurpose.CLIENT_ACCESS_TOKENS: timedelta(seconds=CLIENT_TOKEN_LIFETIME) + skew,
+        KeyPurpose.CERTIFICATES: certificate,
+        KeyPurpose.OCSP_RESPONSES: RESPONDER_LIFETIME + RESPONSE_LIFETIME,
+        KeyPurpose.PRESENTATION_REQUESTS: _DOCUMENT_LIFETIME,
+        KeyPurpose.LINKED_DOMAINS: _DOCUMENT_LIFETIME,
+        KeyPurpose.STATUS_LISTS: _DOCUMENT_LIFETIME,
+    }
+    return table | {KeyPurpose.DELEGATION: max(table.values())}
+
+
+def publish_before_use(settings: Settings) -> timedelta:
+    """How long verifiers may keep a key set, and so how long a key is published before it signs."""
+    return timedelta(seconds=settings.tokens.jwks_max_age)
+
+
+def key_rotator(
+    settings: Settings, *, keyring: Keyring, manager: KeyManager, repository: KeyRepository, clock: Clock
+) -> KeyRotator:
+    """What rotates, not entered yet. Raises `ConfigurationError`."""
+    policies = [
+        RotationPolicy(each.purpose, each.algorithm, float(each.period), each.uri, each.delegated)
+        for each in settings.rotations
+    ]
+    kinds = {(policy.purpose, policy.algorithm) for policy in policies}
+    if len(kinds) != len(policies):
+        raise ConfigurationError("rotations: two have one purpose and algorithm; remove one.")
+    try:
+        return KeyRotator(
+            policies=policies,
+            keyring=keyring,
+            manager=manager,
+            repository=repository,
+            discard=_discard(settings.path),
+            clock=clock,
+            publish_before_use=publish_before_use(settings),
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"rotations.period: {error}; make it longer.") from error
+
+
+def _discard(resolve: Callable[[Path], Path]) -> Callable[[str], None]:
+    return partial(_unlink, resolve)
+
+
+def _unlink(resolve: Callable[[Path], Path], uri: str) -> None:
+    resolve(Path(parse_file_uri(uri).path)).unlink(missing_ok=True)
