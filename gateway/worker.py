@@ -119,7 +119,7 @@ async def _serve(settings: Settings, log: LogWriter, arguments: argparse.Namespa
     gc.collect()
     gc.freeze()
     try:
-        await run_worker(settings, log, ready=ready, stop=stop)
+        await run_worker(settings, log, ready=ready, stop=stop, neighbors=link)
     finally:
         beat.cancel()
 

@@ -22,7 +22,7 @@ from typing import Final
 from gateway.config import Settings
 from gateway.ports import Ports
 from gateway.telemetry.logs import open_log
-from gateway.worker_link import EX_CONFIG
+from gateway.worker_link import EX_CONFIG, REVOKED
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ class _Worker:
         """Start *command* with both pipes. Raises `OSError`."""
         status_read, status_write = os.pipe()
         lifeline_read, lifeline_write = os.pipe()
+        os.set_blocking(lifeline_write, False)
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -97,15 +98,24 @@ class _Worker:
         with suppress(ProcessLookupError):
             self._process.send_signal(number)
 
-    async def watch(self, policy: SupervisorPolicy, on_ready: Callable[[Ports], None]) -> int:
+    def nudge(self) -> None:
+        """Tell it that another worker revoked something. One that does not listen has not read the last."""
+        with suppress(OSError):
+            os.write(self._lifeline, b"r")
+
+    async def watch(
+        self, policy: SupervisorPolicy, on_ready: Callable[[Ports], None], on_revoked: Callable[[], None]
+    ) -> int:
         """Read signs of life until the process has ended; kill it where they fail to come. The exit code."""
         try:
-            await self._listen(policy, on_ready)
+            await self._listen(policy, on_ready, on_revoked)
             return await self._process.wait()
         finally:
             os.close(self._lifeline)
 
-    async def _listen(self, policy: SupervisorPolicy, on_ready: Callable[[Ports], None]) -> None:
+    async def _listen(
+        self, policy: SupervisorPolicy, on_ready: Callable[[Ports], None], on_revoked: Callable[[], None]
+    ) -> None:
         start_by = time.monotonic() + policy.start_timeout
         while True:
             limit = policy.heartbeat_timeout
@@ -120,7 +130,9 @@ class _Worker:
                 return
             if not line:
                 return
-            if line.startswith(b"ready "):
+            if line == REVOKED:
+                on_revoked()
+            elif line.startswith(b"ready "):
                 self.ready_since = time.monotonic()
                 on_ready(Ports(**json.loads(line.removeprefix(b"ready "))))
 
@@ -208,7 +220,9 @@ class Supervisor:
             worker.send(signal.SIGTERM)
         killer = asyncio.create_task(self._kill_late(worker), name=f"killer-{slot}")
         try:
-            code = await worker.watch(self._policy, lambda ports: self._is_ready(slot, ports))
+            code = await worker.watch(
+                self._policy, lambda ports: self._is_ready(slot, ports), lambda: self._revoked(slot)
+            )
         except BaseException:
             worker.send(signal.SIGKILL)
             raise
@@ -231,6 +245,12 @@ class Supervisor:
         await asyncio.sleep(self._policy.drain_timeout + KILL_GRACE)
         logger.error("A worker did not drain in time and is killed", extra={"pid": worker.pid})
         worker.send(signal.SIGKILL)
+
+    def _revoked(self, slot: int) -> None:
+        """The worker in *slot* revoked something: the others look."""
+        for other, worker in self._running.items():
+            if other != slot:
+                worker.nudge()
 
     def _is_ready(self, slot: int, ports: Ports) -> None:
         logger.info("A worker is ready", extra={"worker": slot, "pid": self._running[slot].pid})

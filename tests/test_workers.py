@@ -160,6 +160,17 @@ async def test_sighup_is_passed_on(tmp_path):
         assert psutil.pid_exists(run.pids()[0])
 
 
+async def test_a_revocation_is_told_to_the_other_workers(tmp_path):
+    """What one worker says the others hear, and it does not hear itself; however often it says so."""
+    async with supervised(tmp_path, "revoke", workers=3) as run:
+        await run.ready()
+        await until(lambda: len(list(tmp_path.glob("heard-*"))) == 2)
+        teller = (tmp_path / "teller").read_text()
+        assert not (tmp_path / f"heard-{teller}").exists()
+        run.supervisor.stop()
+        assert await run.ended() == 0
+
+
 @pytest.mark.parametrize("mode", ["sound", "hang-once"])
 async def test_workers_do_not_outlive_the_supervisor(tmp_path, mode):
     """SIGKILL of the supervisor ends its workers, also one whose loop is blocked."""

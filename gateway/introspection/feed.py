@@ -8,7 +8,7 @@ misses nothing. What is kept until the tokens have expired is all that a new wat
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 PAGE: Final = 500
 """Revocations of one batch."""
+_PAUSE: Final = 0.005
+"""Seconds between two looks, however much news there is."""
 _CURSOR: Final = re.compile(r"r1\.(0|[1-9][0-9]{0,18})")
 
 
@@ -49,6 +51,10 @@ class FeedBatch:
 class RevocationFeedRepository(Protocol):
     """What the feed reads. Raises `AvailabilityError`."""
 
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call *listener* after each revocation that this process commits; other processes' are not told."""
+        ...
+
     async def last_number(self) -> int:
         """The number of the last revocation that was committed; 0 where there was none."""
         ...
@@ -61,8 +67,9 @@ class RevocationFeedRepository(Protocol):
 class RevocationFeed:
     """Tells watchers of this process when there is something new; an async context manager.
 
-    One task looks at the sequence's number for all watchers, every *interval* seconds, and only while there
-    are any. A watcher reads its batches itself, as fast as its client takes them: nothing is queued.
+    One task looks at the sequence's number for all watchers, while there are any: when somebody says that
+    there is news (`wake`), and every *interval* seconds, since a replica elsewhere says nothing. A watcher
+    reads its batches itself, as fast as its client takes them: nothing is queued.
     """
 
     def __init__(
@@ -76,7 +83,17 @@ class RevocationFeed:
         self._last = 0
         self._changed = asyncio.Condition()
         self._wanted = asyncio.Event()
+        self._news_told = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        repository.listen(self.wake)
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call *listener* after each revocation that this process commits."""
+        self._repository.listen(listener)
+
+    def wake(self) -> None:
+        """Something was revoked, here or by a neighbor: look at once. Cheap, and never wrong."""
+        self._news_told.set()
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._look(), name="revocation-feed")
@@ -136,6 +153,8 @@ class RevocationFeed:
     async def _look(self) -> None:
         while True:
             await self._wanted.wait()
+            # Before the look: what is told from here on may come too late for it.
+            self._news_told.clear()
             try:
                 last = await self._repository.last_number()
             except GatewayError as error:
@@ -146,7 +165,11 @@ class RevocationFeed:
                 async with self._changed:
                     self._last = last
                     self._changed.notify_all()
-            await asyncio.sleep(self._interval)
+            # Many revocations in a short time share a look, and a batch of every watcher.
+            await asyncio.sleep(min(_PAUSE, self._interval))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._news_told.wait()
 
 
 def _cursor(number: int) -> str:

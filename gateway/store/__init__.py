@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gateway.clock import Clock, system_clock
 from gateway.store.accounts import SqlAccountRepository, SqlExternalAccountRepository
+from gateway.store.announcements import Announcements
 from gateway.store.authorization_codes import SqlCodeRepository, SqlPushedRequestRepository
 from gateway.store.certificates import SqlCertificateRepository
 from gateway.store.clients import SqlClientRepository
@@ -113,24 +114,25 @@ async def open_store(
         else:
             database = await stack.enter_async_context(open_postgresql(target.dsn, options))
         lifetime = options.idempotency_lifetime
+        revoked = Announcements()
         yield Store(
             clients=SqlClientRepository(
                 database, clock, cache_size=options.client_cache_size, idempotency_lifetime=lifetime
             ),
-            revocations=SqlRevocationRepository(database),
+            revocations=SqlRevocationRepository(database, revoked),
             replay=SqlReplayRepository(database),
             keys=SqlKeyRepository(database, clock, idempotency_lifetime=lifetime),
             accounts=SqlAccountRepository(database),
             external_accounts=SqlExternalAccountRepository(database),
             orders=SqlOrderRepository(database),
             certificates=SqlCertificateRepository(database),
-            codes=SqlCodeRepository(database),
+            codes=SqlCodeRepository(database, revoked),
             pushed_requests=SqlPushedRequestRepository(database),
             pending_logins=SqlPendingLoginRepository(database),
-            grants=SqlGrantRepository(database),
-            refresh_tokens=SqlRefreshTokenRepository(database),
+            grants=SqlGrantRepository(database, revoked),
+            refresh_tokens=SqlRefreshTokenRepository(database, revoked),
             opaque_tokens=SqlOpaqueTokenRepository(database),
-            revocation_feed=SqlRevocationFeedRepository(database),
+            revocation_feed=SqlRevocationFeedRepository(database, revoked),
             database=database,
             purge=Purge(database, clock, options),
         )

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from gateway.oidc.authorization import LOGIN_LIFETIME
 from gateway.store import counters
+from gateway.store.announcements import Announcements
 from gateway.store.database import Database, Transaction, to_microseconds
 from gateway.store.grant_document import from_code, from_request, to_code, to_request
 from gateway.store.grants import insert_grant, revoke_grant
@@ -81,8 +82,9 @@ class SqlPushedRequestRepository:
 class SqlCodeRepository:
     """`gateway.tokens.grant_ports.CodeRepository`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, announcements: Announcements) -> None:
         self._database = database
+        self._announcements = announcements
 
     async def insert(self, digest: bytes, code: AuthorizationCode, *, pushed: bytes | None) -> bool:
         """See `CodeRepository.insert`."""
@@ -129,3 +131,4 @@ class SqlCodeRepository:
                 await revoke_grant(transaction, row[1], now=now)
 
         await self._database.transaction(work)
+        self._announcements.announce()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from gateway.store import counters
+from gateway.store.announcements import Announcements
 from gateway.store.database import Database, Transaction, to_microseconds
 from gateway.store.grant_document import to_grant
 from gateway.store.statement import SqlDialect, Statement
@@ -68,8 +69,9 @@ async def revoke_grant(transaction: Transaction, grant_id: str, *, now: float) -
 class SqlGrantRepository:
     """`gateway.tokens.grant_ports.GrantRepository`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, announcements: Announcements) -> None:
         self._database = database
+        self._announcements = announcements
 
     async def revoke(self, grant_id: str, *, now: float) -> bool:
         """See `GrantRepository.revoke`."""
@@ -80,7 +82,10 @@ class SqlGrantRepository:
             await counters.lock(transaction, counters.REVOCATIONS)
             return await revoke_grant(transaction, grant_id, now=now)
 
-        return await self._database.transaction(work)
+        revoked = await self._database.transaction(work)
+        if revoked:
+            self._announcements.announce()
+        return revoked
 
     async def is_revoked(self, grant_id: str) -> bool:
         """See `GrantRepository.is_revoked`."""

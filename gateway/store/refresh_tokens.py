@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from gateway.store import counters
+from gateway.store.announcements import Announcements
 from gateway.store.database import Database, Row, Transaction, to_microseconds, to_seconds
 from gateway.store.grant_document import from_grant
 from gateway.store.grants import revoke_grant
@@ -98,8 +99,9 @@ async def insert_refresh_token(
 class SqlRefreshTokenRepository:
     """`gateway.tokens.grant_ports.RefreshTokenRepository`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, announcements: Announcements) -> None:
         self._database = database
+        self._announcements = announcements
 
     async def find(self, digest: bytes) -> StoredRefreshToken | None:
         """See `RefreshTokenRepository.find`."""
@@ -146,7 +148,10 @@ class SqlRefreshTokenRepository:
             await revoke_grant(transaction, grant_id, now=now)
             return None
 
-        return await self._database.transaction(work)
+        sealed = await self._database.transaction(work)
+        if sealed is None:
+            self._announcements.announce()
+        return sealed
 
 
 def _stored(row: Row) -> StoredRefreshToken:

@@ -1,11 +1,12 @@
 """Revocations of tokens and of grants, in the one sequence that they share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
 from gateway.introspection.feed import RevokedItem
 from gateway.store import counters
+from gateway.store.announcements import Announcements
 from gateway.store.database import Database, to_seconds
 from gateway.store.statement import Statement
 from gateway.store.tables import grants, revocations
@@ -36,8 +37,13 @@ _AFTER = Statement(_after, scan=True)
 class SqlRevocationFeedRepository:
     """`gateway.introspection.feed.RevocationFeedRepository`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, announcements: Announcements) -> None:
         self._database = database
+        self._announcements = announcements
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """See `RevocationFeedRepository.listen`."""
+        self._announcements.listen(listener)
 
     async def last_number(self) -> int:
         """See `RevocationFeedRepository.last_number`."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from gateway.store import counters
+from gateway.store.announcements import Announcements
 from gateway.store.database import Database, Transaction, to_microseconds
 from gateway.store.statement import SqlDialect, Statement
 from gateway.store.tables import revocations
@@ -39,8 +40,9 @@ _RECORD = Statement(_record)
 class SqlRevocationRepository:
     """`gateway.tokens.ports.RevocationRepository`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, announcements: Announcements) -> None:
         self._database = database
+        self._announcements = announcements
 
     async def revoke(self, revocation: Revocation) -> bool:
         """Record it. One that was recorded to expire earlier is kept until the later time."""
@@ -64,7 +66,10 @@ class SqlRevocationRepository:
             )
             return True
 
-        return await self._database.transaction(work)
+        recorded = await self._database.transaction(work)
+        if recorded:
+            self._announcements.announce()
+        return recorded
 
     async def is_revoked(self, token_id: str) -> bool:
         """Whether *token_id* is revoked, as of any acknowledged revocation."""

@@ -9,7 +9,7 @@ from gateway.errors import AvailabilityError, Reason, RequestError
 from gateway.introspection.feed import PAGE, RevocationFeed
 from gateway.tokens.client_authentication import ClientSecret
 from gateway.tokens.ports import Revocation
-from tests.support.authorizations import SECRET, tokens_for, web_client
+from tests.support.authorizations import SECRET, code_for, redeem, refresh, tokens_for, web_client
 from tests.support.gateway import call_of, opened_application
 
 
@@ -101,6 +101,7 @@ async def test_what_was_purged_is_passed_over(app, clock):
     after = app.store.revocation_feed.after
 
     class Counting:
+        listen = app.store.revocation_feed.listen
         last_number = app.store.revocation_feed.last_number
 
         async def after(self, number, *, limit):
@@ -119,6 +120,92 @@ async def test_what_was_purged_is_passed_over(app, clock):
         assert asked == 1
         await revoke(app, "t2")
         assert [item.token_id for item in (await anext(batches)).items] == ["t2"]
+
+
+async def _revoke_token(app, minted):
+    await revoke(app, minted.token.token_id)
+
+
+async def _revoke_grant(app, minted):
+    await app.revoker.revoke(call_of(), "web", ClientSecret(SECRET), minted.refresh_token.value)
+
+
+async def _use_a_code_again(app, minted):
+    del minted
+    code = await code_for(app)
+    await redeem(app, code)
+    with pytest.raises(RequestError):
+        await redeem(app, code)
+
+
+async def _use_a_refresh_token_again(app, minted):
+    used = minted.refresh_token.value
+    successor = await refresh(app, used)
+    await refresh(app, successor.refresh_token.value)
+    with pytest.raises(RequestError):
+        await refresh(app, used)
+
+
+@pytest.mark.parametrize(
+    "revoking", [_revoke_token, _revoke_grant, _use_a_code_again, _use_a_refresh_token_again]
+)
+async def test_what_this_process_revokes_is_told_at_once(app, revoking):
+    """Whichever way something is revoked, no watcher of the same process waits for the next look."""
+    await web_client(app)
+    minted = await tokens_for(app)
+    async with (
+        asyncio.timeout(5),
+        RevocationFeed(app.store.revocation_feed, interval=3600) as feed,
+        aclosing(feed.watch("")) as batches,
+    ):
+        assert (await anext(batches)).items == ()
+        following = asyncio.create_task(anext(batches))
+        await asyncio.sleep(0.05)  # The feed's first look is over: only a word wakes it now.
+        await revoking(app, minted)
+        assert len((await following).items) == 1
+
+
+async def test_a_neighbor_wakes_the_feed(tmp_path, clock):
+    """What another worker revoked is there as soon as it says so; who is not told finds it by looking."""
+    async with (
+        opened_application(tmp_path, clock=clock) as one,
+        opened_application(tmp_path, clock=clock, prepared=one.prepared) as two,
+        asyncio.timeout(5),
+        RevocationFeed(two.store.revocation_feed, interval=3600) as feed,
+        aclosing(feed.watch("")) as batches,
+    ):
+        one.feed.listen(feed.wake)
+        assert (await anext(batches)).items == ()
+        following = asyncio.create_task(anext(batches))
+        await asyncio.sleep(0.05)  # As above.
+        await revoke(one, "t1")
+        assert [item.token_id for item in (await following).items] == ["t1"]
+
+
+async def test_much_news_is_few_looks(app):
+    """However much is revoked, looks are apart: a flood of revocations is no flood of reads."""
+    looks = 0
+    last_number = app.store.revocation_feed.last_number
+
+    class Counting:
+        listen = app.store.revocation_feed.listen
+        after = app.store.revocation_feed.after
+
+        async def last_number(self):
+            nonlocal looks
+            looks += 1
+            return await last_number()
+
+    async with (
+        asyncio.timeout(5),
+        RevocationFeed(Counting(), interval=3600) as feed,
+        aclosing(feed.watch("")) as batches,
+    ):
+        await anext(batches)
+        for _ in range(1000):
+            feed.wake()
+            await asyncio.sleep(0)
+    assert looks < 50
 
 
 async def test_a_heartbeat_without_news(app):
@@ -146,6 +233,7 @@ async def test_a_database_that_comes_back(app, monkeypatch):
     look = app.store.revocation_feed.last_number
 
     class Flaky:
+        listen = app.store.revocation_feed.listen
         after = app.store.revocation_feed.after
 
         async def last_number(self):

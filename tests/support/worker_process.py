@@ -1,7 +1,9 @@
 """A worker without a server: ``python -m tests.support.worker_process MODE FOLDER``, and the two pipes.
 
 Its link to the supervisor is the real one. It notes its process id in ``FOLDER/started``, and misbehaves as
-MODE says: ``sound``, ``crash-once``, ``never``, ``hang-once``, ``mute``, ``stubborn`` or ``hup``.
+MODE says: ``sound``, ``crash-once``, ``never``, ``hang-once``, ``mute``, ``stubborn``, ``hup``, or
+``revoke``: one of them, noted in ``FOLDER/teller``, tells the others as often as it can, and each that is
+told notes it in ``FOLDER/heard-PID``.
 """
 
 import argparse
@@ -10,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.ports import Ports
@@ -29,13 +32,24 @@ async def serve(arguments: argparse.Namespace, *, first: bool) -> None:
     if arguments.mode == "mute":
         await asyncio.sleep(3600)
     beat = asyncio.create_task(link.beat())
+    if arguments.mode == "revoke":
+        link.listen((arguments.folder / f"heard-{os.getpid()}").touch)
     link.ready(Ports(tls=1, mtls=2))
     if arguments.mode == "hang-once" and first:
         time.sleep(3600)  # noqa: ASYNC251 - a loop that is blocked is what this is for
     if arguments.mode == "crash-once" and first:
         os._exit(3)
+    while arguments.mode == "revoke" and is_teller(arguments.folder) and not stop.is_set():
+        link.revoked()
+        await asyncio.sleep(0)
     await stop.wait()
     beat.cancel()
+
+
+def is_teller(folder: Path) -> bool:
+    with suppress(FileExistsError), (folder / "teller").open("x") as file:
+        file.write(str(os.getpid()))
+    return (folder / "teller").read_text() == str(os.getpid())
 
 
 def main() -> None:
