@@ -93,7 +93,7 @@ class DidDocument:
 
         Raises `DidError` with `INVALID_KID` or `KEY_NOT_FOUND`.
         """
-        wanted = _method_id(kid, self.id)
+        wanted = method_id_of(kid, self.id)
         for method in self.methods:
             if method.id == wanted:
                 return method
@@ -145,7 +145,11 @@ class DidDocument:
         return listed[0]
 
 
-def _method_id(kid: str, did: Did) -> str:
+def method_id_of(kid: str, did: Did) -> str:
+    """The absolute DID URL that *kid* is for a signature by *did*: absolute, relative, or a bare fragment.
+
+    Raises `DidError` with `INVALID_KID`, also where it names a key of another DID.
+    """
     reference = kid if kid.startswith(("did:", "#")) else f"#{kid}"
     try:
         url = resolve_reference(reference, did)

@@ -74,9 +74,17 @@ class DidResolver:
         """The names of the methods of the table, in its order."""
         return tuple(self._methods)
 
+    def held(self, did: str) -> Resolution | None:
+        """What `resolve` would return at once; None where it would begin something. Raises `DidError`."""
+        now = self._clock()
+        failure = self._failures.get(did, now)
+        if failure is not None:
+            raise failure.again()
+        return self._computed.get(did, now) or self._fetched.get(did, now)
+
     async def resolve(self, did: str) -> Resolution:
         """The document of *did*, a DID without path, query or fragment. Raises `DidError`."""
-        held = self._held(did)
+        held = self.held(did)
         if held is not None:
             return held
         parsed = parse_did(did)
@@ -95,13 +103,6 @@ class DidResolver:
     async def aclose(self) -> None:
         """End what is under way and refuse what comes, both with `CLOSED`. Idempotent."""
         await self._flights.aclose()
-
-    def _held(self, did: str) -> Resolution | None:
-        now = self._clock()
-        failure = self._failures.get(did, now)
-        if failure is not None:
-            raise failure.again()
-        return self._computed.get(did, now) or self._fetched.get(did, now)
 
     async def _resolve(self, did: Did, method: MethodResolver) -> Resolution | DidError:
         try:

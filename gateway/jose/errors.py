@@ -66,9 +66,11 @@ class JoseError(Exception):
     """Root of the package.
 
     *code* is stable; *member* names the header parameter, key member or claim concerned, where there is one.
+    *message* holds names and numbers, never a value of the token.
     """
 
     def __init__(self, code: JoseFault, message: str, *, member: str | None = None) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
+        self.message = message
         self.member = member

@@ -14,7 +14,7 @@ class PresentationRequestRepository(Protocol):
     """Requests and what became of them."""
 
     async def insert(self, request: PresentationRequest, *, keep_until: float) -> bool:
-        """Remember *request* until *keep_until*; False, and nothing changed, where nonce or state was used."""
+        """Remember *request* until *keep_until*; False, and no change, where nonce or state was used."""
         ...
 
     async def find(self, request_id: str) -> RequestRecord | None:
@@ -38,5 +38,5 @@ class PresentationRequestRepository(Protocol):
     async def settle(
         self, request_id: str, *, result: VerificationResult | None, wallet_error: str | None, now: float
     ) -> RequestRecord | None:
-        """Write what came of the claimed answer; None, and nothing changed, where the claim's lease is over."""
+        """Write what came of the claimed answer; None, and no change, where the claim's lease is over."""
         ...
