@@ -11,7 +11,9 @@ from gateway.cli.development import (
     HTTPS_ADDRESS,
     HTTPS_MTLS_ADDRESS,
     KEY_URI,
+    LINKAGE_KEY_URI,
     MTLS_ADDRESS,
+    REQUEST_KEY_URI,
     RESOURCE,
     TLS_ADDRESS,
     TRUST_DOMAIN,
@@ -32,8 +34,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser("dev", help="make a development gateway in a folder and serve it")
     parser.add_argument("--dir", type=Path, default=Path("var"), help="the folder (default: ./var)")
     parser.add_argument("--key", default=KEY_URI, help="URI of the key that signs tokens")
+    parser.add_argument("--request-key", default=REQUEST_KEY_URI, help="URI of the key that asks wallets")
+    parser.add_argument("--linkage-key", default=LINKAGE_KEY_URI, help="URI of the key that links our domain")
     parser.add_argument(
-        "--algorithm", type=Algorithm, default=Algorithm.ES256, help="its algorithm (default: ES256)"
+        "--algorithm", type=Algorithm, default=Algorithm.ES256, help="of these keys (default: ES256)"
     )
     parser.add_argument("--tls-address", default=TLS_ADDRESS, help=f"default: {TLS_ADDRESS}")
     parser.add_argument("--mtls-address", default=MTLS_ADDRESS, help=f"default: {MTLS_ADDRESS}")
@@ -49,7 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Prepare and serve; returns the exit status."""
     configuration = prepare(
         arguments.dir,
-        DevelopmentKey(arguments.key, arguments.algorithm),
+        DevelopmentKey(
+            arguments.key, arguments.request_key, arguments.linkage_key, algorithm=arguments.algorithm
+        ),
         Addresses(
             arguments.tls_address,
             arguments.mtls_address,

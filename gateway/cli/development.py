@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from gateway.dids import DID_ALGORITHMS
 from signers import Algorithm
 from signers.key_files import generate_private_key, write_private_key
 
@@ -24,13 +25,17 @@ RESOURCE: Final = "https://orders.countersign.test"
 CLIENT_ID: Final = "orders-backend"
 TRUST_DOMAIN: Final = "spiffe://countersign.test"
 KEY_URI: Final = "file:keys/tokens.pem"
+REQUEST_KEY_URI: Final = "file:keys/presentation-requests.pem"
+LINKAGE_KEY_URI: Final = "file:keys/linked-domains.pem"
+VERIFIER: Final = "demo"
 TLS_ADDRESS: Final = "127.0.0.1:50051"
 MTLS_ADDRESS: Final = "127.0.0.1:50052"
 HTTPS_ADDRESS: Final = "127.0.0.1:8443"
 HTTPS_MTLS_ADDRESS: Final = "127.0.0.1:8444"
+_DEFAULT_KEYS: Final = (KEY_URI, REQUEST_KEY_URI, LINKAGE_KEY_URI)
 _VALIDITY: Final = timedelta(days=30)
 _RENEW_BEFORE: Final = timedelta(days=1)
-_CALLERS: Final = ("admin", "orders-backend", "orders-api")
+_CALLERS: Final = ("admin", "orders-backend", "orders-api", "verifier")
 
 _CONFIGURATION: Final = """\
 # A development gateway. `countersign serve --config {name}` starts it again.
@@ -57,6 +62,28 @@ purpose = "tokens"
 algorithm = "{algorithm}"
 uri = "{key_uri}"
 
+[[keys]]
+purpose = "presentation-requests"
+algorithm = "{verifier_algorithm}"
+uri = "{request_key_uri}"
+
+[[keys]]
+purpose = "linked-domains"
+algorithm = "{verifier_algorithm}"
+uri = "{linkage_key_uri}"
+
+# Never in production: credentials of any issuer, from this machine too, and a page that asks for them.
+[presentations]
+algorithm = "{verifier_algorithm}"
+loopback_names = ["localhost"]
+loopback_ca = "ca.pem"
+demo_page = true
+
+[[verifiers]]
+name = "{verifier}"
+client_name = "Countersign development"
+trusted_issuers = ["*"]
+
 # May do everything.
 [[callers]]
 san_uri = "{trust_domain}/admin"
@@ -68,6 +95,11 @@ san_uri = "{trust_domain}/orders-api"
 roles = ["resource-server"]
 resources = ["{resource}"]
 
+# May ask wallets for credentials.
+[[callers]]
+san_uri = "{trust_domain}/verifier"
+roles = ["verifier"]
+
 [log]
 format = "text"
 """
@@ -75,10 +107,17 @@ format = "text"
 
 @dataclass(frozen=True, slots=True)
 class DevelopmentKey:
-    """The key that signs tokens; `uri` is relative to the folder for ``file:``."""
+    """The key that signs tokens, and those of the verifier; URIs are relative to the folder for ``file:``."""
 
     uri: str = KEY_URI
+    request_uri: str = REQUEST_KEY_URI
+    linkage_uri: str = LINKAGE_KEY_URI
     algorithm: Algorithm = Algorithm.ES256
+
+    @property
+    def verifier_algorithm(self) -> Algorithm:
+        """Of the verifier's keys: the same where a DID may use it."""
+        return self.algorithm if self.algorithm in DID_ALGORITHMS else Algorithm.ES256
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +147,9 @@ def prepare(folder: Path, key: DevelopmentKey, addresses: Addresses) -> Path:
     authority.issue("server", server=True)
     for caller in _CALLERS:
         authority.issue(caller, server=False)
-    if key.uri == KEY_URI:
-        _make_key(folder / "keys" / "tokens.pem", key.algorithm)
+    _make_default_key(folder, key.uri, key.algorithm)
+    _make_default_key(folder, key.request_uri, key.verifier_algorithm)
+    _make_default_key(folder, key.linkage_uri, key.verifier_algorithm)
     configuration = folder / "countersign.toml"
     if not configuration.exists():
         text = _CONFIGURATION.format(
@@ -122,6 +162,10 @@ def prepare(folder: Path, key: DevelopmentKey, addresses: Addresses) -> Path:
             issuer=ISSUER,
             algorithm=key.algorithm.value,
             key_uri=key.uri,
+            request_key_uri=key.request_uri,
+            linkage_key_uri=key.linkage_uri,
+            verifier_algorithm=key.verifier_algorithm.value,
+            verifier=VERIFIER,
             trust_domain=TRUST_DOMAIN,
             resource=RESOURCE,
         )
@@ -225,8 +269,10 @@ def _ends_soon(certificate_file: Path) -> bool:
     return certificate.not_valid_after_utc - _RENEW_BEFORE < datetime.now(UTC)
 
 
-def _make_key(path: Path, algorithm: Algorithm) -> None:
-    if path.exists():
+def _make_default_key(folder: Path, uri: str, algorithm: Algorithm) -> None:
+    """Make the key of *uri*, where it is one that this module named."""
+    path = folder / uri.removeprefix("file:")
+    if uri not in _DEFAULT_KEYS or path.exists():
         return
     path.parent.mkdir(mode=0o700, exist_ok=True)
     write_private_key(path, generate_private_key(algorithm), None, key=path.name)

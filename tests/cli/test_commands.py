@@ -138,7 +138,7 @@ def test_keys_are_listed_created_rotated_checked_and_disabled(config):
     assert (early.returncode, "published too recently" in early.stderr) == (1, True)
     assert "signs, and its signature verifies" in checked.stdout
     assert "disabled" in disabled.stdout
-    assert len(listed.stdout.splitlines()) == 3
+    assert len(listed.stdout.splitlines()) == 5
 
 
 def test_clients_are_shown_disabled_enabled_and_deleted(config):
