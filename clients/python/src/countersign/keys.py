@@ -16,6 +16,7 @@ class KeyPurpose(StrEnum):
     STATUS_LISTS = "status_lists"
     CLIENT_ACCESS_TOKENS = "client_access_tokens"
     OCSP_RESPONSES = "ocsp_responses"
+    DELEGATION = "delegation"
     UNRECOGNIZED = "unrecognized"
 
 
@@ -67,6 +68,9 @@ class Key:
     - `uri`: where the private key lives, without secrets; `backend` is its scheme.
     - `public_key_der`: SubjectPublicKeyInfo, DER; `public_key_sha256` is its SHA-256, 32 bytes.
     - `last_error`: why the replica that answered could not use it last; empty where it could.
+    - `certificates_der`: its certificates, DER, its own first; empty where it has none.
+    - `issuer`: of a delegated key, the `key_id` of the key that certified it; `sign_until_time` is when it
+      stops signing.
     - `etag`: give it to `rotate_key` to make sure that nothing changed meanwhile.
     """
 
@@ -85,6 +89,9 @@ class Key:
     disable_reason: str
     last_error: str
     etag: str
+    certificates_der: tuple[bytes, ...] = ()
+    issuer: str | None = None
+    sign_until_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

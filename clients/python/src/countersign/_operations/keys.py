@@ -125,4 +125,7 @@ def _key(key: pb.Key) -> Key:
         disable_reason=key.disable_reason,
         last_error=key.last_error,
         etag=key.etag,
+        certificates_der=tuple(key.certificates_der),
+        issuer=key.issuer.removeprefix(_COLLECTION) or None,
+        sign_until_time=time_from_wire(key, "sign_until_time"),
     )
