@@ -106,10 +106,13 @@ class PresentationRequests:
             )
         return RequestRecord(request, RequestStatus.CREATED, revision=1)
 
-    async def get(self, request_id: str, *, owner: str) -> RequestRecord:
-        """The request as it is now. Raises `StateError` PRESENTATION_REQUEST_NOT_FOUND."""
+    async def get(self, request_id: str, *, owner: str | None) -> RequestRecord:
+        """The request as it is now; with *owner*, only that caller's.
+
+        Raises `StateError` PRESENTATION_REQUEST_NOT_FOUND.
+        """
         record = await self._repository.find(request_id) if _ID.fullmatch(request_id) else None
-        if record is None or record.request.owner != owner:
+        if record is None or owner not in (None, record.request.owner):
             raise not_found()
         return record
 
