@@ -7,6 +7,9 @@ from collections.abc import Callable
 Clock = Callable[[], float]
 """Seconds, monotonic."""
 
+_ROUNDING = 1e-6
+"""Of a request: who waited for `delay` finds one."""
+
 
 class Budget:
     """Requests that may be made now, and when the next may be. Bound to one event loop.
@@ -37,7 +40,8 @@ class Budget:
         if self._rate is None:
             return pause
         self._fill()
-        return max(pause, (requests - self._tokens) / self._rate, 0.0)
+        missing = requests - self._tokens
+        return max(pause, missing / self._rate if missing > _ROUNDING else 0.0)
 
     def take(self) -> bool:
         """Spend one request; False where it has to wait for `delay`."""
