@@ -5,13 +5,12 @@ may answer, once and until it expires; the one who asked hears of it over gRPC.
 """
 
 import json
+from collections.abc import Callable
 from typing import Final
-
-from starlette.responses import Response
 
 from gateway.edge.exchange import EdgeRequest
 from gateway.edge.oauth_errors import NO_STORE, HttpError
-from gateway.presentations.qr import qr_png, qr_svg
+from gateway.edge.response import Response
 from gateway.presentations.request import (
     MAX_ERROR,
     MAX_ID_TOKEN,
@@ -30,7 +29,6 @@ MAX_RESPONSE_BODY: Final = MAX_ID_TOKEN + MAX_VP_TOKEN + MAX_STATE + MAX_ERROR +
 
 _JSON: Final = "application/json"
 _HEADERS: Final = {**NO_STORE, "x-content-type-options": "nosniff"}
-_QR: Final = {"svg": ("image/svg+xml", qr_svg), "png": ("image/png", qr_png)}
 
 
 class RequestObjectEndpoint:
@@ -46,16 +44,18 @@ class RequestObjectEndpoint:
 
 
 class QrEndpoint:
-    """The QR code of a request, for whoever shows it: SVG or PNG by the path."""
+    """The QR code of a request, for whoever shows it. *draw* makes an image of *media_type* of a text."""
 
-    def __init__(self, requests: PresentationRequests) -> None:
+    def __init__(self, requests: PresentationRequests, draw: Callable[[str], bytes], media_type: str) -> None:
         self._requests = requests
+        self._draw = draw
+        self._media_type = media_type
 
     async def __call__(self, request: EdgeRequest) -> Response:
         """The image; looking at it does not count as fetching the request."""
-        media_type, draw = _QR[request.parameters["kind"]]
         record = await self._requests.get(request.parameters["request"], owner=None)
-        return Response(draw(record.request.authorization_request_uri), 200, _HEADERS, media_type)
+        image = self._draw(record.request.authorization_request_uri)
+        return Response(image, 200, _HEADERS, self._media_type)
 
 
 class ResponseEndpoint:
