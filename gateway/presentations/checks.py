@@ -18,7 +18,7 @@ class Outcome(StrEnum):
 class Check:
     """One rule, applied once.
 
-    - `code`: stable; names the rule.
+    - `code`: stable; names the rule. One of `PresentationCheck`, `ExchangeCheck` or `StatusCheck`.
     - `clause`: where the rule is written.
     - `path`: where in the input it was applied, in the spelling of a JSONPath query.
     - `detail`: one sentence for a human; it carries names and numbers of the input, never a claim's value.
@@ -26,7 +26,7 @@ class Check:
     - `reason`: why it did not pass, a stable word (``did_unresolvable``); empty where the code says it all.
     """
 
-    code: StrEnum
+    code: str
     outcome: Outcome
     clause: str
     path: str

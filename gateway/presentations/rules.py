@@ -95,7 +95,7 @@ CLAUSES: Final[Mapping[PresentationCheck, str]] = {
     PresentationCheck.ISSUER_LINKED_DOMAIN: f"{_PROFILE_VP} 8; Well Known DID Configuration",
 }
 
-INDISPENSABLE: Final[frozenset[StrEnum]] = frozenset(
+INDISPENSABLE: Final[frozenset[str]] = frozenset(
     {
         PresentationCheck.RESPONSE_SHAPE,
         PresentationCheck.TOKEN_SIGNATURE,

@@ -30,6 +30,7 @@ from gateway.store.options import SqliteUrl, StoreOptions, parse_url
 from gateway.store.orders import SqlOrderRepository
 from gateway.store.pending_logins import SqlPendingLoginRepository
 from gateway.store.postgresql import open_postgresql
+from gateway.store.presentation_requests import SqlPresentationRequestRepository
 from gateway.store.purge import Purge
 from gateway.store.refresh_tokens import SqlRefreshTokenRepository
 from gateway.store.replays import SqlReplayRepository
@@ -69,6 +70,7 @@ class Store:
     codes: SqlCodeRepository
     pushed_requests: SqlPushedRequestRepository
     pending_logins: SqlPendingLoginRepository
+    presentation_requests: SqlPresentationRequestRepository
     grants: SqlGrantRepository
     refresh_tokens: SqlRefreshTokenRepository
     opaque_tokens: SqlOpaqueTokenRepository
@@ -129,6 +131,7 @@ async def open_store(
             codes=SqlCodeRepository(database, revoked),
             pushed_requests=SqlPushedRequestRepository(database),
             pending_logins=SqlPendingLoginRepository(database),
+            presentation_requests=SqlPresentationRequestRepository(database),
             grants=SqlGrantRepository(database, revoked),
             refresh_tokens=SqlRefreshTokenRepository(database, revoked),
             opaque_tokens=SqlOpaqueTokenRepository(database),

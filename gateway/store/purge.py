@@ -12,6 +12,7 @@ from gateway.errors import GatewayError
 from gateway.store.database import Database, Transaction, to_microseconds
 from gateway.store.enrollment_tables import authorizations, certificates, crls, orders
 from gateway.store.options import StoreOptions
+from gateway.store.presentation_tables import presentation_requests
 from gateway.store.statement import Statement
 from gateway.store.tables import (
     authorization_codes,
@@ -50,6 +51,7 @@ _EXPIRING = (
     idempotency,
     pushed_requests,
     pending_logins,
+    presentation_requests,
     authorization_codes,
     refresh_tokens,
     opaque_tokens,
