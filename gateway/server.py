@@ -53,6 +53,7 @@ from gateway.telemetry.access_log import AccessLog
 from gateway.telemetry.audit import AuditLog
 from gateway.telemetry.caller import current_caller
 from gateway.telemetry.logs import LogWriter
+from gateway.telemetry.metrics_server import serving_metrics
 from gateway.tls_files import TlsFiles
 from gateway.tls_reload import TlsReloader
 from signers import SignerUnavailableError
@@ -100,6 +101,7 @@ async def open_server(
     async with (
         open_application(settings, roots, clock=clock, audit=audit) as application,
         application.rotator,
+        _metrics(settings, application),
         _grpc_server(settings, application, roots, access_log, clock) as server,
     ):
         if neighbors is not None:
@@ -159,6 +161,21 @@ def _grpc_server(
         tls=tls,
         edge=_edge(settings, application, pipeline, callers, health),
     )
+
+
+@asynccontextmanager
+async def _metrics(settings: Settings, application: Application) -> AsyncIterator[None]:
+    """The listener of metrics, where it is turned on. Raises `ListenError`."""
+    if not settings.metrics.enabled:
+        yield
+        return
+    # Loaded only where it is used: every worker starts faster without.
+    from gateway.telemetry.signing_metrics import CONTENT_TYPE, SigningMetrics, exposition  # noqa: PLC0415
+
+    keyring = application.keyring
+    write = exposition(SigningMetrics(lambda: keyring.view, application.signers.health))
+    async with serving_metrics(settings.metrics.address, write, CONTENT_TYPE, ports=settings.server.workers):
+        yield
 
 
 def _authorize(method: str, principal: Principal) -> None:
