@@ -141,7 +141,7 @@ def _report(result: VerificationResult) -> dict[str, Any]:
         "holder": result.holder,
         "checks": [
             {
-                "code": check.code.value,
+                "code": str(check.code),
                 "outcome": check.outcome.value,
                 "clause": check.clause,
                 "path": check.path,

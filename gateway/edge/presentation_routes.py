@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from gateway.dids import did_web_url
 from gateway.edge.exchange import Route
 from gateway.edge.presentation_documents import DidConfigurationEndpoint, DidDocumentEndpoint
+from gateway.edge.presentation_page import page_routes
 from gateway.edge.presentation_requests import (
     MAX_RESPONSE_BODY,
     QrEndpoint,
