@@ -16,7 +16,7 @@ class ProtectionLevel(StrEnum):
 
 
 def protection_level_of(uri: RemoteUri) -> ProtectionLevel | None:
-    """What *uri* asks for: of a new key, and of an existing one. None asks for nothing. Raises `KeyUriError`."""
+    """What *uri* asks for, of new keys and existing ones; None asks for nothing. Raises `KeyUriError`."""
     value = uri.query.get(ATTRIBUTE)
     try:
         return None if value is None else ProtectionLevel(value)

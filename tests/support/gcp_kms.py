@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
 
 import google_crc32c
 import jwt
@@ -28,6 +29,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tests.support import service_keys
+
+AUDIENCE = "https://oauth2.googleapis.com/token"
+"""What google-auth writes, wherever the token endpoint is."""
 
 EMAIL = "gateway@project.iam.gserviceaccount.com"
 # algorithm: kind of key, bits of the digest (0 for data instead of a digest), PSS.
@@ -74,6 +78,7 @@ class Version:
     level: str
     key: service_keys.PrivateKey
     state: str = "ENABLED"
+    looks_left: int = 0
 
 
 @dataclass
@@ -82,6 +87,7 @@ class GcpKms:
 
     `denied` holds permissions that the caller lacks; `token_seconds` is the life of new tokens, and tokens
     that leave `tokens` are no longer known.
+    A new version is generated only after `generation_looks` at it.
     """
 
     rings: set[str] = field(default_factory=set)
@@ -90,6 +96,7 @@ class GcpKms:
     denied: set[str] = field(default_factory=set)
     tokens: set[str] = field(default_factory=set)
     token_seconds: int = 3600
+    generation_looks: int = 0
     calls: Counter[str] = field(default_factory=Counter)
     account_key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
 
@@ -117,14 +124,14 @@ class GcpKms:
         return Starlette(routes=routes)
 
     async def _token(self, request: Request) -> Response:
-        form = await request.form()
+        form = parse_qs((await request.body()).decode())
         self.calls["token"] += 1
         try:
             claims = jwt.decode(
-                str(form["assertion"]),
+                form["assertion"][0],
                 self.account_key.public_key(),
                 algorithms=["RS256"],
-                audience=str(request.url),
+                audience=AUDIENCE,
                 issuer=EMAIL,
             )
         except jwt.InvalidTokenError as error:
@@ -176,7 +183,18 @@ class GcpKms:
                 version = self._version(path, "cloudkms.cryptoKeyVersions.update")
                 version.state = body["state"]
                 return self._describe(path, version)
+            case "GET", _ if "/cryptoKeyVersions/" in path:
+                return self._get(path)
         raise ApiError(404, "NOT_FOUND", "Method not found.")
+
+    def _get(self, path: str) -> dict[str, Any]:
+        version = self._version(path, "cloudkms.cryptoKeyVersions.get")
+        answer = self._describe(path, version)
+        if version.looks_left:
+            version.looks_left -= 1
+        elif version.state == "PENDING_GENERATION":
+            version.state = "ENABLED"
+        return answer
 
     def _permit(self, permission: str, resource: str = "") -> None:
         self.calls[permission] += 1
@@ -216,7 +234,10 @@ class GcpKms:
         versions, template = self.keys[key], self.templates[key]
         number = len(versions) + 1
         made = service_keys.generate(ALGORITHMS[template["algorithm"]][0])
-        versions[number] = Version(template["algorithm"], template["protectionLevel"], made)
+        looks = self.generation_looks
+        state = "PENDING_GENERATION" if looks else "ENABLED"
+        level = template["protectionLevel"]
+        versions[number] = Version(template["algorithm"], level, made, state, looks)
         return self._describe(f"{key}/cryptoKeyVersions/{number}", versions[number])
 
     def _list(self, key: str, query: Any) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from signers import Algorithm
 from signers.key_files import generate_private_key
 from signers.pkcs11.options import Pkcs11Options
 from signers.registry import SignerRegistry
+from signers.remote.options import RemoteOptions
+from tests.support.kms_emulators import AZURE_KEYS, GCP_ALGORITHMS, RING
 from tests.support.openbao import KEY_TYPES
 from tests.support.private_jwk import private_jwk
 from tests.support.softhsm import LABELS
@@ -112,6 +114,60 @@ async def vault_openbao(request: pytest.FixtureRequest, folder: Path) -> AsyncIt
         )
 
 
+# The budgets of the cloud services would hold back the suite; they have tests of their own.
+_UNLIMITED = RemoteOptions(concurrency=16)
+
+
+@asynccontextmanager
+async def awskms_ministack(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Lab]:
+    server = request.getfixturevalue("ministack")
+    request.getfixturevalue("aws_environment")
+    arns = request.getfixturevalue("aws_keys")
+    uris = {algorithm: server.uri(arns[algorithm.value]) for algorithm in Algorithm}
+    free = server.uri(f"alias/free-{os.urandom(4).hex()}")
+    async with SignerRegistry(remote={"awskms": _UNLIMITED}) as registry:
+        yield Lab(registry, uris, server.uri("alias/missing"), free)
+
+
+@asynccontextmanager
+async def gcpkms_server(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Lab]:
+    server = request.getfixturevalue("gcp_kms")
+    name = os.urandom(4).hex()
+    keys = {algorithm: f"{RING}/cryptoKeys/contract-{algorithm}" for algorithm in Algorithm}
+    keys[Algorithm.ES256] = server.create_key(f"p256-{name}", GCP_ALGORITHMS["ES256"])
+    keys[Algorithm.ES512] = keys[Algorithm.ES384]
+    async with SignerRegistry(remote={"gcpkms": _UNLIMITED}) as registry:
+        yield Lab(
+            registry,
+            {algorithm: server.uri(key) for algorithm, key in keys.items()},
+            server.uri(f"{RING}/cryptoKeys/missing"),
+            server.uri(f"{RING}/cryptoKeys/free-{name}"),
+            unsupported=frozenset({Algorithm.ES512}),
+            newer_version=lambda uri: server.newer_version(uri.partition("key=")[2].partition("?")[0]),
+        )
+
+
+@asynccontextmanager
+async def azurekms_server(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Lab]:
+    server = request.getfixturevalue("azure_vault")
+    name = os.urandom(4).hex()
+    keys = {algorithm: f"contract-{algorithm}" for algorithm in Algorithm}
+    keys[Algorithm.ES256] = f"p256-{name}"
+    keys[Algorithm.EDDSA] = keys[Algorithm.ES384]
+    server.create_key(keys[Algorithm.ES256], **AZURE_KEYS["ES256"])
+    async with SignerRegistry(remote={"azurekms": _UNLIMITED}) as registry:
+        yield Lab(
+            registry,
+            {algorithm: server.uri(key) for algorithm, key in keys.items()},
+            server.uri("missing"),
+            server.uri(f"free-{name}"),
+            unsupported=frozenset({Algorithm.EDDSA}),
+            newer_version=lambda uri: server.create_key(
+                uri.partition("key=")[2].partition("?")[0], **AZURE_KEYS["ES256"]
+            ),
+        )
+
+
 Factory = Callable[[pytest.FixtureRequest, Path], AbstractAsyncContextManager[Lab]]
 LABS: Mapping[str, Factory] = {
     "file-pem": file_pem,
@@ -119,9 +175,12 @@ LABS: Mapping[str, Factory] = {
     "pkcs11-softhsm": pkcs11_softhsm,
     "pkcs11-softhsm-isolated": pkcs11_isolated,
     "vault-openbao": vault_openbao,
+    "awskms-ministack": awskms_ministack,
+    "gcpkms-server": gcpkms_server,
+    "azurekms-server": azurekms_server,
 }
 AMBIGUOUS = ["pkcs11-softhsm", "pkcs11-softhsm-isolated"]
 """The backends in which one name can belong to two keys."""
 
-VERSIONED = ["vault-openbao"]
+VERSIONED = ["vault-openbao", "gcpkms-server", "azurekms-server"]
 """The backends whose keys have versions."""
