@@ -5,8 +5,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from cryptography import x509
@@ -32,6 +33,7 @@ from gateway.keys.rotation import KeyRotator
 from gateway.login.delegated import DelegatedLogin
 from gateway.login_wiring import delegated_login
 from gateway.pki import PkiError
+from gateway.presentation_opening import presentations_if_configured
 from gateway.store import Store, StoreOptions, open_store
 from gateway.telemetry.audit import AuditLog
 from gateway.token_use_cases import token_use_cases
@@ -46,6 +48,9 @@ from gateway.tokens.registration import ClientRegistrar
 from gateway.tokens.revocation import TokenRevoker
 from signers.pkcs11.options import Pkcs11Options
 from signers.registry import SignerRegistry
+
+if TYPE_CHECKING:
+    from gateway.presentations.core import Presentations
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Application:
     metadata: ServerMetadata
     client_tokens: ClientTokenMinter | None
     enrollment: Enrollment | None
+    presentations: "Presentations | None"
 
 
 @asynccontextmanager
@@ -105,8 +111,10 @@ async def open_application(
         ) as loader,
         RevocationFeed(store.revocation_feed) as feed,
         ClientKeys(GuardedClient(DnsResolver(), limits=CLIENT_KEYS_LIMITS), clock=clock) as client_keys,
+        presentations_if_configured(settings, store, keyring, DnsResolver(), clock=clock) as presentations,
     ):
-        yield _wire(settings, trust, signers, store, keyring, loader, feed, client_keys, clock=clock)
+        wired = _wire(settings, trust, signers, store, keyring, loader, feed, client_keys, clock=clock)
+        yield replace(wired, presentations=presentations)
 
 
 def load_roots(settings: Settings) -> ClientRoots:
@@ -262,6 +270,7 @@ def _wire(
         ),
         client_tokens=wire_minter(settings, store, keyring, clock),
         enrollment=enrollment_of(settings, store, keyring, fetcher, resolver, clock),
+        presentations=None,
     )
 
 

@@ -15,6 +15,7 @@ from countersign.v1 import (
     enrollment_service_pb2_grpc,
     introspection_service_pb2_grpc,
     key_service_pb2_grpc,
+    presentation_service_pb2_grpc,
     token_service_pb2_grpc,
 )
 
@@ -65,6 +66,7 @@ _SERVICES: Final = {
     "countersign.v1.AuthorizationService": frozenset({_DATABASE}),
     "countersign.v1.IntrospectionService": frozenset({_DATABASE}),
     "countersign.v1.EnrollmentService": frozenset({_DATABASE, _SIGNERS}),
+    "countersign.v1.PresentationService": frozenset({_DATABASE, _SIGNERS}),
     "countersign.v1.KeyService": frozenset({_DATABASE}),
     "countersign.v1.ClientService": frozenset({_DATABASE}),
 }
@@ -251,6 +253,13 @@ def _add_services(settings: Settings, application: Application, pipeline: Pipeli
                 application.enrollment, nonce_lifetime=settings.enrollment.nonce_lifetime, clock=clock
             ),
             pipeline,
+        )
+    if application.presentations is not None:
+        # What it needs comes with an extra, which is there where verifiers are configured.
+        from gateway.rpc.presentation_service import PresentationService  # noqa: PLC0415
+
+        presentation_service_pb2_grpc.add_PresentationServiceServicer_to_server(
+            PresentationService(application.presentations), pipeline
         )
     key_service_pb2_grpc.add_KeyServiceServicer_to_server(KeyService(application.keys), pipeline)
     client_service_pb2_grpc.add_ClientServiceServicer_to_server(
