@@ -13,8 +13,13 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from gateway.config import Settings
+from gateway.dids import DidError, DidFault
 from gateway.edge.oauth_errors import OAUTH
 from gateway.errors import Reason
+from gateway.presentations import rules
+from gateway.presentations.exchange import rules as exchange_rules
+from gateway.presentations.linkage_errors import LinkageError, LinkageFault
+from gateway.presentations.status import rules as status_rules
 from gateway.rpc.status import STATUS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -84,6 +89,23 @@ def oauth() -> str:
     """The HTTP status and OAuth error of each reason that an OAuth endpoint tells."""
     rows = [f"| `{row.error}` | {row.status} | {reason} |" for reason, row in OAUTH.items()]
     return "\n".join(["| error | status | reason |", "|---|---|---|", *sorted(rows)])
+
+
+def checks() -> list[tuple[str, str]]:
+    """The code and the clause of every check of a presentation, in the order applied."""
+    every = (rules.CLAUSES, exchange_rules.CLAUSES, status_rules.CLAUSES)
+    return [(code.value, clause) for clauses in every for code, clause in clauses.items()]
+
+
+def did_codes() -> list[tuple[str, str, str]]:
+    """The code, the outcome and the clause of every fault of DIDs."""
+    errors = [DidError(fault, "") for fault in DidFault]
+    return [(error.fault.value, error.outcome.value, error.clause) for error in errors]
+
+
+def linkage_codes() -> list[tuple[str, str]]:
+    """The code and the clause of every fault of linked domains."""
+    return [(fault.value, LinkageError(fault, "").clause) for fault in LinkageFault]
 
 
 def replaced(document: str, name: str, table: str) -> str:

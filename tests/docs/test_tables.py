@@ -25,3 +25,21 @@ def test_oauth_lists_every_error_with_its_status():
     document = (tables.DOCS / "oauth.md").read_text(encoding="utf-8")
 
     assert document == tables.replaced(document, "oauth", tables.oauth())
+
+
+def test_presentations_lists_every_check_with_its_rule():
+    """docs/presentations.md has one row for each check code, in the order applied, with the rule's clause."""
+    document = (tables.DOCS / "presentations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| ([^|]+) \|$", document, re.MULTILINE)
+
+    assert tables.checks() == rows
+
+
+def test_dids_lists_every_code_with_its_clause():
+    """docs/dids.md has each fault of DIDs with its outcome and clause, and each of linked domains."""
+    document = (tables.DOCS / "dids.md").read_text(encoding="utf-8")
+    section = document.partition("## Codes of DIDs")[2]
+    dids, _, linkage = section.partition("## Codes of linked domains")
+
+    assert tables.did_codes() == re.findall(r"^\| `(\w+)` \| `(\w+)` \| ([^|]+) \|$", dids, re.MULTILINE)
+    assert tables.linkage_codes() == re.findall(r"^\| `(\w+)` \| ([^|]+) \|$", linkage, re.MULTILINE)
