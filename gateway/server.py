@@ -30,6 +30,7 @@ from gateway.edge.acme_routes import acme_routes
 from gateway.edge.authorization import PushedRequestEndpoint
 from gateway.edge.authorize import login_routes
 from gateway.edge.client_tokens import client_token_routes
+from gateway.edge.exchange import Route
 from gateway.edge.introspection import IntrospectionEndpoint
 from gateway.edge.pipeline import EdgePipeline
 from gateway.edge.routes import health_routes, metadata_routes, oauth_routes
@@ -208,6 +209,7 @@ def _edge(
         *login_routes(application.login, settings.tokens.issuer),
         *acme_routes(application.enrollment),
         *client_token_routes(application.client_tokens),
+        *_presentation_routes(settings, application),
         *metadata_routes(settings.tokens.issuer, MetadataEndpoint(application.metadata, max_age)),
         *health_routes(*health_endpoints(health)),
     ]
@@ -224,6 +226,21 @@ def _edge(
             request_timeout=settings.server.https_request_timeout,
             on_server_fault=pipeline.on_server_fault,
         ),
+    )
+
+
+def _presentation_routes(settings: Settings, application: Application) -> list[Route]:
+    if application.presentations is None:
+        return []
+    # What it imports comes with the extra `presentations`.
+    from gateway.edge.presentation_routes import presentation_routes  # noqa: PLC0415
+
+    return presentation_routes(
+        application.presentations,
+        public_url=settings.public_url,
+        max_age=settings.tokens.jwks_max_age,
+        deadline=settings.presentations.deadline,
+        demo_page=settings.presentations.demo_page,
     )
 
 
