@@ -27,20 +27,18 @@ _VERIFICATION: Final = 10.0
 
 
 def presentation_routes(
-    presentations: Presentations | None,
+    presentations: Presentations,
     *,
     public_url: str,
     max_age: int,
     deadline: float,
     demo_page: bool = False,
 ) -> list[Route]:
-    """What wallets call, and what the world reads of our DID; none without verifiers.
+    """What wallets call, and what the world reads of our DID.
 
     *public_url*: of the edge. *max_age*: seconds that readers may keep the documents. *deadline*: seconds
     that verifying an answer may take. *demo_page*: with the page of development.
     """
-    if presentations is None:
-        return []
     # HEAD is refused where reading changes something, or would only cost.
     read = partial(Route, methods=frozenset({"GET"}), policy=None)
     published = partial(Route, methods=frozenset({"GET", "HEAD"}), policy=None)

@@ -53,7 +53,10 @@ class Identity:
 def identity(
     method: str, algorithm: Algorithm, *, host: str = "", services: Sequence[Mapping[str, Any]] = ()
 ) -> Identity:
-    """An identity with a new key. *host*: of a did:web, with its port. *services*: of did:web and did:ion."""
+    """An identity with a new key. *services*: of did:web and did:ion.
+
+    *host*: of a did:web, with its port and path (``host.example:8443/a``).
+    """
     key = generate_private_key(algorithm)
     did, fragment = did_of(method, key.public_key(), host=host, services=services)
     document = web_document(did, key.public_key(), services) if method == "web" else None
@@ -71,7 +74,7 @@ def did_of(
             did = did_key(public_key)
             return did, did.removeprefix("did:key:")
         case "web":
-            return f"did:web:{host.replace(':', '%3A')}", _FRAGMENT
+            return f"did:web:{host.replace(':', '%3A').replace('/', ':')}", _FRAGMENT
     entry = sidetree.key_entry(_FRAGMENT, public_jwk(public_key), "authentication", "assertionMethod")
     return sidetree.long_form([sidetree.replace([entry], list(services))]), _FRAGMENT
 
