@@ -5,9 +5,10 @@ Every check runs, whatever the others find; the exit status is 0 only where all 
 
 import argparse
 import asyncio
+import hashlib
 import ssl
 import stat
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,38 +18,20 @@ from typing import Final
 from cryptography import x509
 
 from gateway.application import load_roots, open_signers, store_options, store_url
+from gateway.cli.key_faults import remedy
+from gateway.clock import system_clock
 from gateway.config import ConfigurationError, KeySettings, Settings, load
 from gateway.errors import GatewayError
+from gateway.keys.certificates import chain_der
+from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
 from gateway.store import StoreError, open_store
 from signers import (
-    AccessDeniedError,
-    KeyAmbiguousError,
-    KeyMismatchError,
-    KeyNotFoundError,
-    KeyUnusableError,
-    PinError,
-    SignatureInvalidError,
     SignerError,
-    SignerThrottledError,
-    SignerTimeoutError,
-    SignerUnavailableError,
 )
 from signers.registry import SignerRegistry
 
 _WARN_BEFORE: Final = timedelta(days=14)
 _TIMEOUT: Final = 15.0
-_REMEDIES: Final[dict[type[SignerError], str]] = {
-    KeyNotFoundError: "create it with `countersign keys create`, or mend the object or path in the URI",
-    KeyAmbiguousError: "name it by id as well as by object, so that one key is left",
-    KeyMismatchError: "this is another key than the one pinned; restore the right one, or change the pin",
-    PinError: "put the right PIN where pin-source points; it was tried once and is not tried again",
-    AccessDeniedError: "renew the credentials, or let their policy read the key and sign",
-    SignerThrottledError: "the service limits the rate; wait, raise its quota, or lower `budget`",
-    SignerUnavailableError: "see that the token, HSM or service is up, unsealed, and where the URI says",
-    SignerTimeoutError: "see that the device or service answers from this machine",
-    KeyUnusableError: "follow what the message says; `type` and size of the key must fit the algorithm",
-    SignatureInvalidError: "do not use this key: what signs is another key, or a fault; nothing was released",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +72,7 @@ async def _examine(settings: Settings) -> list[Finding]:
         findings += [
             await _guarded(_key_name(key), partial(_key, settings, signers, key)) for key in settings.keys
         ]
+    findings += await _registered(settings)
     if not settings.keys:
         findings.append(
             Finding("keys", "none is declared", "add a [[keys]] section with purpose tokens", fatal=False)
@@ -103,10 +87,7 @@ async def _guarded(subject: str, check: Callable[[], Awaitable[Finding]]) -> Fin
     except TimeoutError:
         return Finding(subject, f"no answer within {_TIMEOUT:.0f} s", "see whether what it talks to hangs")
     except SignerError as error:
-        remedy = next(
-            (text for kind, text in _REMEDIES.items() if isinstance(error, kind)), "mend the key URI"
-        )
-        return Finding(subject, str(error), remedy)
+        return Finding(subject, str(error), remedy(type(error)))
     except StoreError as error:
         return Finding(subject, str(error), "follow what the message says")
     except GatewayError as error:
@@ -130,6 +111,94 @@ async def _key(settings: Settings, signers: SignerRegistry, key: KeySettings) ->
     )
     await signer.check()
     return Finding(_key_name(key), f"found, signs, and the signature verifies (kid {signer.key_id})")
+
+
+async def _registered(settings: Settings) -> list[Finding]:
+    """What the database says of the keys: which of them must be open, and whether successors can be made."""
+    try:
+        async with (
+            asyncio.timeout(_TIMEOUT),
+            open_store(store_url(settings), options=store_options(settings)) as store,
+        ):
+            records = await store.keys.all()
+    except (StoreError, GatewayError, TimeoutError):
+        return []  # The finding about the database says it.
+    async with open_signers(settings) as signers:
+        declared = {key.uri for key in settings.keys}
+        opened = [
+            await _guarded(f"registered {_record_name(record)}", partial(_open, signers, record))
+            for record in records
+            if record.signs and record.uri not in declared
+        ]
+    return [*opened, *_delegation(settings, records), *_expiring(records)]
+
+
+async def _open(signers: SignerRegistry, record: KeyRecord) -> Finding:
+    pin = hashlib.sha256(record.public_key_der).hexdigest()
+    signer = await signers.open(record.uri, record.algorithm, public_key_sha256=pin)
+    await signer.check()
+    return Finding(f"registered {_record_name(record)}", "found, signs, and the signature verifies")
+
+
+def _delegation(settings: Settings, records: Sequence[KeyRecord]) -> list[Finding]:
+    if not any(policy.delegated for policy in settings.rotations):
+        return []
+    issuers = [
+        record
+        for record in records
+        if record.purpose is KeyPurpose.DELEGATION and record.state is KeyState.ACTIVE
+    ]
+    if len(issuers) != 1:
+        found = "none is active" if not issuers else f"{len(issuers)} are active"
+        return [
+            Finding(
+                "delegating key",
+                found,
+                "have exactly one active key of purpose delegation: declare it in [[keys]]",
+            )
+        ]
+    if not issuers[0].chain_pem:
+        return [
+            Finding(
+                "delegating key",
+                "has no certificate",
+                "countersign keys request-cert, have it signed (or --self-signed), then keys import-cert",
+            )
+        ]
+    return [Finding("delegating key", f"{_record_name(issuers[0])} has its certificate")]
+
+
+def _expiring(records: Sequence[KeyRecord]) -> list[Finding]:
+    now = system_clock()
+    findings = []
+    for record in records:
+        if not record.signs:
+            continue
+        if record.sign_until is not None and record.sign_until <= now:
+            findings.append(
+                Finding(
+                    f"registered {_record_name(record)}",
+                    "was delegated for a time that is over, and signs no more",
+                    "see the log for why it was not renewed; the delegating key must answer",
+                )
+            )
+        for der in chain_der(record.chain_pem)[:1]:
+            left = x509.load_der_x509_certificate(der).not_valid_after_utc.timestamp() - now
+            if record.issuer_key_id is None and left < _WARN_BEFORE.total_seconds():
+                word = "has expired" if left < 0 else f"expires in {left / 86_400:.0f} days"
+                findings.append(
+                    Finding(
+                        f"certificate of {_record_name(record)}",
+                        word,
+                        "have it renewed, then countersign keys import-cert",
+                        fatal=left < 0,
+                    )
+                )
+    return findings
+
+
+def _record_name(record: KeyRecord) -> str:
+    return f"key for {record.purpose.value} ({record.algorithm.value}, {record.key_id[:8]}…)"
 
 
 def _server_certificate(settings: Settings) -> Finding:

@@ -17,7 +17,6 @@ from gateway.telemetry.caller import current_caller
 from gateway.telemetry.request_id import current_request_id
 from signers import Algorithm, PublicKey, Signer, SignerError, SignerUnavailableError
 from signers.durations import Histogram, StageTimes
-from signers.uri import redact
 
 CANCELLED: Final = "Cancelled"
 """What a signature counts as whose caller went away, or had no time left."""
@@ -175,7 +174,7 @@ class SignerGuards:
         usage = KeyUsage() if guard is None else guard.usage
         used = AuditedKey(
             record.key_id,
-            redact(record.uri),
+            record.redacted_uri,
             record.purpose.value,
             record.algorithm.value,
             record.uri.partition(":")[0],

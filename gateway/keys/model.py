@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from signers import Algorithm
+from signers.uri import redact
 
 
 class KeyPurpose(StrEnum):
@@ -68,3 +69,13 @@ class KeyRecord:
     chain_pem: bytes = b""
     issuer_key_id: str | None = None
     sign_until: float | None = None
+
+    @property
+    def signs(self) -> bool:
+        """Whether the key signs, or may soon, and so has to be open."""
+        return self.state in {KeyState.PREPARED, KeyState.ACTIVE}
+
+    @property
+    def redacted_uri(self) -> str:
+        """`uri` as it may be shown."""
+        return redact(self.uri)

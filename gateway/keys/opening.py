@@ -8,12 +8,10 @@ from typing import Protocol
 
 from cryptography import x509
 
-from gateway.keys.model import KeyRecord, KeyState
+from gateway.keys.model import KeyRecord
 from signers import Algorithm, PinError, Signer, SignerError
 
 logger = logging.getLogger(__name__)
-
-_OPENED = frozenset({KeyState.PREPARED, KeyState.ACTIVE})
 
 
 class SignerOpener(Protocol):
@@ -59,7 +57,7 @@ class OpenSigners:
 
     def keep_only(self, records: Sequence[KeyRecord]) -> None:
         """Forget the signers and faults of keys that sign no more."""
-        wanted = {record.key_id for record in records if record.state in _OPENED}
+        wanted = {record.key_id for record in records if record.signs}
         self.signers = {key: signer for key, signer in self.signers.items() if key in wanted}
         self.faults = {key: fault for key, fault in self.faults.items() if key in wanted}
 
@@ -68,7 +66,7 @@ class OpenSigners:
         for record in records:
             key_id = record.key_id
             known = key_id in self.signers or key_id in self._opening or key_id in self._given_up
-            if record.state in _OPENED and not known:
+            if record.signs and not known:
                 task = asyncio.create_task(self._open(record), name=f"open-key-{key_id}")
                 self._opening[key_id] = task
 

@@ -9,7 +9,6 @@ from gateway.keys.certificates import chain_der
 from gateway.keys.management import KeyStatus
 from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
 from signers import Algorithm
-from signers.uri import redact
 
 PURPOSES: Final[dict[key_service_pb2.KeyPurpose, KeyPurpose]] = {
     key_service_pb2.KEY_PURPOSE_TOKENS: KeyPurpose.TOKENS,
@@ -73,7 +72,7 @@ def record_message(record: KeyRecord) -> key_service_pb2.Key:
         purpose=_PURPOSE_MESSAGES[record.purpose],
         algorithm=_ALGORITHM_MESSAGES[record.algorithm],
         state=_STATE_MESSAGES[record.state],
-        uri=redact(record.uri),
+        uri=record.redacted_uri,
         backend=record.uri.partition(":")[0],
         public_key_der=record.public_key_der,
         public_key_sha256=hashlib.sha256(record.public_key_der).digest(),

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from gateway.keys.guarded import GuardedSigner
 from gateway.keys.keyring import KeyringView
-from gateway.keys.model import KeyRecord, KeyState
+from gateway.keys.model import KeyRecord
 from signers import ProviderHealth
 from signers.durations import BOUNDS, Histogram, StageTimes
 
@@ -26,7 +26,6 @@ TOTAL: Final = "total"
 """The stage from the request of a signature to its release."""
 
 _KEY: Final = ("key_id", "purpose", "algorithm", "backend")
-_CURRENT: Final = frozenset({KeyState.PREPARED, KeyState.ACTIVE})
 
 
 class SigningMetrics(Collector):
@@ -105,7 +104,7 @@ def _keys(view: KeyringView) -> Iterator[Metric]:
     )
     for record in view.records:
         state.add_metric([*_labels(record), record.state.value], 1)
-        if record.state in _CURRENT:
+        if record.signs:
             guard = view.signers.get(record.key_id)
             health.add_metric(_labels(record), float(guard is not None and guard.usage.fault is None))
             if record.sign_until is not None:

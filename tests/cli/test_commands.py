@@ -5,6 +5,7 @@ import shutil
 import signal
 
 import pytest
+from cryptography import x509
 
 from tests.support.development import countersign, development_gateway
 
@@ -138,7 +139,9 @@ def test_keys_are_listed_created_rotated_checked_and_disabled(config):
     assert (early.returncode, "published too recently" in early.stderr) == (1, True)
     assert "signs, and its signature verifies" in checked.stdout
     assert "disabled" in disabled.stdout
-    assert len(listed.stdout.splitlines()) == 5
+    rows = [line for line in listed.stdout.splitlines()[1:] if not line.startswith(" ")]
+    assert len(rows) == 4
+    assert "disabled because: a test" in listed.stdout
 
 
 def test_clients_are_shown_disabled_enabled_and_deleted(config):
@@ -175,3 +178,87 @@ def test_a_signal_ends_it_with_status_0(tmp_path, number):
         gateway.process.send_signal(number)
 
         assert gateway.process.wait(30) == 0
+
+
+def keys(config, *arguments):
+    """`countersign keys`, which must succeed; what it printed."""
+    ran = countersign("keys", "--config", config, *arguments)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def delegating_key(config) -> str:
+    """A key of purpose delegation; its id."""
+    made = keys(
+        config, "create", "--purpose", "delegation", "--algorithm", "ES384", "--uri", "file:keys/root.pem"
+    )
+    assert "active" in made
+    return made.split()[0]
+
+
+def test_a_certificate_is_requested_and_imported(config, tmp_path):
+    """A request to have signed elsewhere, or a certificate by the key itself; both for its own key only."""
+    root = delegating_key(config)
+    request = x509.load_pem_x509_csr(
+        keys(config, "request-cert", root, "--subject", "CN=Signing root,O=Example").encode()
+    )
+    assert request.subject.rfc4514_string() == "CN=Signing root,O=Example"
+    assert request.is_signature_valid
+    file = tmp_path / "root.pem"
+    file.write_text(keys(config, "request-cert", root, "--subject", "CN=Signing root", "--self-signed", "30"))
+    certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    assert certificate.public_key() == request.public_key()
+    assert "published with 1 certificate" in keys(config, "import-cert", root, file)
+    assert "published with 1 certificate" in keys(config, "list")
+
+    other = keys(config, "list").splitlines()[1].split()[0]
+    refused = countersign("keys", "--config", config, "import-cert", other, file)
+    assert (refused.returncode, "is for another key" in refused.stderr) == (1, True)
+    missing = countersign("keys", "--config", config, "import-cert", root, tmp_path / "none.pem")
+    assert (missing.returncode, "cannot be read" in missing.stderr) == (1, True)
+    wrong = countersign("keys", "--config", config, "request-cert", root, "--subject", "nonsense")
+    assert (wrong.returncode, "No certificate can be made" in wrong.stderr) == (1, True)
+
+
+def test_every_key_is_checked(config):
+    """Without an id all that sign are; one that does not is explained, and the status is 1."""
+    delegating_key(config)
+    rows = [line for line in keys(config, "list").splitlines()[1:] if not line.startswith(" ")]
+    assert keys(config, "check").count("signs, and its signature verifies") == len(rows)
+    (config.parent / "keys" / "root.pem").unlink()
+    ran = countersign("keys", "--config", config, "check")
+    assert ran.returncode == 1
+    assert "no key is where its URI points -> create it" in ran.stdout
+
+
+def test_doctor_looks_at_registered_keys(config):
+    """A key that only the database knows is opened too, and one that is gone is named."""
+    delegating_key(config)
+    ran = countersign("doctor", "--config", config)
+    assert (ran.returncode, "registered key for delegation (ES384" in ran.stdout) == (0, True)
+    (config.parent / "keys" / "root.pem").unlink()
+    ran = countersign("doctor", "--config", config)
+    assert ran.returncode == 1
+    assert "FAIL  registered key for delegation (ES384" in ran.stdout
+
+
+def test_doctor_says_what_delegation_lacks(config, tmp_path):
+    """First the key, then its certificate, then nothing."""
+    with config.open("a") as text:
+        text.write(
+            '\n[[rotations]]\npurpose = "tokens"\nalgorithm = "ES256"\nperiod = 86400\ndelegated = true\n'
+            'uri = "file:keys/delegated-{after}.pem"\n'
+        )
+    ran = countersign("doctor", "--config", config)
+    assert (ran.returncode, "delegating key: none is active" in ran.stdout) == (1, True)
+    root = delegating_key(config)
+    ran = countersign("doctor", "--config", config)
+    assert (ran.returncode, "delegating key: has no certificate" in ran.stdout) == (1, True)
+    file = tmp_path / "root.pem"
+    file.write_text(keys(config, "request-cert", root, "--subject", "CN=Root", "--self-signed", "10"))
+    keys(config, "import-cert", root, file)
+    ran = countersign("doctor", "--config", config)
+    assert ran.returncode == 0, ran.stdout
+    assert "has its certificate" in ran.stdout
+    assert "warn  certificate of key for delegation" in ran.stdout
+    assert "expires in 10 days" in ran.stdout
