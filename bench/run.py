@@ -17,7 +17,7 @@ from pathlib import Path
 
 from countersign import CountersignError
 
-from bench import cases, oidc_provider, report
+from bench import cases, enrollment, oidc_provider, report
 from bench.facts import ReplyError
 from bench.generators import GeneratorError, Load
 from bench.report import Plan
@@ -35,6 +35,12 @@ def main() -> int:
     plan = Plan(_choose(options.only), load, options.rounds, options.workers, not options.no_access_log)
     try:
         results = asyncio.run(measure(plan))
+        if options.only is None or set(options.only) & set(enrollment.NAMES):
+            figures = asyncio.run(
+                enrollment.measure(seconds=options.seconds, rounds=options.rounds, calls=options.calls)
+            )
+            for part, found in figures.items():
+                results[part] |= found
     except (GeneratorError, ServerError, CountersignError, ReplyError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -68,7 +74,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _names(text: str) -> list[str]:
-    known = [case.name for case in cases.CASES]
+    known = [*(case.name for case in cases.CASES), *enrollment.NAMES]
     names = text.split(",")
     for name in names:
         if name not in known:

@@ -7,14 +7,13 @@ from typing import Any
 from gateway.edge.acme_door import AcmeDoor
 from gateway.edge.acme_problems import problem_document
 from gateway.enrollment.authorities import moment
-from gateway.enrollment.identifiers import Identifier, names_of
+from gateway.enrollment.identifiers import Identifier
 from gateway.enrollment.model import (
     Account,
     Authorization,
     AuthorizationStatus,
     Challenge,
     ChallengeStatus,
-    ChallengeType,
     Order,
 )
 
@@ -81,7 +80,7 @@ def challenge_document(
         "status": challenge.status.value,
         "token": challenge.token,
     }
-    target = _target(door, order, challenge.type)
+    target = door.provisioner.proof_target(order, challenge.type)
     if target is not None:
         document["target"] = target
     if challenge.validate_time is not None:
@@ -108,13 +107,3 @@ def _shown(authorization: Authorization) -> Sequence[Challenge]:
     }.get(authorization.status)
     chosen = [each for each in authorization.challenges if each.status == settled]
     return chosen or authorization.challenges
-
-
-def _target(door: AcmeDoor, order: Order, kind: ChallengeType) -> str | None:
-    provisioner = door.provisioner
-    if kind is ChallengeType.WIRE_OIDC and provisioner.oidc is not None:
-        return provisioner.oidc.target
-    if kind is ChallengeType.WIRE_DPOP and provisioner.dpop is not None:
-        wire = names_of(order.identifiers).wire
-        return None if wire is None else str(provisioner.dpop.target.of(wire.client))
-    return None

@@ -108,11 +108,8 @@ class Challenges:
 
     async def get(self, account: Account, authorization_id: str, challenge_id: str) -> Answered:
         """The account's challenge. Raises `StateError` ENROLLMENT_NOT_FOUND."""
-        order, authorization = await self._orders.by_authorization(account, authorization_id)
-        challenge = challenge_of(authorization, challenge_id)
-        if challenge is None:
-            raise StateError(Reason.ENROLLMENT_NOT_FOUND, "There is no such challenge.", field="name")
-        return Answered(order, authorization, challenge)
+        order, _ = await self._orders.by_authorization(account, authorization_id)
+        return _answered(order, authorization_id, challenge_id)
 
     async def answer(
         self, account: Account, authorization_id: str, challenge_id: str, answer: Answer
@@ -130,10 +127,13 @@ class Challenges:
             # Another authorization has ended the order: nothing is looked up for it any more.
             raise not_ready(TransitionError("the order is over", found.order.status))
         verdict, uses = await self._judge(account, found, answer)
-        await self._settle(found, verdict, uses)
-        return await self.get(account, authorization_id, challenge_id)
+        settled = await self._settle(found, verdict, uses)
+        if settled is None:
+            return await self.get(account, authorization_id, challenge_id)
+        return _answered(settled, authorization_id, challenge_id)
 
-    async def _settle(self, found: Answered, verdict: Verdict, uses: Sequence[SingleUse]) -> None:
+    async def _settle(self, found: Answered, verdict: Verdict, uses: Sequence[SingleUse]) -> Order | None:
+        """The order with *verdict*; None where another answer was first, or the order ended meanwhile."""
         authorization_id = found.authorization.authorization_id
         challenge_id = found.challenge.challenge_id
         now = self._clock()
@@ -142,14 +142,14 @@ class Challenges:
             return transitions.settle(before, authorization_id, challenge_id, verdict, now)
 
         try:
-            await self._repository.change(found.order.order_id, step, uses=uses)
+            return await self._repository.change(found.order.order_id, step, uses=uses)
         except UsedError:
             replayed = Verdict(Problem("rejectedIdentifier", "What was presented was used before."))
-            await self._settle(found, replayed, ())
+            return await self._settle(found, replayed, ())
         except TransitionError as error:
             if error.status not in {ChallengeStatus.VALID, ChallengeStatus.INVALID}:
                 raise not_ready(error) from error
-            # Another answer was first, or the order ended meanwhile: the caller is shown what holds.
+            return None
 
     async def _judge(
         self, account: Account, found: Answered, answer: Answer
@@ -185,6 +185,14 @@ class Challenges:
                     f"This is no answer to {challenge.type}.",
                     field="answer",
                 )
+
+
+def _answered(order: Order, authorization_id: str, challenge_id: str) -> Answered:
+    authorization = order.authorization(authorization_id)
+    challenge = None if authorization is None else challenge_of(authorization, challenge_id)
+    if authorization is None or challenge is None:
+        raise StateError(Reason.ENROLLMENT_NOT_FOUND, "There is no such challenge.", field="name")
+    return Answered(order, authorization, challenge)
 
 
 def _required(part: _T | None) -> _T:

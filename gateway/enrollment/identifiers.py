@@ -8,6 +8,7 @@ generation; ``wireapp-device`` and ``wireapp-user`` together do in the second, a
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -30,6 +31,7 @@ from gateway.pki.requested_names import dns_name
 from gateway.pki.subject_alternative_names import SubjectAlternativeNames
 
 MAX_IDENTIFIERS: Final = 100
+_REMEMBERED: Final = 1024
 MAX_VALUE: Final = 2048  # characters
 
 
@@ -97,8 +99,12 @@ def parse_identifiers(pairs: Sequence[tuple[str, str]]) -> tuple[Identifier, ...
     return identifiers
 
 
-def names_of(identifiers: Sequence[Identifier]) -> OrderNames:
-    """What *identifiers* say together. Raises `RequestError` REJECTED_IDENTIFIER where they contradict."""
+@lru_cache(maxsize=_REMEMBERED)
+def names_of(identifiers: tuple[Identifier, ...]) -> OrderNames:
+    """What *identifiers* say together. Raises `RequestError` REJECTED_IDENTIFIER where they contradict.
+
+    Every step of an order asks it, so that what the last orders said is remembered.
+    """
     types = sorted(each.type for each in identifiers)
     if not WIRE_TYPES & set(types):
         return OrderNames(None, _alternative(identifiers))

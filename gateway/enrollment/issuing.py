@@ -164,7 +164,7 @@ class Issuing:
         except SignerError:
             await self._certificates.release(reservation.certificate_id)
             raise
-        await self._certificates.complete(
+        _, done = await self._certificates.complete(
             made(reservation, der, plan.ca),
             lambda before: transitions.issued(before, reservation.certificate_id),
         )
@@ -176,7 +176,8 @@ class Issuing:
                 "serial_number": f"{reservation.serial:040x}",
             },
         )
-        return await self._orders.get(account, order.order_id)
+        # None where another caller's certificate was stored first: then that one's order holds.
+        return done or await self._orders.get(account, order.order_id)
 
     async def _abandon(
         self, account: Account, order: Order, reservation: Reservation, kind: str, detail: str

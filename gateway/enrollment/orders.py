@@ -166,7 +166,7 @@ def not_ready(error: TransitionError) -> StateError:
     )
 
 
-def _require_permitted(provisioner: Provisioner, identifiers: Sequence[Identifier]) -> None:
+def _require_permitted(provisioner: Provisioner, identifiers: tuple[Identifier, ...]) -> None:
     """The profile certifies these names; else nobody is asked to show control, and no host is looked at."""
     try:
         provisioner.profile.names.require(*certified_names(names_of(identifiers)))

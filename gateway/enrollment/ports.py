@@ -178,11 +178,13 @@ class CertificateRepository(Protocol):
         """End the lease at once: whoever held it could not sign."""
         ...
 
-    async def complete(self, certificate: Certificate, step: Callable[[Order], Order] | None) -> Certificate:
-        """Store the signed certificate and what *step* makes of the order, together.
+    async def complete(
+        self, certificate: Certificate, step: Callable[[Order], Order] | None
+    ) -> tuple[Certificate, Order | None]:
+        """Store the signed certificate and what *step* makes of the order, together; both are returned.
 
-        The certificate that was stored first is the one that exists, and is returned. Raises `StateError`
-        ENROLLMENT_NOT_FOUND where the reservation was given up.
+        The certificate that was stored first is the one that exists, and is returned without an order. Raises
+        `StateError` ENROLLMENT_NOT_FOUND where the reservation was given up.
         """
         ...
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway.enrollment.authorities import IssuingAuthority
-from gateway.enrollment.identifiers import Identifier, IdentifierType
-from gateway.enrollment.model import ChallengeType
+from gateway.enrollment.identifiers import Identifier, IdentifierType, names_of
+from gateway.enrollment.model import ChallengeType, Order
 from gateway.enrollment.targets import TargetTemplate
 from gateway.enrollment.wire_names import Generation
 from gateway.errors import Reason, StateError
@@ -66,6 +66,15 @@ class Provisioner:
     def challenge_url(self, authorization_id: str, challenge_id: str) -> str:
         """The URL that names a challenge: to ACME clients, in ``aud`` and in ``acme_aud``."""
         return f"{self.url}/challenge/{authorization_id}/{challenge_id}"
+
+    def proof_target(self, order: Order, kind: ChallengeType) -> str | None:
+        """Where the device of *order* goes for its proof; None for the challenges of names and addresses."""
+        if kind is ChallengeType.WIRE_OIDC and self.oidc is not None:
+            return self.oidc.target
+        wire = names_of(order.identifiers).wire
+        if kind is ChallengeType.WIRE_DPOP and self.dpop is not None and wire is not None:
+            return str(self.dpop.target.of(wire.client))
+        return None
 
     def offered(self, identifier: Identifier) -> tuple[ChallengeType, ...]:
         """The challenges for *identifier*, in a fixed order; none where it is not certified here."""

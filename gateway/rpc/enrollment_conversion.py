@@ -9,7 +9,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.enrollment.answers import AccessTokenAnswer, Answer, Answered, IdTokenAnswer, ReadyAnswer
-from gateway.enrollment.identifiers import WIRE_TYPES, names_of
 from gateway.enrollment.model import (
     Account,
     AccountStatus,
@@ -17,7 +16,6 @@ from gateway.enrollment.model import (
     AuthorizationStatus,
     Challenge,
     ChallengeStatus,
-    ChallengeType,
     Order,
     OrderStatus,
     Problem,
@@ -172,20 +170,10 @@ def challenge_message(
         status=_CHALLENGE[challenge.status],
         url=provisioner.challenge_url(authorization.authorization_id, challenge.challenge_id),
         token=challenge.token,
-        target=target_of(order, challenge, provisioner),
+        target=provisioner.proof_target(order, challenge.type) or "",
         validate_time=None if validated is None else timestamp(validated),
         error=_problem(challenge.error),
     )
-
-
-def target_of(order: Order, challenge: Challenge, provisioner: Provisioner) -> str:
-    """Where the device goes for its proof; empty for the challenges of DNS names and addresses."""
-    if challenge.type is ChallengeType.WIRE_OIDC and provisioner.oidc is not None:
-        return provisioner.oidc.target
-    if challenge.type is ChallengeType.WIRE_DPOP and provisioner.dpop is not None:
-        wire = names_of([each for each in order.identifiers if each.type in WIRE_TYPES]).wire
-        return "" if wire is None else str(provisioner.dpop.target.of(wire.client))
-    return ""
 
 
 def answered_message(answered: Answered, provisioner: Provisioner) -> pb.AnswerChallengeResponse:

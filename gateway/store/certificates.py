@@ -159,19 +159,21 @@ class SqlCertificateRepository:
         """See `CertificateRepository.release`."""
         await self._database.write(_RELEASE, certificate=certificate_id, over=0)
 
-    async def complete(self, certificate: Certificate, step: Callable[[Order], Order] | None) -> Certificate:
+    async def complete(
+        self, certificate: Certificate, step: Callable[[Order], Order] | None
+    ) -> tuple[Certificate, Order | None]:
         """See `CertificateRepository.complete`."""
 
-        async def work(transaction: Transaction) -> Certificate:
+        async def work(transaction: Transaction) -> tuple[Certificate, Order | None]:
             values = _signed_values(certificate)
             if await transaction.execute(_COMPLETE, certificate=certificate.certificate_id, **values) != 1:
                 row = await transaction.fetch_one(_FIND, certificate=certificate.certificate_id)
                 if row is None:
                     raise StateError(Reason.ENROLLMENT_NOT_FOUND, "The certificate was given up.")
-                return _certificate(row)
-            if step is not None and certificate.order_id is not None:
-                await change_order(transaction, certificate.order_id, step)
-            return certificate
+                return _certificate(row), None
+            if step is None or certificate.order_id is None:
+                return certificate, None
+            return certificate, await change_order(transaction, certificate.order_id, step)
 
         return await self._database.transaction(work)
 

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from gateway.enrollment.identifiers import Identifier, IdentifierType
 from gateway.enrollment.model import (
@@ -18,6 +19,9 @@ from gateway.enrollment.model import (
 )
 from gateway.store.database import to_microseconds, to_seconds
 from gateway.store.failures import StoreCause, unavailable
+
+_REMEMBERED: Final = 1024
+"""Documents; each is a few kilobytes."""
 
 
 def to_document(order: Order) -> str:
@@ -40,8 +44,12 @@ def to_document(order: Order) -> str:
     return json.dumps(members, separators=(",", ":"))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def from_document(document: str) -> Order:
-    """The order that *document* holds; `AvailabilityError` (``store_corrupt``) where it holds none."""
+    """The order that *document* holds; `AvailabilityError` (``store_corrupt``) where it holds none.
+
+    A step reads an order, decides, and reads it again where it is written: the same document is parsed once.
+    """
     try:
         return _order(json.loads(document))
     except (KeyError, TypeError, ValueError) as error:

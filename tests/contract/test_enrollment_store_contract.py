@@ -351,9 +351,12 @@ class TestCertificates:
         )
 
         assert not errors
-        assert len({each.der for each in results}) == 1
+        assert len({each.der for each, _ in results}) == 1
+        assert [after for _, after in results if after is not None] == [
+            await replicas.one.orders.get(subject.order_id)
+        ]
         stored = await replicas.two.certificates.get(reserved.certificate_id)
-        assert stored == results[0]
+        assert stored == results[0][0]
         assert await replicas.one.certificates.by_serial(stored.issuer_key_id, stored.serial) == stored
         found = await replicas.two.orders.get(subject.order_id)
         assert (found.status, found.certificate_id) == (OrderStatus.VALID, reserved.certificate_id)
@@ -406,7 +409,8 @@ class TestCertificates:
         """A certificate without an order, stored."""
         reserved = reservation()
         await replicas.one.certificates.reserve(reserved, None)
-        return await replicas.one.certificates.complete(certificate(reserved, **changes), None)
+        stored, _ = await replicas.one.certificates.complete(certificate(reserved, **changes), None)
+        return stored
 
     async def test_one_revocation_wins(self, replicas):
         """Of many revocations one takes effect, with its reason and time."""

@@ -43,7 +43,7 @@ def test_the_recorded_identifier_is_read(recorded):
     (identifier,) = parse_identifiers([(recorded_value["type"], recorded_value["value"])])
 
     assert identifier.value == recorded_value["value"]
-    found = names_of([identifier]).wire
+    found = names_of((identifier,)).wire
     assert (found.generation, found.display_name, found.domain) == (
         Generation.FIRST,
         "Alice Smith",

@@ -1,0 +1,262 @@
+"""Whole enrollments, certificates on ready orders, and the same cryptography in a bare loop.
+
+    python -m bench.enrollment [--seconds N] [--rounds N] [--calls N]
+
+One process is the gateway's use cases, the devices, their backend and the OpenID provider: an enrollment is
+of today's generation, with P-256 keys, from the device's keys to its certificate, each step durable on disk.
+The bare loop does what of it is cryptography: it makes both keys, signs and verifies every message, and
+builds the request and the certificate. No network is in either, so that the ratio is the gateway's own.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import itertools
+import json
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from bench.enrollment_parts import (
+    DOMAIN,
+    HANDLE,
+    NAME,
+    PROVISIONER,
+    SHA256,
+    Device,
+    Gateway,
+    Party,
+    open_gateway,
+)
+from bench.facts import ReplyError
+from gateway.enrollment.accounts import AccountWish
+from gateway.enrollment.answers import AccessTokenAnswer, IdTokenAnswer
+from gateway.enrollment.minter import ClientTokenRequest
+from gateway.enrollment.model import Account, ChallengeStatus, ChallengeType, Order
+from gateway.enrollment.orders import OrderWish
+from gateway.enrollment.signed_requests import FlattenedJws, accept, parse_signed_request
+
+ENROLL: Final = "enroll"
+CERTIFICATE: Final = "certificate_on_ready_order"
+BARE: Final = "enroll_bare_crypto"
+RATIO: Final = "enroll_vs_bare_crypto"
+TARGET: Final = 0.3
+
+_TITLES: Final = {
+    ENROLL: "whole enrollment, use cases",
+    CERTIFICATE: "certificate on a ready order, use cases",
+    BARE: "the cryptography of an enrollment, bare loop",
+}
+NAMES: Final = tuple(_TITLES)
+"""These cases are measured together, if any."""
+
+_OWNER: Final = "spiffe://countersign.bench/backend"
+_CREATE: Final = "/countersign.v1.EnrollmentService/CreateAccount"
+_MESSAGE: Final = bytes(600)
+"""As long as the messages that are signed, about."""
+
+Step = Callable[[], Awaitable[None]]
+
+
+async def measure(*, seconds: float, rounds: int, calls: int) -> dict[str, Any]:
+    """Figures in the shape of `bench.report.document`: cases, ratios, CPU ratios and targets."""
+    with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
+        async with open_gateway(Path(folder)) as gateway:
+            numbers = itertools.count(1)
+            await _window(lambda: _enroll(gateway, next(numbers)), 0.5, calls)
+            windows = [await _round(gateway, numbers, seconds, calls) for _ in range(rounds)]
+    return _document(windows)
+
+
+async def _round(
+    gateway: Gateway, numbers: Iterator[int], seconds: float, calls: int
+) -> Mapping[str, "_Figures"]:
+    enrolled = await _window(lambda: _enroll(gateway, next(numbers)), seconds, calls)
+    bare = await _window(_bare_crypto, seconds, 1)
+    ready = [await _ready(gateway, next(numbers)) for _ in range(int(enrolled.per_second * seconds / 2) or 1)]
+    left = iter(ready)
+    issued = await _window(lambda: _finalize(gateway, *next(left)), seconds, calls)
+    return {ENROLL: enrolled, BARE: bare, CERTIFICATE: issued}
+
+
+class _Figures:
+    """One window: wall-clock and CPU seconds of this process, and the latency of each call in seconds."""
+
+    def __init__(self, seconds: float, cpu_seconds: float, latencies: list[float]) -> None:
+        self.per_second = len(latencies) / seconds
+        self.cpu_us = cpu_seconds / len(latencies) * 1e6
+        self.latencies = sorted(latencies)
+
+    def percentile_ms(self, percent: int) -> float:
+        """As `bench.report.Measurement.percentile_ms`."""
+        return self.latencies[min(len(self.latencies) - 1, len(self.latencies) * percent // 100)] * 1e3
+
+
+async def _window(step: Step, seconds: float, calls: int) -> _Figures:
+    """Run *step* by *calls* at once until *seconds* are over or there is nothing left to do."""
+    latencies: list[float] = []
+    started, cpu = time.perf_counter(), time.process_time()
+
+    async def worker() -> None:
+        while (now := time.perf_counter()) < started + seconds:
+            try:
+                await step()
+            except StopIteration:
+                return
+            latencies.append(time.perf_counter() - now)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(calls):
+            group.create_task(worker())
+    return _Figures(time.perf_counter() - started, time.process_time() - cpu, latencies)
+
+
+async def _enroll(gateway: Gateway, number: int) -> None:
+    account, order, request = await _ready(gateway, number)
+    await _finalize(gateway, account, order, request)
+
+
+async def _ready(gateway: Gateway, number: int) -> tuple[Account, Order, bytes]:
+    """An order with both proofs shown, and the request for its certificate."""
+    enrollment, device, key = gateway.enrollment, Device(number), Party()
+    nonce = enrollment.nonces.issue(subject=_OWNER)
+    header = {"jwk": key.jwk, "nonce": nonce, "url": _CREATE}
+    signed = parse_signed_request(FlattenedJws(*key.jws(header, {}).split(".")))
+    jwk = signed.require_jwk()
+    await accept(signed, key=jwk, url=_CREATE, nonces=enrollment.nonces, subject=_OWNER)
+    wish = AccountWish.parse(signed.payload)
+    account, _ = await enrollment.accounts.create(PROVISIONER, _OWNER, jwk, wish, url=_CREATE)
+    order = await enrollment.orders.create(account, OrderWish(device.identifiers()))
+    await _answer_dpop(gateway, account, order, device, key)
+    await _answer_oidc(gateway, account, order)
+    return account, order, device.request(ec.generate_private_key(ec.SECP256R1()))
+
+
+async def _answer_dpop(gateway: Gateway, account: Account, order: Order, device: Device, key: Party) -> None:
+    authorization, challenge, token, url = _challenge(gateway, order, ChallengeType.WIRE_DPOP)
+    nonce = gateway.minter.issue_nonce(device.client_id)
+    proof = device.proof(key, nonce=nonce, challenge=token, audience=url)
+    asked = ClientTokenRequest(device.client_id, HANDLE, NAME, None, DOMAIN, proof, nonce)
+    minted = await gateway.minter.mint(asked)
+    answered = await gateway.enrollment.challenges.answer(
+        account, authorization, challenge, AccessTokenAnswer(minted.value)
+    )
+    _require(answered.challenge.status is ChallengeStatus.VALID)
+
+
+async def _answer_oidc(gateway: Gateway, account: Account, order: Order) -> None:
+    authorization, challenge, token, url = _challenge(gateway, order, ChallengeType.WIRE_OIDC)
+    id_token = gateway.provider.id_token(key_authorization=account.key_authorization(token), audience=url)
+    answered = await gateway.enrollment.challenges.answer(
+        account, authorization, challenge, IdTokenAnswer(id_token)
+    )
+    _require(answered.challenge.status is ChallengeStatus.VALID)
+
+
+async def _finalize(gateway: Gateway, account: Account, order: Order, request: bytes) -> None:
+    issuing = gateway.enrollment.issuing
+    done = await issuing.finalize(account, order.order_id, request)
+    _require(done.certificate_id is not None)
+    _require(bool((await issuing.certificate(account, done.certificate_id or "")).der))
+
+
+def _challenge(gateway: Gateway, order: Order, kind: ChallengeType) -> tuple[str, str, str, str]:
+    """The ids of the challenge of *kind* and its authorization, its token and its URL."""
+    provisioner = gateway.enrollment.provisioners.get(PROVISIONER)
+    for authorization in order.authorizations:
+        for each in authorization.challenges:
+            if each.type is kind:
+                ids = authorization.authorization_id, each.challenge_id
+                return *ids, each.token, provisioner.challenge_url(*ids)
+    raise ReplyError(f"no {kind} is offered")
+
+
+async def _bare_crypto() -> None:
+    """Two keys; account, proof twice, access token, ID token and request verified; six signatures in all."""
+    account, certified = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    others = _BARE_KEYS
+    hashlib.sha256(account.public_key().public_numbers().x.to_bytes(32, "big")).digest()
+    for key, times in ((account, 1), (account, 2), (others[0], 1), (others[1], 1)):
+        signature = key.sign(_MESSAGE, SHA256)
+        for _ in range(times):
+            key.public_key().verify(signature, _MESSAGE, SHA256)
+    device = Device(1)
+    request = x509.load_der_x509_csr(device.request(certified))
+    _require(request.is_signature_valid)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(request.subject)
+        .issuer_name(request.subject)
+        .public_key(request.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(_NOW)
+        .not_valid_after(_NOW + timedelta(days=90))
+        .add_extension(request.extensions[0].value, critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(certified.public_key()), critical=False)
+    )
+    builder.sign(others[2], hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+_BARE_KEYS: Final = tuple(ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+_NOW: Final = datetime.now(UTC)
+
+
+def _require(condition: bool) -> None:  # noqa: FBT001 - reads as an assertion
+    if not condition:
+        raise ReplyError("an enrollment did not come out as it should")
+
+
+def _document(windows: list[Mapping[str, _Figures]]) -> dict[str, Any]:
+    per_second = median(each[ENROLL].per_second / each[BARE].per_second for each in windows)
+    per_cpu = median(each[BARE].cpu_us / each[ENROLL].cpu_us for each in windows)
+    return {
+        "ratios": {RATIO: round(per_second, 3)},
+        "cpu_ratios": {RATIO: round(per_cpu, 3)},
+        "targets": {RATIO: TARGET},
+        "cases": {name: _case(title, [each[name] for each in windows]) for name, title in _TITLES.items()},
+    }
+
+
+def _case(title: str, windows: list[_Figures]) -> dict[str, Any]:
+    """As `bench.report.case_figures`; there is no other process that would make the load."""
+
+    def middle(values: Iterator[float], digits: int) -> float:
+        return round(median(values), digits)
+
+    rate = middle((each.per_second for each in windows), 1)
+    return {
+        "title": title,
+        "calls_per_second": rate,
+        "tokens_per_call": 1,
+        "tokens_per_second": rate,
+        "p50_ms": middle((each.percentile_ms(50) for each in windows), 3),
+        "p99_ms": middle((each.percentile_ms(99) for each in windows), 3),
+        "server_cpu_us_per_call": middle((each.cpu_us for each in windows), 1),
+        "server_cpus_busy": middle((each.cpu_us * each.per_second / 1e6 for each in windows), 3),
+        "generator_cpus_busy": 0.0,
+        "calls_per_second_by_round": [round(each.per_second, 1) for each in windows],
+    }
+
+
+def main() -> None:
+    """Measure, and print the figures as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m bench.enrollment", description="Measure enrollments.")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of one window (3)")
+    parser.add_argument("--rounds", type=int, default=5, help="windows of each case (5)")
+    parser.add_argument("--calls", type=int, default=16, help="enrollments under way (16)")
+    options = parser.parse_args()
+    figures = asyncio.run(measure(seconds=options.seconds, rounds=options.rounds, calls=options.calls))
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
