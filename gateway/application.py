@@ -3,7 +3,7 @@
 `open_application` owns what it opens, in this order: signers, database, purge, keyring; it closes in reverse.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -86,11 +86,12 @@ async def open_application(
     migrate: bool = False,
     clock: Clock = system_clock,
     audit: AuditLog | None = None,
+    guarded_client: Callable[..., GuardedClient] | None = None,
 ) -> AsyncIterator[Application]:
     """Open signers, database and keyring, and wire the use cases.
 
     *trust* verifies client certificates; *migrate* brings the database to the needed revision first; *audit*
-    is told of every signature.
+    is told of every signature. *guarded_client* is called in place of `GuardedClient`.
     Raises `ConfigurationError`, `SignerError`, `StoreError`, `AvailabilityError`: the start must not go on.
     """
     declared = [_declared(settings, key) for key in settings.keys]
@@ -113,7 +114,18 @@ async def open_application(
         ClientKeys(GuardedClient(DnsResolver(), limits=CLIENT_KEYS_LIMITS), clock=clock) as client_keys,
         presentations_if_configured(settings, store, keyring, DnsResolver(), clock=clock) as presentations,
     ):
-        wired = _wire(settings, trust, signers, store, keyring, loader, feed, client_keys, clock=clock)
+        wired = _wire(
+            settings,
+            trust,
+            signers,
+            store,
+            keyring,
+            loader,
+            feed,
+            client_keys,
+            clock=clock,
+            guarded_client=guarded_client or GuardedClient,
+        )
         yield replace(wired, presentations=presentations)
 
 
@@ -214,6 +226,7 @@ def _wire(
     client_keys: ClientKeys,
     *,
     clock: Clock,
+    guarded_client: Callable[..., GuardedClient],
 ) -> Application:
     tokens = settings.tokens
     use_cases = token_use_cases(
@@ -236,7 +249,7 @@ def _wire(
         honor_after_use=honored(settings),
     )
     resolver = DnsResolver()
-    fetcher = GuardedClient(resolver)
+    fetcher = guarded_client(resolver)
     return Application(
         signers=signers,
         store=store,
@@ -253,7 +266,7 @@ def _wire(
             settings,
             authorizations=use_cases.authorizations,
             pending=store.pending_logins,
-            client=partial(GuardedClient, resolver),
+            client=partial(guarded_client, resolver),
             clock=clock,
         ),
         registrar=ClientRegistrar(

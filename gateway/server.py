@@ -37,6 +37,7 @@ from gateway.edge.routes import health_routes, metadata_routes, oauth_routes
 from gateway.edge.server import EdgeServer
 from gateway.edge.token import RevocationEndpoint, TokenEndpoint
 from gateway.edge.well_known import JwksEndpoint, MetadataEndpoint, health_endpoints
+from gateway.fetching import GuardedClient
 from gateway.health import HealthMonitor
 from gateway.keys.model import KeyPurpose
 from gateway.ports import Ports
@@ -92,17 +93,20 @@ async def open_server(
     *,
     audit: AuditLog | None = None,
     neighbors: Neighbors | None = None,
+    guarded_client: Callable[..., GuardedClient] | None = None,
     clock: Clock = system_clock,
 ) -> AsyncIterator[GrpcServer]:
     """A serving worker; leaving the context drains it. *audit* is told of every signature,
-    *neighbors* of every revocation.
+    *neighbors* of every revocation; *guarded_client* is called in place of `GuardedClient`.
 
     Raises whatever must stop the start: `ConfigurationError`, `SignerError`, `StoreError`, `TlsFileError`,
     `ListenError`, `PkiError`, `AvailabilityError`.
     """
     roots = load_roots(settings)
     async with (
-        open_application(settings, roots, clock=clock, audit=audit) as application,
+        open_application(
+            settings, roots, clock=clock, audit=audit, guarded_client=guarded_client
+        ) as application,
         application.rotator,
         _metrics(settings, application),
         _grpc_server(settings, application, roots, access_log, clock) as server,
