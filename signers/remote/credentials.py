@@ -24,7 +24,7 @@ FAILURE_PAUSE = 0.5
 """Seconds after a failure in which nobody tries again: the callers share its error."""
 
 MIN_AGE = 1.0
-"""Seconds between two credentials, however short-lived or refused the first is."""
+"""Seconds between two renewals or two replacements, however short-lived or refused the first is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Credentials(Generic[T]):
         self._obtain = obtain
         self._lease: Lease[T] | None = None
         self._expires = 0.0
-        self._obtained_at = -MIN_AGE
+        self._replaced_at = -MIN_AGE
         self._failure: SignerError | None = None
         self._failed_at = 0.0
         self._lock = asyncio.Lock()
@@ -66,14 +66,15 @@ class Credentials(Generic[T]):
     async def refused(self, value: T) -> T:
         """The service refuses *value*: obtain another, unless that has happened already.
 
-        One that was obtained a moment ago is returned as it is: then the credential is not at fault, and a
-        refusal of every request must not become a login for every request. Raises `SignerError`.
+        Where one was replaced a moment ago it is returned as it is: then the credential is not at fault, and
+        a refusal of every request must not become a login for every request. Raises `SignerError`.
         """
         async with self._lock:
             lease = self._valid()
-            young = asyncio.get_running_loop().time() < self._obtained_at + MIN_AGE
-            if lease is not None and (lease.value != value or young):
+            now = asyncio.get_running_loop().time()
+            if lease is not None and (lease.value != value or now < self._replaced_at + MIN_AGE):
                 return lease.value
+            self._replaced_at = now
             return (await self._start_anew()).value
 
     async def aclose(self) -> None:
@@ -116,7 +117,7 @@ class Credentials(Generic[T]):
             raise SignerUnavailableError("No credentials came in time.", key=self._name) from None
 
     def _keep(self, lease: Lease[T]) -> Lease[T]:
-        now = self._obtained_at = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
         self._lease = lease
         self._expires = float("inf") if lease.lifetime is None else now + lease.lifetime
         if self._renewal is not None and self._renewal is not asyncio.current_task():

@@ -155,8 +155,8 @@ class Lane:
             batch = self._waiting.take()
             if batch is None:
                 break
-            self.circuit.trial_running = verdict is Verdict.TRIAL
-            task = self._loop.create_task(self._serve(*batch), name=f"sign-{self.name}")
+            trial = self.circuit.trial_running = verdict is Verdict.TRIAL
+            task = self._loop.create_task(self._serve(*batch, trial), name=f"sign-{self.name}")
             self._tasks.add(task)
             task.add_done_callback(self._served)
         if not self._tasks and not len(self._waiting):
@@ -182,11 +182,11 @@ class Lane:
             logger.error("%s: a request ended by a fault of ours", self.name, exc_info=error)
         self._pump()
 
-    async def _serve(self, key: RemoteKey, batch: list[Item]) -> None:
+    async def _serve(self, key: RemoteKey, batch: list[Item], trial: bool) -> None:  # noqa: FBT001  # Own call.
         started = self._loop.time()
         try:
             async with asyncio.timeout_at(max(item.deadline for item in batch)):
-                outcomes = await self._request(key, batch)
+                outcomes = await self._request(key, batch, trial)
             answered = self._loop.time()
             for item in batch:
                 times = item.stages.of_this_thread
@@ -196,7 +196,8 @@ class Lane:
         except (SignerError, TimeoutError) as error:
             self._fail(key, batch, error)
         finally:
-            self.circuit.trial_running = False
+            if trial:
+                self.circuit.trial_running = False
             for item in batch:
                 # Nobody is left waiting, whatever ended this request.
                 item.fail(SignerUnavailableError("The request was given up.", key=key.name))
@@ -207,16 +208,25 @@ class Lane:
         for item in batch:
             item.fail(error)
 
-    async def _request(self, key: RemoteKey, batch: list[Item]) -> Sequence[bytes | SignerError]:
+    async def _request(
+        self,
+        key: RemoteKey,
+        batch: list[Item],
+        trial: bool,  # noqa: FBT001  # As above.
+    ) -> Sequence[bytes | SignerError]:
         """One request, made again while the failure is one that passes and there is time."""
         messages = [item.message for item in batch]
+        limit = self._options.attempt_timeout
+        if trial:
+            limit = min(limit, TRIAL_TIMEOUT)
         deadline = max(item.deadline for item in batch)
         pause, attempt = FIRST_RETRY, 1
         while True:
+            begun = self.circuit.now()
             try:
-                outcomes = await self._attempt(key, messages)
+                outcomes = await self._attempt(key, messages, limit)
             except SignerError as error:
-                wait = self._pause_after(error, pause)
+                wait = self._pause_after(error, pause, begun)
                 last = attempt >= self._options.attempts or self.circuit.verdict is not Verdict.CLOSED
                 if wait is None or last or self._loop.time() + wait >= deadline:
                     raise
@@ -227,11 +237,10 @@ class Lane:
             await self.budget.wait()
             pause, attempt = 2 * pause, attempt + 1
 
-    async def _attempt(self, key: RemoteKey, messages: list[bytes]) -> Sequence[bytes | SignerError]:
+    async def _attempt(
+        self, key: RemoteKey, messages: list[bytes], limit: float
+    ) -> Sequence[bytes | SignerError]:
         self.requests += 1
-        limit = self._options.attempt_timeout
-        if self.circuit.trial_running:
-            limit = min(limit, TRIAL_TIMEOUT)
         try:
             async with asyncio.timeout(limit):
                 outcomes = await key.request_signatures(messages)
@@ -241,7 +250,7 @@ class Lane:
             raise SignatureInvalidError("The service signed another number of messages.", key=key.name)
         return outcomes
 
-    def _pause_after(self, error: SignerError, pause: float) -> float | None:
+    def _pause_after(self, error: SignerError, pause: float, begun: float) -> float | None:
         """Seconds before the request is made again; None where that would be in vain."""
         if isinstance(error, SignerThrottledError):
             wait = DEFAULT_THROTTLE if error.retry_after is None else error.retry_after
@@ -252,7 +261,7 @@ class Lane:
             # The service answered, if only to say no.
             self.circuit.succeeded()
             return None
-        self.circuit.failed(str(error))
+        self.circuit.failed(str(error), begun=begun, silent=isinstance(error, SignerTimeoutError))
         # Not a secret: it keeps the replicas from trying again at the same moment.
         return pause * (1 + random.random() / 2)  # noqa: S311
 

@@ -2,10 +2,11 @@
 
 import pytest
 
+from tests.support.openbao import openbao, own_openbao
 from tests.support.p11_kit import P11KitServer
 from tests.support.softhsm import FaultyTable, softhsm
 
-__all__ = ["softhsm"]
+__all__ = ["openbao", "own_openbao", "softhsm"]
 
 
 @pytest.fixture

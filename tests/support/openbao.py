@@ -59,7 +59,7 @@ class OpenBao:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        authority = Authority.root("Test OpenBao")
+        authority = self.authority = Authority.root("Test OpenBao")
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_bytes(authority.pem)
         self._tls = ssl.create_default_context(cafile=str(self.ca_file))

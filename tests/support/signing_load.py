@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 
-from signers import SignerTimeoutError, SignerUnavailableError
+from signers import SignerError, SignerTimeoutError, SignerUnavailableError
 from signers.base import Signer
 from signers.verification import verify
 from tests.support.softhsm import eventually
@@ -15,7 +15,13 @@ CALLERS = 16
 class Load:
     """`CALLERS` tasks that sign and verify; `outcomes` counts "signed" and the names of expected errors."""
 
-    def __init__(self, signer: Signer) -> None:
+    def __init__(
+        self,
+        signer: Signer,
+        *,
+        expected: tuple[type[SignerError], ...] = (SignerUnavailableError, SignerTimeoutError),
+    ) -> None:
+        self._expected = expected
         self.outcomes: Counter[str] = Counter()
         self.started = 0
         self.last_success = 0.0
@@ -30,7 +36,7 @@ class Load:
             message = b"message %d" % self.started
             try:
                 signature = await signer.sign(message)
-            except (SignerUnavailableError, SignerTimeoutError) as error:
+            except self._expected as error:
                 self.outcomes[type(error).__name__] += 1
                 await asyncio.sleep(0.01)
                 continue

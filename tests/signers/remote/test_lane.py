@@ -151,12 +151,13 @@ async def test_cancelled_caller_is_dropped_from_the_queue():
     assert key.requests == [[b"first"], [b"next"]]
 
 
-async def test_passing_failures_are_tried_again():
+@pytest.mark.parametrize("failures", [[SignerUnavailableError("down")] * 2, [SignerTimeoutError("slow")]])
+async def test_passing_failures_are_tried_again(failures):
     """Failures that pass cost the caller time, not an error."""
-    key = ScriptedKey(script=[SignerUnavailableError("down"), SignerTimeoutError("slow")])
+    key = ScriptedKey(script=list(failures))
     lane = lane_of(attempts=3)
     await sign(lane, key)
-    assert len(key.requests) == lane.requests == 3
+    assert len(key.requests) == lane.requests == len(failures) + 1
     assert lane.circuit.verdict is Verdict.CLOSED
 
 
