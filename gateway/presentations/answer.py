@@ -22,8 +22,12 @@ MAX_CREDENTIAL: Final = 128 * 1024  # characters
 
 @dataclass(frozen=True, slots=True)
 class ReadToken:
-    """One token, and the report about it; *token* is None where it could not be read."""
+    """One token, and the report about it; *token* is None where it could not be read.
 
+    *path* says where in the answer it stood.
+    """
+
+    path: str
     kind: TokenKind
     report: Report
     token: SignedToken | None
@@ -114,4 +118,4 @@ def _read(
     token = read_token(report, path, text, kind, max_size=max_size)
     if token is None:
         report.unreached(checks, path)
-    return ReadToken(kind, report, token)
+    return ReadToken(path, kind, report, token)

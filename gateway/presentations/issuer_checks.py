@@ -53,8 +53,7 @@ class IssuerChecks:
         """
         report, issuer = Report(), document.id.text
         if not trusted(report, token.path, issuer, policy):
-            report.extend((_status_not_asked(token.path),))
-            report.unreached((PresentationCheck.ISSUER_LINKED_DOMAIN,), token.path)
+            report.extend(_nothing_asked(token.path))
             return IssuerFindings(report.checks, None, None)
         status = await self._status(token, issuer, policy, status_policy, deadline)
         report.extend(replace(each, path=token.path + each.path[1:]) for each in status.checks)
@@ -108,9 +107,19 @@ class IssuerChecks:
         return str(linkage.origin)
 
 
-def _status_not_asked(path: str) -> Check:
-    detail = "Not applied: the issuer is not trusted."
-    return line(StatusCheck.ENTRY_PRESENT, Outcome.SKIPPED, path=path, detail=detail)
+def not_asked(path: str) -> tuple[Check, ...]:
+    """The lines for a credential that does not verify: nothing about its issuer is asked."""
+    report = Report()
+    report.unreached((PresentationCheck.ISSUER_TRUSTED,), path)
+    return (*report.checks, *_nothing_asked(path))
+
+
+def _nothing_asked(path: str) -> tuple[Check, ...]:
+    report = Report()
+    report.unreached((PresentationCheck.ISSUER_LINKED_DOMAIN,), path)
+    detail = "Not applied: what it is about was refused before."
+    status = line(StatusCheck.ENTRY_PRESENT, Outcome.SKIPPED, path=path, detail=detail)
+    return (status, *report.checks)
 
 
 def _nobody(token: str) -> VerifiedToken:  # noqa: ARG001 - the signature of a TokenVerifier.

@@ -28,7 +28,7 @@ from gateway.presentations.exchange_step import (
     presented_of,
 )
 from gateway.presentations.id_token import check_id_token, read_submission
-from gateway.presentations.issuer_checks import IssuerChecks, IssuerFindings
+from gateway.presentations.issuer_checks import IssuerChecks, IssuerFindings, not_asked
 from gateway.presentations.report import Report
 from gateway.presentations.resolutions import Resolutions
 from gateway.presentations.result import VerificationResult, VerifiedCredential
@@ -80,8 +80,8 @@ class PresentationVerifier:
         """The report on *asked*. Raises nothing for what an answer says: whatever is wrong is a check."""
         now = int(self._clock()) if asked.at_time is None else asked.at_time
         deadline, report = Deadline(self._deadline), Report()
-        _report_state(report, asked)
         answer = read_answer(report, asked.id_token, asked.vp_token, asked.verifier.policy)
+        _report_state(report, asked)
         resolutions = await Resolutions.of(self._resolver, _dids(answer, asked.verifier), deadline)
         tokens = _Tokens(asked, Moment(now, asked.verifier.policy), resolutions)
         submitted = tokens.check(answer)
@@ -126,8 +126,10 @@ class PresentationVerifier:
             credentials = credentials_of(exchanged, answer, findings)
         else:
             report.extend(not_evaluated(asked.definition))
-        for finding in findings.values():
-            report.extend(finding.checks)
+        for envelope in answer.envelopes:
+            for each in envelope.credentials:
+                finding = findings.get(each.path)
+                report.extend(not_asked(each.path) if finding is None else finding.checks)
         return credentials
 
     async def _ask(
@@ -273,6 +275,9 @@ def _submission(answer: Answer) -> Submitted | None:
         path = f"{presentation.path}.vp.presentation_submission"
         submission = read_submission(answer.envelopes[0].presentation.report, inner, path)
         return Submitted(submission, inside=True) if submission is not None else None
+    if read.token is None:
+        read.report.unreached((PresentationCheck.SUBMISSION_WELL_FORMED,), _SUBMISSION_PATH)
+        return None
     value = outer.get("presentation_submission") if isinstance(outer, dict) else None
     submission = read_submission(read.report, value, _SUBMISSION_PATH)
     return Submitted(submission, inside=False) if submission is not None else None

@@ -172,16 +172,12 @@ class _Evaluation:
         path: str,
     ) -> Iterator[Check]:
         for accepted in (self._vp_formats, self._definition.format, descriptor.format):
-            containers: list[PresentedCredential | PresentedPresentation] = [credential]
+            containers: list[PresentedCredential | PresentedPresentation] = [*presentations, credential]
             # A definition that lists credential formats only says nothing about the envelope.
-            if accepted is self._vp_formats or any(
-                designation.endswith(_PRESENTATION_SUFFIXES) for designation in accepted or ()
-            ):
-                containers = [*presentations, credential]
-            for container in containers:
-                check = rules_of.check_format(
-                    container.format, container.algorithm, accepted, path=f"{path}.format"
-                )
+            first = 0 if accepted is self._vp_formats or _names_envelopes(accepted) else len(presentations)
+            for level, container in enumerate(containers[first:], first):
+                at = f"{path}{'.path_nested' * level}.format"
+                check = rules_of.check_format(container.format, container.algorithm, accepted, path=at)
                 if check is not None:
                     yield check
 
@@ -236,3 +232,7 @@ class _Evaluation:
             self._checks.append(
                 checked(ExchangeCheck.DESCRIPTOR_SUBMITTED, passed=passed, path=path, detail=detail)
             )
+
+
+def _names_envelopes(accepted: Formats | None) -> bool:
+    return any(designation.endswith(_PRESENTATION_SUFFIXES) for designation in accepted or ())
