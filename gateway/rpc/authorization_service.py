@@ -81,4 +81,15 @@ def _draft(message: authorization_service_pb2.AuthorizationRequest, prefix: str)
         resource=tuple(message.resource),
         dpop_jkt=message.dpop_jkt,
         state=message.state,
+        prompt=message.prompt,
+        max_age=_max_age(message, prefix),
     )
+
+
+def _max_age(message: authorization_service_pb2.AuthorizationRequest, prefix: str) -> str:
+    """As a form has it."""
+    if not message.HasField("max_age"):
+        return ""
+    if message.max_age.nanos or message.max_age.seconds < 0:
+        raise RequestError(Reason.INVALID_FIELD, "max_age is whole seconds.", field=f"{prefix}max_age")
+    return str(message.max_age.seconds)

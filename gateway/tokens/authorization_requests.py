@@ -22,7 +22,7 @@ from gateway.tokens.redirect_uri import require_registered
 MAX_STATE: Final = 2048
 MAX_SUBJECT: Final = 255
 _MAX_TEXT: Final = 256
-_MAX_SKEW: Final = 60  # seconds that the login application's clock may be ahead
+_MAX_SKEW: Final = 60  # seconds that the login application's clock may be off
 _MAX_AMR: Final = 16
 _JKT_SIZE: Final = 32
 
@@ -160,8 +160,9 @@ class AuthorizationRequests:
 
         Raises as `check` and `pushed` do, `RequestError` INVALID_FIELD, `AvailabilityError`.
         """
-        await self._check_user(subject, authentication, self._clock())
-        return await self._issue(await self.accept(client_id, request), subject, authentication)
+        accepted = await self.accept(client_id, request)
+        await self._check_user(subject, authentication, accepted.request.max_age)
+        return await self._issue(accepted, subject, authentication)
 
     async def issue_accepted(
         self, accepted: AcceptedRequest, *, subject: str, authentication: Authentication
@@ -176,7 +177,7 @@ class AuthorizationRequests:
         _require_code_grant(client)
         scope_for(client, request.scope)
         audience_for(client, request.audience)
-        await self._check_user(subject, authentication, self._clock())
+        await self._check_user(subject, authentication, request.max_age)
         return await self._issue(accepted, subject, authentication)
 
     async def _issue(
@@ -205,7 +206,8 @@ class AuthorizationRequests:
             )
         return client
 
-    async def _check_user(self, subject: str, authentication: Authentication, now: float) -> None:
+    async def _check_user(self, subject: str, authentication: Authentication, max_age: int | None) -> None:
+        now = self._clock()
         if not 1 <= len(subject) <= MAX_SUBJECT or not subject.isprintable():
             raise _invalid(f"A subject has 1 to {MAX_SUBJECT} printable characters.", "subject")
         if CLIENT_ID_PATTERN.fullmatch(subject) and await self._clients.get(subject) is not None:
@@ -213,6 +215,9 @@ class AuthorizationRequests:
             raise _invalid("A client has this id; a user must not be called the same.", "subject")
         if authentication.time is not None and not 0 <= authentication.time <= now + _MAX_SKEW:
             raise _invalid("The time lies in the future.", "auth_time")
+        if max_age is not None and (authentication.time or 0) < now - max_age - _MAX_SKEW:
+            # OpenID Connect Core §3.1.2.1: the user has to be authenticated anew.
+            raise _invalid("The client asks for a user who was authenticated lately.", "auth_time")
         texts = (authentication.acr or "x", *authentication.amr)
         if len(authentication.amr) > _MAX_AMR or not all(
             1 <= len(text) <= _MAX_TEXT and text.isprintable() for text in texts

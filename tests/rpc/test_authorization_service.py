@@ -1,5 +1,7 @@
 """The authorization code flow by a client, a login application and a resource server, over gRPC."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from countersign import (
     AuthorizationRequest,
@@ -92,3 +94,45 @@ async def test_lists_are_bounded(gateway, name):
         with pytest.raises(CountersignError) as caught:
             await app.push_authorization_request("app", request)
     assert caught.value.reason == Reason.INVALID_FIELD
+
+
+async def test_how_the_user_is_asked(gateway):
+    """A pushed request and one beside the code may ask for a user who was authenticated lately."""
+    login = gateway.client(gateway.root.leaf("login", uris=(LOGIN,)))
+    asked = AuthorizationRequest(
+        REDIRECT, Pkce().challenge, prompt="login consent", max_age=timedelta(seconds=300)
+    )
+    async with gateway.client() as app, login:
+        pushed = await app.push_authorization_request("app", asked)
+        for request in (asked, pushed.request_uri):
+            for auth_time in (None, datetime.now(UTC) - timedelta(seconds=400)):
+                with pytest.raises(CountersignError) as caught:
+                    await login.create_authorization_code(
+                        "app", request, subject="alice", auth_time=auth_time
+                    )
+                assert caught.value.reason == Reason.INVALID_FIELD
+                assert [each.field for each in caught.value.field_violations] == ["auth_time"]
+            code = await login.create_authorization_code(
+                "app", request, subject="alice", auth_time=datetime.now(UTC) - timedelta(seconds=200)
+            )
+            assert code.code.startswith("cs_ac_")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"prompt": "none login"}, "prompt"),
+        ({"prompt": "create"}, "prompt"),
+        ({"max_age": timedelta(seconds=1.5)}, "request.max_age"),
+        ({"max_age": timedelta(seconds=-1)}, "request.max_age"),
+        ({"max_age": timedelta(days=365_000)}, "max_age"),
+    ],
+)
+async def test_what_cannot_be_asked(gateway, changes, field):
+    """The values of OpenID Connect Core §3.1.2.1 and no others."""
+    async with gateway.client() as app:
+        with pytest.raises(CountersignError) as caught:
+            await app.push_authorization_request(
+                "app", AuthorizationRequest(REDIRECT, Pkce().challenge, **changes)
+            )
+    assert [each.field for each in caught.value.field_violations] == [field]

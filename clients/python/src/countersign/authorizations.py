@@ -30,6 +30,8 @@ class AuthorizationRequest:
     - `scope`, `resource`: empty for all, and for the default audience.
     - `dpop_jkt`: thumbprint of the DPoP key that the code is bound to (RFC 9449 §10).
     - `state`: comes back beside the code.
+    - `prompt`, `max_age`: how, and how long ago at most, the user is to be authenticated (OpenID Connect Core
+      §3.1.2.1); empty and None where it does not matter.
     """
 
     redirect_uri: str
@@ -38,6 +40,8 @@ class AuthorizationRequest:
     resource: tuple[str, ...] = ()
     dpop_jkt: str = ""
     state: str = ""
+    prompt: str = ""
+    max_age: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from countersign._operations.operation import Operation
 from countersign._operations.tokens import proof
-from countersign._wire import required_time_from_wire, time_to_wire
+from countersign._wire import required_time_from_wire, span_to_wire, time_to_wire
 from countersign.authorizations import AuthorizationCode, AuthorizationRequest, PushedRequest
 from countersign.credentials import ClientCredential
 from countersign.v1 import authorization_service_pb2 as pb
@@ -75,4 +75,6 @@ def _request(request: AuthorizationRequest) -> pb.AuthorizationRequest:
         code_challenge=request.code_challenge,
         dpop_jkt=request.dpop_jkt,
         state=request.state,
+        prompt=request.prompt,
+        max_age=span_to_wire(request.max_age),
     )

@@ -28,7 +28,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*countersign/v1/authorization_service.proto\x12\x0e\x63ountersign.v1\x1a*countersign/v1/client_authentication.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x01\n\x14\x41uthorizationRequest\x12\x1a\n\x0credirect_uri\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x05scope\x18\x02 \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x17\n\x08resource\x18\x03 \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x1c\n\x0e\x63ode_challenge\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x64pop_jkt\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05state\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\"\xbb\x01\n\x1fPushAuthorizationRequestRequest\x12\x17\n\tclient_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x42\n\x0e\x61uthentication\x18\x02 \x01(\x0b\x32$.countersign.v1.ClientAuthenticationB\x04\xe2\x41\x01\x01\x12;\n\x07request\x18\x03 \x01(\x0b\x32$.countersign.v1.AuthorizationRequestB\x04\xe2\x41\x01\x02\"f\n PushAuthorizationRequestResponse\x12\x13\n\x0brequest_uri\x18\x01 \x01(\t\x12-\n\nexpires_in\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa0\x02\n\x1e\x43reateAuthorizationCodeRequest\x12\x17\n\tclient_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\x0brequest_uri\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12K\n\x15\x61uthorization_request\x18\x03 \x01(\x0b\x32$.countersign.v1.AuthorizationRequestB\x04\xe2\x41\x01\x01H\x00\x12\x15\n\x07subject\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x33\n\tauth_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x11\n\x03\x61\x63r\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x11\n\x03\x61mr\x18\x07 \x03(\tB\x04\xe2\x41\x01\x01\x42\t\n\x07request\"\x9a\x01\n\x1f\x43reateAuthorizationCodeResponse\x12\x11\n\x04\x63ode\x18\x01 \x01(\tB\x03\x80\x01\x01\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0credirect_uri\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0e\n\x06issuer\x18\x05 \x01(\t2\x91\x02\n\x14\x41uthorizationService\x12}\n\x18PushAuthorizationRequest\x12/.countersign.v1.PushAuthorizationRequestRequest\x1a\x30.countersign.v1.PushAuthorizationRequestResponse\x12z\n\x17\x43reateAuthorizationCode\x12..countersign.v1.CreateAuthorizationCodeRequest\x1a/.countersign.v1.CreateAuthorizationCodeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*countersign/v1/authorization_service.proto\x12\x0e\x63ountersign.v1\x1a*countersign/v1/client_authentication.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf4\x01\n\x14\x41uthorizationRequest\x12\x1a\n\x0credirect_uri\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x05scope\x18\x02 \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x17\n\x08resource\x18\x03 \x03(\tB\x05\xe2\x41\x02\x01\x06\x12\x1c\n\x0e\x63ode_challenge\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x64pop_jkt\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05state\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06prompt\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01\x12\x30\n\x07max_age\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\"\xbb\x01\n\x1fPushAuthorizationRequestRequest\x12\x17\n\tclient_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x42\n\x0e\x61uthentication\x18\x02 \x01(\x0b\x32$.countersign.v1.ClientAuthenticationB\x04\xe2\x41\x01\x01\x12;\n\x07request\x18\x03 \x01(\x0b\x32$.countersign.v1.AuthorizationRequestB\x04\xe2\x41\x01\x02\"f\n PushAuthorizationRequestResponse\x12\x13\n\x0brequest_uri\x18\x01 \x01(\t\x12-\n\nexpires_in\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa0\x02\n\x1e\x43reateAuthorizationCodeRequest\x12\x17\n\tclient_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\x0brequest_uri\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12K\n\x15\x61uthorization_request\x18\x03 \x01(\x0b\x32$.countersign.v1.AuthorizationRequestB\x04\xe2\x41\x01\x01H\x00\x12\x15\n\x07subject\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x33\n\tauth_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x11\n\x03\x61\x63r\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x11\n\x03\x61mr\x18\x07 \x03(\tB\x04\xe2\x41\x01\x01\x42\t\n\x07request\"\x9a\x01\n\x1f\x43reateAuthorizationCodeResponse\x12\x11\n\x04\x63ode\x18\x01 \x01(\tB\x03\x80\x01\x01\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0credirect_uri\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0e\n\x06issuer\x18\x05 \x01(\t2\x91\x02\n\x14\x41uthorizationService\x12}\n\x18PushAuthorizationRequest\x12/.countersign.v1.PushAuthorizationRequestRequest\x1a\x30.countersign.v1.PushAuthorizationRequestResponse\x12z\n\x17\x43reateAuthorizationCode\x12..countersign.v1.CreateAuthorizationCodeRequest\x1a/.countersign.v1.CreateAuthorizationCodeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +47,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHORIZATIONREQUEST'].fields_by_name['dpop_jkt']._serialized_options = b'\342A\001\001'
   _globals['_AUTHORIZATIONREQUEST'].fields_by_name['state']._loaded_options = None
   _globals['_AUTHORIZATIONREQUEST'].fields_by_name['state']._serialized_options = b'\342A\001\001'
+  _globals['_AUTHORIZATIONREQUEST'].fields_by_name['prompt']._loaded_options = None
+  _globals['_AUTHORIZATIONREQUEST'].fields_by_name['prompt']._serialized_options = b'\342A\001\001'
+  _globals['_AUTHORIZATIONREQUEST'].fields_by_name['max_age']._loaded_options = None
+  _globals['_AUTHORIZATIONREQUEST'].fields_by_name['max_age']._serialized_options = b'\342A\001\001'
   _globals['_PUSHAUTHORIZATIONREQUESTREQUEST'].fields_by_name['client_id']._loaded_options = None
   _globals['_PUSHAUTHORIZATIONREQUESTREQUEST'].fields_by_name['client_id']._serialized_options = b'\342A\001\002'
   _globals['_PUSHAUTHORIZATIONREQUESTREQUEST'].fields_by_name['authentication']._loaded_options = None
@@ -70,15 +74,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEAUTHORIZATIONCODERESPONSE'].fields_by_name['code']._loaded_options = None
   _globals['_CREATEAUTHORIZATIONCODERESPONSE'].fields_by_name['code']._serialized_options = b'\200\001\001'
   _globals['_AUTHORIZATIONREQUEST']._serialized_start=205
-  _globals['_AUTHORIZATIONREQUEST']._serialized_end=377
-  _globals['_PUSHAUTHORIZATIONREQUESTREQUEST']._serialized_start=380
-  _globals['_PUSHAUTHORIZATIONREQUESTREQUEST']._serialized_end=567
-  _globals['_PUSHAUTHORIZATIONREQUESTRESPONSE']._serialized_start=569
-  _globals['_PUSHAUTHORIZATIONREQUESTRESPONSE']._serialized_end=671
-  _globals['_CREATEAUTHORIZATIONCODEREQUEST']._serialized_start=674
-  _globals['_CREATEAUTHORIZATIONCODEREQUEST']._serialized_end=962
-  _globals['_CREATEAUTHORIZATIONCODERESPONSE']._serialized_start=965
-  _globals['_CREATEAUTHORIZATIONCODERESPONSE']._serialized_end=1119
-  _globals['_AUTHORIZATIONSERVICE']._serialized_start=1122
-  _globals['_AUTHORIZATIONSERVICE']._serialized_end=1395
+  _globals['_AUTHORIZATIONREQUEST']._serialized_end=449
+  _globals['_PUSHAUTHORIZATIONREQUESTREQUEST']._serialized_start=452
+  _globals['_PUSHAUTHORIZATIONREQUESTREQUEST']._serialized_end=639
+  _globals['_PUSHAUTHORIZATIONREQUESTRESPONSE']._serialized_start=641
+  _globals['_PUSHAUTHORIZATIONREQUESTRESPONSE']._serialized_end=743
+  _globals['_CREATEAUTHORIZATIONCODEREQUEST']._serialized_start=746
+  _globals['_CREATEAUTHORIZATIONCODEREQUEST']._serialized_end=1034
+  _globals['_CREATEAUTHORIZATIONCODERESPONSE']._serialized_start=1037
+  _globals['_CREATEAUTHORIZATIONCODERESPONSE']._serialized_end=1191
+  _globals['_AUTHORIZATIONSERVICE']._serialized_start=1194
+  _globals['_AUTHORIZATIONSERVICE']._serialized_end=1467
 # @@protoc_insertion_point(module_scope)

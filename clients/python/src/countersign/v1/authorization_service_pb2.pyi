@@ -13,20 +13,24 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AuthorizationRequest(_message.Message):
-    __slots__ = ("redirect_uri", "scope", "resource", "code_challenge", "dpop_jkt", "state")
+    __slots__ = ("redirect_uri", "scope", "resource", "code_challenge", "dpop_jkt", "state", "prompt", "max_age")
     REDIRECT_URI_FIELD_NUMBER: _ClassVar[int]
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     CODE_CHALLENGE_FIELD_NUMBER: _ClassVar[int]
     DPOP_JKT_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    MAX_AGE_FIELD_NUMBER: _ClassVar[int]
     redirect_uri: str
     scope: _containers.RepeatedScalarFieldContainer[str]
     resource: _containers.RepeatedScalarFieldContainer[str]
     code_challenge: str
     dpop_jkt: str
     state: str
-    def __init__(self, redirect_uri: _Optional[str] = ..., scope: _Optional[_Iterable[str]] = ..., resource: _Optional[_Iterable[str]] = ..., code_challenge: _Optional[str] = ..., dpop_jkt: _Optional[str] = ..., state: _Optional[str] = ...) -> None: ...
+    prompt: str
+    max_age: _duration_pb2.Duration
+    def __init__(self, redirect_uri: _Optional[str] = ..., scope: _Optional[_Iterable[str]] = ..., resource: _Optional[_Iterable[str]] = ..., code_challenge: _Optional[str] = ..., dpop_jkt: _Optional[str] = ..., state: _Optional[str] = ..., prompt: _Optional[str] = ..., max_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class PushAuthorizationRequestRequest(_message.Message):
     __slots__ = ("client_id", "authentication", "request")
