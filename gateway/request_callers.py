@@ -87,15 +87,15 @@ class RequestCallers:
         principal = ANONYMOUS if transport is None else self._principals.principal(transport)
         trusted = transport is not None and self._terminators.include(transport, principal)
         certificate = transport
-        if trusted or self._mentions_certificate(metadata):
+        names = [key for key, _ in metadata]
+        if trusted or self._mentions_certificate(names):
             certificate = resolve_client_certificate(
                 transport, metadata, trusted=trusted, policy=self._policy
             )
         if certificate is not transport:
             principal = ANONYMOUS if certificate is None else self._principals.principal(certificate)
-        authorization = [value for key, value in metadata if key == "authorization"]
-        if authorization:
-            token, scheme = _token(authorization)
+        if "authorization" in names:
+            token, scheme = _token([value for key, value in metadata if key == "authorization"])
             if scheme == _DPOP and path is not None:
                 proofs = [value for key, value in metadata if key == _DPOP]
                 principal = await self._tokens.authenticate_with_proof(
@@ -109,9 +109,9 @@ class RequestCallers:
         """Whether a connection with this certificate is a trusted terminator's."""
         return self._terminators.include(transport, self._principals.principal(transport))
 
-    def _mentions_certificate(self, metadata: Metadata) -> bool:
+    def _mentions_certificate(self, names: Sequence[str]) -> bool:
         """Whether there is anything to resolve: names are in lower case; a chain's begins the same."""
-        return any([key.startswith(self._header) for key, _ in metadata])  # noqa: C419 - faster on a few
+        return any([name.startswith(self._header) for name in names])  # noqa: C419 - faster on a few
 
 
 def _token(authorization: Sequence[str | bytes]) -> tuple[str, str]:
@@ -148,7 +148,7 @@ class _Terminators:
 
     def include(self, certificate: ClientCertificate, principal: Principal) -> bool:
         """Whether the peer is one of them. *principal* is what the verified *certificate* established."""
-        if principal is ANONYMOUS:
+        if principal is ANONYMOUS or not (self._uris or self._subjects):
             return False
         if principal.name.startswith(_SPIFFE):
             return principal.name in self._uris

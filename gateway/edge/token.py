@@ -56,14 +56,14 @@ class RevocationEndpoint:
 def _document(minted: MintedToken, *, exchanged: bool) -> str:
     """RFC 6749 §5.1, RFC 8693 §2.2.1."""
     # Written out, as the token itself is: an encoder over a dict costs more than all else here.
-    token = minted.token
+    terms = minted.terms
     members = [
         f'"access_token":{_text(minted.value)}',
-        f'"token_type":{_text(token_type_name(token.binding))}',
-        f'"expires_in":{token.expire_time - token.issue_time}',
+        f'"token_type":{_text(token_type_name(terms.binding))}',
+        f'"expires_in":{minted.expire_time - minted.issue_time}',
     ]
-    if token.scope:
-        members.append(f'"scope":{_text(" ".join(token.scope))}')
+    if terms.scope:
+        members.append(f'"scope":{_text(" ".join(terms.scope))}')
     if minted.refresh_token is not None:
         members.append(f'"refresh_token":{_text(minted.refresh_token.value)}')
     if exchanged:

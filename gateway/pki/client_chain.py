@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.x509.verification import (
@@ -45,8 +45,6 @@ _CA_POLICY = ExtensionPolicy.webpki_defaults_ca().may_be_present(
     x509.KeyUsage, Criticality.AGNOSTIC, _require_certificate_signing
 )
 
-_Presented: TypeAlias = tuple[x509.Certificate, ...]  # The leaf, then its intermediates.
-
 
 class PresentedCertificate(Protocol):
     """What a client presented: its own *certificate*, and the *intermediates* beside it."""
@@ -59,15 +57,17 @@ class PresentedCertificate(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
-    """When every certificate of a verified chain is valid, in seconds since the epoch, ends included."""
+class _Verified:
+    """What was *presented*, and from when to when (seconds since the epoch) its whole chain is valid."""
 
+    presented: PresentedCertificate
     start: float
     end: float
 
     @classmethod
-    def of(cls, chain: Sequence[x509.Certificate]) -> "_Span":
+    def of(cls, presented: PresentedCertificate, chain: Sequence[x509.Certificate]) -> "_Verified":
         return cls(
+            presented,
             max(certificate.not_valid_before_utc.timestamp() for certificate in chain),
             min(certificate.not_valid_after_utc.timestamp() for certificate in chain),
         )
@@ -107,7 +107,9 @@ class ClientTrust:
             )
         )
         self._cache_entries = cache_entries
-        self._verified: OrderedDict[_Presented, _Span] = OrderedDict()
+        # By identity: to hash and compare certificates costs more than the rest of a look-up. An entry holds
+        # what it is about, so that its identity stays its own.
+        self._verified: OrderedDict[int, _Verified] = OrderedDict()
 
     def verify(self, presented: PresentedCertificate, now: float) -> None:
         """A chain leads from what was *presented* to a root, at *now* (seconds since the epoch).
@@ -117,16 +119,17 @@ class ClientTrust:
         `NAME_CONSTRAINT` for a subject outside what its CA may name, `CHAIN_TOO_LONG`, `INVALID_NAME` or
         `MALFORMED_CERTIFICATE`.
         """
-        if len(presented.intermediates) > MAX_INTERMEDIATES:
-            raise PkiError(PkiFault.CHAIN_TOO_LONG, f"more than {MAX_INTERMEDIATES} intermediates")
-        key = (presented.certificate, *presented.intermediates)
-        span = self._verified.get(key)
-        if span is not None and span.start <= now <= span.end:
+        key = id(presented)
+        known = self._verified.get(key)
+        if known is not None and known.start <= now <= known.end:
             self._verified.move_to_end(key)
             return
-        # Outside its span a chain is sought anew: another path may be valid still.
+        if len(presented.intermediates) > MAX_INTERMEDIATES:
+            raise PkiError(PkiFault.CHAIN_TOO_LONG, f"more than {MAX_INTERMEDIATES} intermediates")
+        # Outside its dates a chain is sought anew: another path may be valid still.
         self._verified.pop(key, None)
-        self._verified[key] = _Span.of(self._build_chain(*key, now=now))
+        chain = self._build_chain(presented.certificate, *presented.intermediates, now=now)
+        self._verified[key] = _Verified.of(presented, chain)
         while len(self._verified) > self._cache_entries:
             self._verified.popitem(last=False)
 

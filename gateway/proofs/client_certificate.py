@@ -42,7 +42,8 @@ class ClientCertificate:
         Certificates seen lately are not parsed again. Raises `ClientCertificateError`.
         """
         # Checked before the cache, so that an entry's size, and with it the cache, is bounded.
-        _check_size(pem)
+        if len(pem) > MAX_SIZE:
+            raise _too_large()
         return _from_pem(pem)
 
     @classmethod
@@ -89,4 +90,8 @@ def _assemble(certificates: Sequence[x509.Certificate]) -> ClientCertificate:
 
 def _check_size(*parts: bytes) -> None:
     if sum(map(len, parts)) > MAX_SIZE:
-        raise ClientCertificateError("too_large", f"the client certificate exceeds {MAX_SIZE} octets")
+        raise _too_large()
+
+
+def _too_large() -> ClientCertificateError:
+    return ClientCertificateError("too_large", f"the client certificate exceeds {MAX_SIZE} octets")

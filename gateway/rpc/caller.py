@@ -25,5 +25,5 @@ def _transport(connection: Mapping[str, Sequence[bytes]]) -> ClientCertificate |
     leaf = connection.get("x509_pem_cert")
     if not leaf:
         return None
-    intermediates = connection.get("x509_pem_cert_chain", ())
-    return ClientCertificate.from_pem(b"".join((*leaf, *intermediates)))
+    intermediates = connection.get("x509_pem_cert_chain")
+    return ClientCertificate.from_pem(b"".join((*leaf, *intermediates)) if intermediates else leaf[0])

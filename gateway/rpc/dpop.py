@@ -28,9 +28,10 @@ class ProvenCalls:
         Raises `RequestError` INVALID_DPOP_PROOF, `DpopNonceError`, `AvailabilityError`.
         """
         call = current_call()
-        proofs = [value for key, value in current_metadata() if key == _DPOP]
-        if not proofs:
+        metadata = current_metadata()
+        if _DPOP not in [key for key, _ in metadata]:
             return call
+        proofs = [value for key, value in metadata if key == _DPOP]
         proof = call.principal.proof
         if proof is None:
             proof = await self._door.accept(proofs, targets=self._targets)

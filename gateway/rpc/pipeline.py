@@ -21,7 +21,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import grpc
 
@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 
+_Behavior = TypeVar("_Behavior", bound=Callable[..., Any])
+_PARSE = "parse_request"
 _HEALTH = "/grpc.health.v1.Health/"
 _current_call: ContextVar[Call] = ContextVar("call")
 _current_metadata: ContextVar[Metadata] = ContextVar("metadata")
@@ -51,6 +53,18 @@ def current_call() -> Call:
 def current_metadata() -> Metadata:
     """What the client sent beside the message; asking grpc for it again converts it again."""
     return _current_metadata.get()
+
+
+def parsed_by(parse: Callable[[bytes], Any]) -> Callable[[_Behavior], _Behavior]:
+    """Marks a unary method of a servicer that takes what *parse* makes of the message's octets, and not the
+    message.
+    """
+
+    def mark(behavior: _Behavior) -> _Behavior:
+        setattr(behavior, _PARSE, parse)
+        return behavior
+
+    return mark
 
 
 class CallerResolver(Protocol):
@@ -207,7 +221,8 @@ class _UnaryMethod(_Method):
             raise TypeError(
                 f"{method} must be a coroutine function: others would take a thread for each call"
             )
-        self._parse: Callable[[bytes], Any] = handler.request_deserializer or bytes
+        parse = getattr(self._behavior, _PARSE, None)
+        self._parse: Callable[[bytes], Any] = parse or handler.request_deserializer or bytes
         self._serialize: Callable[[Any], bytes] = handler.response_serializer or bytes
 
     async def serve(self, _requests: object, context: grpc.aio.ServicerContext) -> bytes | None:

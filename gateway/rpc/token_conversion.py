@@ -1,5 +1,9 @@
 """Between the wire and the rules, for tokens: parse once, and render what came back."""
 
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import lru_cache
+
 from countersign.v1 import access_token_pb2, client_authentication_pb2, token_service_pb2
 
 from gateway.errors import Reason, RequestError
@@ -16,10 +20,15 @@ from gateway.tokens.grants import (
     TokenRequest,
 )
 from gateway.tokens.mint import MintedToken
+from gateway.tokens.terms import TokenTerms
 from gateway.tokens.token_exchange import ACCESS_TOKEN
 
+ORDER_CACHE_ENTRIES = 1024
+MAX_KEPT_ORDER = 2048
+"""Octets of a request that is kept; with the entries that bounds what is kept."""
 MAX_NAMES = 100
 """Scopes, and resources, of one request."""
+TERMS_CACHE_ENTRIES = 1024
 _CLIENT_CREDENTIALS = ClientCredentialsGrant()
 
 
@@ -35,53 +44,88 @@ def credential_of(
     return ClientSecret(message.client_secret.secret)
 
 
+@dataclass(frozen=True, slots=True)
+class MintOrder:
+    """A MintTokenRequest, read: for which client, what proves it, and what is asked for."""
+
+    client_id: str
+    credential: ClientCredential | None
+    request: TokenRequest
+
+
+_orders: OrderedDict[bytes, MintOrder] = OrderedDict()
+
+
+def mint_order(message: bytes) -> MintOrder:
+    """Read a serialized MintTokenRequest.
+
+    A backend asks for the same token again and again in the same octets, and what they mean does not change:
+    the latest are not read again, unless they carry a secret or anything that is used once.
+    Raises `DecodeError`, and as `token_request_of`.
+    """
+    order = _orders.get(message)
+    if order is None:
+        request = token_service_pb2.MintTokenRequest.FromString(message)
+        order = MintOrder(request.client_id, credential_of(request.authentication), token_request_of(request))
+        names_only = order.credential is None and order.request.grant is _CLIENT_CREDENTIALS
+        if names_only and len(message) <= MAX_KEPT_ORDER:
+            _orders[message] = order
+            if len(_orders) > ORDER_CACHE_ENTRIES:
+                _orders.popitem(last=False)
+    return order
+
+
 def token_request_of(
     message: token_service_pb2.MintTokenRequest | token_service_pb2.BatchMintTokensItem,
 ) -> TokenRequest:
     """One token asked for. Raises `RequestError`: MISSING_FIELD, INVALID_FIELD."""
-    if message.WhichOneof("grant") is None:
+    name = message.WhichOneof("grant")
+    if name is None:
         raise RequestError(Reason.MISSING_FIELD, "Name a grant.", field="grant")
     scope, resource = tuple(message.scope), tuple(message.resource)
     if len(scope) > MAX_NAMES:
         raise RequestError(Reason.INVALID_FIELD, f"At most {MAX_NAMES}.", field="scope")
     if len(resource) > MAX_NAMES:
         raise RequestError(Reason.INVALID_FIELD, f"At most {MAX_NAMES}.", field="resource")
-    return TokenRequest(_grant_of(message), scope, resource)
+    if name == "client_credentials":
+        return TokenRequest(_CLIENT_CREDENTIALS, scope, resource)
+    assert isinstance(message, token_service_pb2.MintTokenRequest)  # noqa: S101 - an item has no other grant
+    return TokenRequest(_grant_of(message, name), scope, resource)
 
 
-def _grant_of(message: token_service_pb2.MintTokenRequest | token_service_pb2.BatchMintTokensItem) -> Grant:
-    if isinstance(message, token_service_pb2.MintTokenRequest):
-        match message.WhichOneof("grant"):
-            case "authorization_code":
-                code = message.authorization_code
-                return AuthorizationCodeGrant(code.code, code.redirect_uri, code.code_verifier)
-            case "refresh_token":
-                return RefreshTokenGrant(message.refresh_token.refresh_token)
-            case "token_exchange":
-                exchange = message.token_exchange
-                actor_type = ACCESS_TOKEN if exchange.actor_token else ""
-                return TokenExchangeGrant(
-                    exchange.subject_token, ACCESS_TOKEN, exchange.actor_token, actor_type
-                )
-            case "jwt_bearer":
-                return JwtBearerGrant(message.jwt_bearer.assertion)
-    return _CLIENT_CREDENTIALS
+def _grant_of(message: token_service_pb2.MintTokenRequest, name: str) -> Grant:
+    """Every grant but client credentials, the only one of a batch."""
+    match name:
+        case "authorization_code":
+            code = message.authorization_code
+            return AuthorizationCodeGrant(code.code, code.redirect_uri, code.code_verifier)
+        case "refresh_token":
+            return RefreshTokenGrant(message.refresh_token.refresh_token)
+        case "token_exchange":
+            exchange = message.token_exchange
+            actor_type = ACCESS_TOKEN if exchange.actor_token else ""
+            return TokenExchangeGrant(exchange.subject_token, ACCESS_TOKEN, exchange.actor_token, actor_type)
+        case "jwt_bearer":
+            return JwtBearerGrant(message.jwt_bearer.assertion)
+    raise AssertionError(f"the grant {name} is read nowhere")
 
 
-def minted_message(minted: MintedToken) -> access_token_pb2.AccessToken:
-    """A minted token on the wire."""
-    token = minted.token
+def fill_token(message: access_token_pb2.AccessToken, minted: MintedToken) -> None:
+    """Write a minted token into *message*, which is empty."""
+    message.CopyFrom(_terms_message(minted.terms))
+    message.value = minted.value
+    message.token_id = minted.token_id
+    message.issue_time.seconds = minted.issue_time
+    message.expire_time.seconds = minted.expire_time
+
+
+@lru_cache(maxsize=TERMS_CACHE_ENTRIES)
+def _terms_message(terms: TokenTerms) -> access_token_pb2.AccessToken:
     message = access_token_pb2.AccessToken(
-        value=minted.value,
-        type=token_type_of(token.binding),
-        scope=token.scope,
-        token_id=token.token_id,
-        audience=token.audience,
+        type=token_type_of(terms.binding), scope=terms.scope, audience=terms.audience
     )
-    message.issue_time.seconds = token.issue_time
-    message.expire_time.seconds = token.expire_time
-    if token.binding is not None:
-        message.confirmation.CopyFrom(confirmation_message(token.binding))
+    if terms.binding is not None:
+        message.confirmation.CopyFrom(confirmation_message(terms.binding))
     return message
 
 

@@ -12,9 +12,15 @@ from gateway.keys.keyring import Keyring
 from gateway.rpc.dpop import ProvenCalls
 from gateway.rpc.jwks_conversion import jwks_messages
 from gateway.rpc.metadata_conversion import metadata_message
-from gateway.rpc.pipeline import current_call
+from gateway.rpc.pipeline import current_call, parsed_by
 from gateway.rpc.status import to_status_proto
-from gateway.rpc.token_conversion import credential_of, minted_message, token_request_of
+from gateway.rpc.token_conversion import (
+    MintOrder,
+    credential_of,
+    fill_token,
+    mint_order,
+    token_request_of,
+)
 from gateway.tokens.dpop import DpopDoor
 from gateway.tokens.grants import TokenRequest
 from gateway.tokens.metadata import ServerMetadata
@@ -55,17 +61,16 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
         )
         self._jwks_max_age = jwks_max_age
 
-    async def MintToken(
-        self, request: token_service_pb2.MintTokenRequest, context: _Context
+    @parsed_by(mint_order)
+    async def MintToken(  # type: ignore[override]  # The pipeline hands over what `parsed_by` names.
+        self, request: MintOrder, context: _Context
     ) -> token_service_pb2.MintTokenResponse:
         """One token."""
         minted = await self._minter.mint(
-            await self._minting.current(context),
-            request.client_id,
-            credential_of(request.authentication),
-            token_request_of(request),
+            await self._minting.current(context), request.client_id, request.credential, request.request
         )
-        response = token_service_pb2.MintTokenResponse(token=minted_message(minted))
+        response = token_service_pb2.MintTokenResponse()
+        fill_token(response.token, minted)
         if minted.refresh_token is not None:
             response.refresh_token = minted.refresh_token.value
             response.refresh_token_expire_time.seconds = int(minted.refresh_token.expire_time)
@@ -166,4 +171,6 @@ def _item(message: token_service_pb2.BatchMintTokensItem) -> TokenRequest | Gate
 def _result(outcome: MintedToken | GatewayError) -> token_service_pb2.BatchMintTokensResult:
     if isinstance(outcome, GatewayError):
         return token_service_pb2.BatchMintTokensResult(error=to_status_proto(outcome))
-    return token_service_pb2.BatchMintTokensResult(token=minted_message(outcome))
+    result = token_service_pb2.BatchMintTokensResult()
+    fill_token(result.token, outcome)
+    return result

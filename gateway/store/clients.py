@@ -1,9 +1,11 @@
 """Registered OAuth clients."""
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
@@ -12,11 +14,16 @@ from gateway.errors import Reason, StateError
 from gateway.idempotency import IdempotencyKey
 from gateway.store import counters, idempotency
 from gateway.store.client_document import from_document, own_certificates, to_document
-from gateway.store.database import Database, Row, Transaction, to_microseconds
+from gateway.store.database import Database, Row, Transaction, Work, to_microseconds
 from gateway.store.statement import SqlDialect, Statement
 from gateway.store.tables import clients, deleted_clients
 from gateway.tokens.client import Client, ClientAuthenticationMethod
 from gateway.tokens.ports import Page
+
+RECENT: Final = 0.05
+"""Seconds after which every process sees what another did to a client, where it does not ask each time."""
+
+T = TypeVar("T")
 
 _BY_ID = clients.c.client_id == sa.bindparam("client")
 _SELECTED = (clients.c.client_id, clients.c.revision, clients.c.document)
@@ -68,7 +75,8 @@ class SqlClientRepository:
     """`gateway.tokens.ports.ClientRepository`.
 
     Every `get` asks the database. What is kept, for up to *cache_size* clients, is the outcome of parsing a
-    document, used again only for the very same document.
+    document, used again only for the very same document. `recent` asks every `RECENT` seconds whether any
+    client changed, and believes until then what it read.
     """
 
     def __init__(
@@ -79,6 +87,11 @@ class SqlClientRepository:
         self._cache_size = cache_size
         self._lifetime = idempotency_lifetime
         self._parsed: OrderedDict[str, tuple[str, Client]] = OrderedDict()
+        # Clients as they were at change `_number`, which was the latest until `_current_until` at least.
+        self._recent: OrderedDict[str, Client] = OrderedDict()
+        self._number = -1
+        self._current_until = 0.0
+        self._own_changes = 0
 
     async def get(self, client_id: str) -> Client | None:
         """The client as it is now, or None."""
@@ -87,6 +100,39 @@ class SqlClientRepository:
             self._parsed.pop(client_id, None)
             return None
         return self._parse(row)
+
+    async def recent(self, client_id: str) -> Client | None:
+        """See `ClientRepository.recent`."""
+        now = time.monotonic()
+        if now >= self._current_until:
+            await self._ask_for_changes(now)
+        client = self._recent.get(client_id)
+        if client is None:
+            number = self._number
+            client = await self.get(client_id)
+            # What was read before a change must not pass for what was read after it.
+            if client is not None and number == self._number:
+                self._recent[client_id] = client
+                if len(self._recent) > self._cache_size:
+                    self._recent.popitem(last=False)
+        return client
+
+    async def _ask_for_changes(self, now: float) -> None:
+        own_changes = self._own_changes
+        number = await self.change_number()
+        if number != self._number:
+            self._recent.clear()
+            self._number = number
+        if own_changes == self._own_changes:
+            self._current_until = now + RECENT
+
+    async def _change(self, work: Work[T]) -> T:
+        """Run *work*; the next `recent` of this process sees what it did, even where it seemed to fail."""
+        try:
+            return await self._database.transaction(work)
+        finally:
+            self._own_changes += 1
+            self._current_until = 0.0
 
     async def list(self, *, after: str | None, limit: int) -> Page:
         """Up to *limit* clients whose id sorts after *after*, by their bytes in UTF-8."""
@@ -125,7 +171,7 @@ class SqlClientRepository:
             await counters.advance(transaction, counters.CLIENTS)
             return await _require(transaction, client.client_id), True
 
-        return await self._database.transaction(work)
+        return await self._change(work)
 
     async def replace(self, client: Client, *, expected_revision: int) -> Client:
         """See `ClientRepository.replace`."""
@@ -138,7 +184,7 @@ class SqlClientRepository:
             await counters.advance(transaction, counters.CLIENTS)
             return await _require(transaction, client.client_id)
 
-        return await self._database.transaction(work)
+        return await self._change(work)
 
     async def delete(self, client_id: str, *, expected_revision: int | None) -> None:
         """See `ClientRepository.delete`."""
@@ -152,7 +198,7 @@ class SqlClientRepository:
             await transaction.execute(_BURY, client=client_id)
             await counters.advance(transaction, counters.CLIENTS)
 
-        await self._database.transaction(work)
+        await self._change(work)
 
     async def self_signed_certificates(self) -> tuple[bytes, ...]:
         """DER of every certificate registered for self-signed TLS authentication by an enabled client."""

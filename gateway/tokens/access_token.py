@@ -1,9 +1,7 @@
-"""The access token (RFC 9068) as a typed value: what is signed, and what a verified one says."""
+"""The access token (RFC 9068) as a typed value: what one says. `gateway.tokens.terms` writes them."""
 
-import json
 from dataclasses import dataclass
-from json.encoder import encode_basestring_ascii as _text
-from typing import Any, Final
+from typing import Final
 
 from gateway.jose.errors import JoseError
 from gateway.jose.jwt import Claims
@@ -46,37 +44,6 @@ class AccessToken:
         """The thumbprint of the certificate that the token is bound to, if it is bound to one."""
         return self.binding.x5t_s256 if isinstance(self.binding, CertificateBinding) else None
 
-    def payload(self) -> bytes:
-        """The claims set as JSON octets, ready for a JWS."""
-        # Written out: an encoder over a dict costs three times as much, and this runs for every token.
-        audience = ",".join(map(_text, self.audience))
-        if len(self.audience) != 1:
-            audience = f"[{audience}]"
-        optional = f',"scope":{_text(" ".join(self.scope))}' if self.scope else ""
-        if self.binding is not None:
-            members = [f"{_text(name)}:{_text(value)}" for name, value in self.binding.confirmation().items()]
-            optional += f',"cnf":{{{",".join(members)}}}'
-        if further := self._further():
-            optional += f",{json.dumps(further, separators=(',', ':'))[1:-1]}"
-        return (
-            f'{{"iss":{_text(self.issuer)},"sub":{_text(self.subject)},"aud":{audience},'
-            f'"client_id":{_text(self.client_id)},"iat":{self.issue_time},"exp":{self.expire_time},'
-            f'"jti":{_text(self.token_id)}{optional}}}'
-        ).encode("ascii")
-
-    def _further(self) -> dict[str, Any]:
-        """The claims that only tokens of users and of actors have."""
-        claims: dict[str, Any] = {}
-        if self.grant_id is not None:
-            claims["grant_id"] = self.grant_id
-        if self.authentication is not None:
-            claims |= _authentication_claims(self.authentication)
-        if self.actor is not None:
-            claims["act"] = self.actor.members()
-        if self.may_act is not None:
-            claims["may_act"] = self.may_act.members()
-        return claims
-
     @classmethod
     def from_claims(cls, claims: Claims) -> "AccessToken":
         """Read a verified claims set. Raises `JoseError` for a claim that is missing or of the wrong kind."""
@@ -97,18 +64,6 @@ class AccessToken:
             actor=actor_from(claims),
             may_act=actor_from(claims, "may_act"),
         )
-
-
-def _authentication_claims(authentication: Authentication) -> dict[str, Any]:
-    """RFC 9068 §2.2.1."""
-    claims: dict[str, Any] = {}
-    if authentication.time is not None:
-        claims["auth_time"] = authentication.time
-    if authentication.acr is not None:
-        claims["acr"] = authentication.acr
-    if authentication.amr:
-        claims["amr"] = authentication.amr
-    return claims
 
 
 def _authentication(claims: Claims) -> Authentication | None:

@@ -7,6 +7,7 @@ method they use; the log gets the cause.
 import hashlib
 import hmac
 import re
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
@@ -23,6 +24,8 @@ from gateway.tokens.ports import ClientRepository
 
 CLIENT_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 """What a client id may look like."""
+
+MATCH_CACHE_ENTRIES: Final = 1024
 
 _SECRET_METHODS: Final = frozenset(
     {ClientAuthenticationMethod.CLIENT_SECRET_BASIC, ClientAuthenticationMethod.CLIENT_SECRET_POST}
@@ -81,6 +84,25 @@ class ClientAuthenticator:
         self._assertions = assertions
         self._keys = keys
         self._clock = clock
+        # The certificate whose name was last found to be the client's: the very same two objects.
+        self._matched: OrderedDict[str, tuple[Client, ClientCertificate]] = OrderedDict()
+
+    async def authenticate_recent(self, call: Call, client_id: str) -> Client | None:
+        """The client *client_id* as it was a moment ago, proven by the call's certificate; None where that
+        does not prove it, which only `authenticate` may conclude.
+        """
+        client = await self._clients.recent(client_id) if CLIENT_ID_PATTERN.fullmatch(client_id) else None
+        if (
+            client is None
+            or client.disabled
+            or client.authentication_method is not ClientAuthenticationMethod.TLS_CLIENT_AUTH
+        ):
+            return None
+        try:
+            self._match_name(client, call.certificate)
+        except AuthenticationError:
+            return None
+        return client
 
     async def authenticate(self, call: Call, client_id: str, credential: ClientCredential | None) -> Client:
         """The enabled client *client_id*, proven by *credential*, or by the call's certificate without one.
@@ -124,9 +146,17 @@ class ClientAuthenticator:
             raise refused("identity_missing")
         try:
             self._trust.verify(certificate, self._clock())
-            client.identity.match(certificate.certificate)
+            known = self._matched.get(client.client_id)
+            if known is None or known[0] is not client or known[1] is not certificate:
+                client.identity.match(certificate.certificate)
+                self._remember(client, certificate)
         except PkiError as error:
             raise refused(f"certificate_{error.code}") from error
+
+    def _remember(self, client: Client, certificate: ClientCertificate) -> None:
+        self._matched[client.client_id] = client, certificate
+        if len(self._matched) > MATCH_CACHE_ENTRIES:
+            self._matched.popitem(last=False)
 
     async def _match_registered(self, client: Client, certificate: ClientCertificate | None) -> None:
         """RFC 8705 §2.2: the very certificate that was registered; no chain, no name."""

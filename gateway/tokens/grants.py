@@ -156,18 +156,20 @@ def decide(client: Client, request: TokenRequest) -> Granted:
 
 def scope_for(client: Client, asked: tuple[str, ...]) -> tuple[str, ...]:
     """The scope that *client* gets where it asks for *asked*. Raises `RequestError` INVALID_SCOPE."""
-    return narrowed_scope(asked, client.scopes, tuple(sorted(client.scopes)))
+    return narrowed_scope(asked, client.scopes, ()) if asked else tuple(sorted(client.scopes))
 
 
 def audience_for(client: Client, asked: tuple[str, ...]) -> tuple[str, ...]:
     """The audience that *client* gets where it asks for *asked*. Raises `RequestError` INVALID_TARGET."""
-    if not asked and client.default_audience is None:
+    if asked:
+        return narrowed_audience(asked, client.audiences, ())
+    if client.default_audience is None:
         raise RequestError(
             Reason.INVALID_TARGET,
             "Name a resource: the client has no default audience.",
             field="resource",
         )
-    return narrowed_audience(asked, client.audiences, (client.default_audience or "",))
+    return (client.default_audience,)
 
 
 def narrowed_scope(
@@ -179,14 +181,14 @@ def narrowed_scope(
     """
     if not asked:
         return default
-    refused = [scope for scope in asked if scope not in allowed]
-    if refused:
-        raise RequestError(
-            Reason.INVALID_SCOPE,
-            "A scope is not granted to this client.",
-            field="scope",
-            metadata={"scope": refused[0][:128]},
-        )
+    for scope in asked:
+        if scope not in allowed:
+            raise RequestError(
+                Reason.INVALID_SCOPE,
+                "A scope is not granted to this client.",
+                field="scope",
+                metadata={"scope": scope[:128]},
+            )
     return tuple(dict.fromkeys(asked))
 
 
@@ -196,14 +198,14 @@ def narrowed_audience(
     """As `narrowed_scope`, for resources. Raises `RequestError` INVALID_TARGET."""
     if not asked:
         return default
-    refused = [resource for resource in asked if resource not in allowed]
-    if refused:
-        raise RequestError(
-            Reason.INVALID_TARGET,
-            "The client may not ask for tokens for this resource.",
-            field="resource",
-            metadata={"resource": refused[0][:128]},
-        )
+    for resource in asked:
+        if resource not in allowed:
+            raise RequestError(
+                Reason.INVALID_TARGET,
+                "The client may not ask for tokens for this resource.",
+                field="resource",
+                metadata={"resource": resource[:128]},
+            )
     return tuple(dict.fromkeys(asked))
 
 

@@ -1,14 +1,17 @@
 """Minting access tokens: the way of one call, from an authenticated client to a signed token."""
 
 import asyncio
-import secrets
+import contextlib
+import os
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from gateway.clock import Clock
 from gateway.errors import GatewayError, Reason, RequestError
-from gateway.keys.keyring import Keyring
+from gateway.jose import base64url
+from gateway.keys.keyring import Keyring, SigningKey
 from gateway.keys.model import KeyPurpose
 from gateway.principal import Call
 from gateway.tokens.access_token import TYP, AccessToken
@@ -16,13 +19,22 @@ from gateway.tokens.binding import binding_of
 from gateway.tokens.client import AccessTokenFormat, Client
 from gateway.tokens.client_authentication import ClientAuthenticator, ClientCredential
 from gateway.tokens.grant_ports import OpaqueTokenRepository
-from gateway.tokens.grants import Decider, Grant, Granted, RefreshToken, TokenRequest, decide
+from gateway.tokens.grants import (
+    Decider,
+    Grant,
+    Granted,
+    RefreshToken,
+    TokenRequest,
+    decide,
+)
 from gateway.tokens.opaque import OpaqueKind, digest_of_new, new_value
+from gateway.tokens.terms import TokenTerms
 from signers import Algorithm
 
 MAX_BATCH: Final = 1_000
 _TOKEN_ID_BYTES: Final = 16
 _SLICE: Final = 100
+TERMS_CACHE_ENTRIES: Final = 4096
 _MAX_PAYLOAD: Final = 10 * 1024
 """Octets. With the largest header and signature a token then stays below what introspection reads
 (`gateway.tokens.verification.MAX_TOKEN_SIZE`), so that nothing is minted that could not be used."""
@@ -30,11 +42,36 @@ _MAX_PAYLOAD: Final = 10 * 1024
 
 @dataclass(frozen=True, slots=True)
 class MintedToken:
-    """An access token, a compact JWS or an opaque reference, what it says, and what comes beside it."""
+    """An access token, a compact JWS or an opaque reference, what it says, and what comes beside it.
+
+    Times are whole seconds since the epoch.
+    """
 
     value: str
-    token: AccessToken
+    terms: TokenTerms
+    token_id: str
+    issue_time: int
+    expire_time: int
     refresh_token: RefreshToken | None = None
+
+    @property
+    def token(self) -> AccessToken:
+        """All claims of the token."""
+        return self.terms.token(self.token_id, self.issue_time, self.expire_time)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A token that was decided upon, with the octets to sign."""
+
+    terms: TokenTerms
+    token_id: str
+    issue_time: int
+    expire_time: int
+    payload: bytes
+
+    def minted(self, value: str, refresh_token: RefreshToken | None = None) -> MintedToken:
+        return MintedToken(value, self.terms, self.token_id, self.issue_time, self.expire_time, refresh_token)
 
 
 class TokenMinter:
@@ -69,6 +106,9 @@ class TokenMinter:
         self._deciders = deciders
         self._opaque = opaque
         self._clock = clock
+        self._known: OrderedDict[tuple[str, TokenRequest, str | None], tuple[Client, TokenTerms]] = (
+            OrderedDict()
+        )
 
     async def mint(
         self, call: Call, client_id: str, credential: ClientCredential | None, request: TokenRequest
@@ -78,13 +118,35 @@ class TokenMinter:
         Raises `AuthenticationError` (INVALID_CLIENT, CLIENT_CERTIFICATE_REQUIRED), what the rules of the
         grant raise, `RequestError` INVALID_REQUEST for a token too large, `AvailabilityError`, `SignerError`.
         """
-        client = await self._authenticator.authenticate(call, client_id, credential)
+        settle, latest_expiry = None, None
         decider = self._deciders.get(type(request.grant))
-        granted = decide(client, request) if decider is None else await decider.decide(call, client, request)
-        token, payload = self._token(call, client, granted, int(self._clock()))
-        (value,) = await self._issue(client, [(token, payload)])
-        refresh_token = None if granted.settle is None else await granted.settle()
-        return MintedToken(value, token, refresh_token)
+        if decider is None:
+            client, terms = await self._entitle(call, client_id, credential, request)
+        else:
+            client = await self._authenticator.authenticate(call, client_id, credential)
+            granted = await decider.decide(call, client, request)
+            terms = self._terms_of(call, client, granted)
+            settle, latest_expiry = granted.settle, granted.latest_expiry
+        draft = self._draft(client, terms, int(self._clock()), latest_expiry)
+        if client.access_token_format is AccessTokenFormat.JWT:
+            value = await self._signing_key().sign_jws(TYP, draft.payload)
+        else:
+            (value,) = await self._remember([draft])
+        return draft.minted(value, None if settle is None else await settle())
+
+    async def _entitle(
+        self, call: Call, client_id: str, credential: ClientCredential | None, request: TokenRequest
+    ) -> tuple[Client, TokenTerms]:
+        """Who the client is, and what it gets by client credentials."""
+        if credential is None:
+            # A token that was minted a moment earlier lives as long, so what was true a moment ago suffices
+            # to mint. A refusal is due to what is true now.
+            recent = await self._authenticator.authenticate_recent(call, client_id)
+            if recent is not None:
+                with contextlib.suppress(GatewayError):
+                    return recent, self._terms(call, recent, request)
+        client = await self._authenticator.authenticate(call, client_id, credential)
+        return client, self._terms(call, client, request)
 
     async def mint_many(
         self,
@@ -107,67 +169,87 @@ class TokenMinter:
         now = int(self._clock())
         minted: list[MintedToken | GatewayError] = []
         for start in range(0, len(requests), _SLICE):
-            decided = [
-                self._decided(call, client, request, now) for request in requests[start : start + _SLICE]
+            drafts = [
+                self._drafted(call, client, request, now) for request in requests[start : start + _SLICE]
             ]
-            signed = iter(await self._issue(client, [item for item in decided if isinstance(item, tuple)]))
-            minted += [
-                MintedToken(next(signed), item[0]) if isinstance(item, tuple) else item for item in decided
-            ]
+            values = iter(await self._issue(client, [item for item in drafts if isinstance(item, _Draft)]))
+            minted += [item.minted(next(values)) if isinstance(item, _Draft) else item for item in drafts]
             await asyncio.sleep(0)
         return minted
 
-    async def _issue(self, client: Client, tokens: Sequence[tuple[AccessToken, bytes]]) -> list[str]:
-        """What the client gets for each of *tokens*: it is signed, or else remembered."""
+    async def _issue(self, client: Client, drafts: Sequence[_Draft]) -> list[str]:
+        """What the client gets for each of *drafts*: it is signed, or else remembered."""
         if client.access_token_format is AccessTokenFormat.JWT:
-            key = self._keyring.signing_key(KeyPurpose.TOKENS, self._algorithm)
-            if len(tokens) == 1:
-                return [await key.sign_jws(TYP, tokens[0][1])]
-            return await key.sign_jws_many(TYP, [payload for _, payload in tokens])
-        values = [new_value(OpaqueKind.ACCESS_TOKEN) for _ in tokens]
+            return await self._signing_key().sign_jws_many(TYP, [draft.payload for draft in drafts])
+        return await self._remember(drafts)
+
+    def _signing_key(self) -> SigningKey:
+        return self._keyring.signing_key(KeyPurpose.TOKENS, self._algorithm)
+
+    async def _remember(self, drafts: Sequence[_Draft]) -> list[str]:
+        """Opaque values, each kept with what it stands for."""
+        values = [new_value(OpaqueKind.ACCESS_TOKEN) for _ in drafts]
         if not values:
             return []
         await self._opaque.insert(
             [
-                (digest_of_new(value), payload, float(token.expire_time))
-                for value, (token, payload) in zip(values, tokens, strict=True)
+                (digest_of_new(value), draft.payload, float(draft.expire_time))
+                for value, draft in zip(values, drafts, strict=True)
             ]
         )
         return values
 
-    def _decided(
+    def _drafted(
         self, call: Call, client: Client, request: TokenRequest | GatewayError, now: int
-    ) -> tuple[AccessToken, bytes] | GatewayError:
+    ) -> _Draft | GatewayError:
         if isinstance(request, GatewayError):
             return request
         try:
-            return self._token(call, client, decide(client, request), now)
+            return self._draft(client, self._terms(call, client, request), now, None)
         except GatewayError as error:
             return error
 
-    def _token(self, call: Call, client: Client, granted: Granted, now: int) -> tuple[AccessToken, bytes]:
-        """The token to sign, and its payload."""
-        lifetime = client.access_token_lifetime
-        seconds = self._lifetime if lifetime is None else int(lifetime.total_seconds())
-        token = AccessToken(
+    def _terms(self, call: Call, client: Client, request: TokenRequest) -> TokenTerms:
+        """What *client* gets by client credentials.
+
+        That depends on the three and on nothing else, so what was decided for the very same client, as it is
+        registered, is not decided again. Raises as `decide` and `binding_of`.
+        """
+        if call.proof is not None:
+            return self._terms_of(call, client, decide(client, request))
+        key = (client.client_id, request, None if call.certificate is None else call.certificate.x5t_s256)
+        known = self._known.get(key)
+        if known is not None and known[0] is client:
+            return known[1]
+        terms = self._terms_of(call, client, decide(client, request))
+        self._known[key] = client, terms
+        if len(self._known) > TERMS_CACHE_ENTRIES:
+            self._known.popitem(last=False)
+        return terms
+
+    def _terms_of(self, call: Call, client: Client, granted: Granted) -> TokenTerms:
+        return TokenTerms(
             issuer=self._issuer,
             subject=granted.subject,
             audience=granted.audience,
             client_id=client.client_id,
-            issue_time=now,
-            expire_time=now + seconds
-            if granted.latest_expiry is None
-            else min(now + seconds, granted.latest_expiry),
-            token_id=secrets.token_urlsafe(_TOKEN_ID_BYTES),
             scope=granted.scope,
             binding=binding_of(call, client),
             grant_id=granted.grant_id,
             authentication=granted.authentication,
             actor=granted.actor,
         )
-        payload = token.payload()
+
+    def _draft(self, client: Client, terms: TokenTerms, now: int, latest_expiry: int | None) -> _Draft:
+        """The token to sign. Raises `RequestError` INVALID_REQUEST."""
+        lifetime = client.access_token_lifetime
+        expire_time = now + (self._lifetime if lifetime is None else int(lifetime.total_seconds()))
+        if latest_expiry is not None:
+            expire_time = min(expire_time, latest_expiry)
+        token_id = base64url.encode(os.urandom(_TOKEN_ID_BYTES))
+        payload = terms.payload(token_id, now, expire_time)
         if len(payload) > _MAX_PAYLOAD:
             raise RequestError(
                 Reason.INVALID_REQUEST, "The scope and the resources make the token too large; ask for fewer."
             )
-        return token, payload
+        return _Draft(terms, token_id, now, expire_time, payload)

@@ -27,6 +27,13 @@ class ClientRepository(Protocol):
         """The client as it is now (never a stale copy), or None."""
         ...
 
+    async def recent(self, client_id: str) -> Client | None:
+        """The client as it was a moment ago at most, 50 ms; as it is now, where this process changed it.
+
+        For what may be refused on the strength of `get` only: a right just given may not be seen yet.
+        """
+        ...
+
     async def list(self, *, after: str | None, limit: int) -> Page:
         """Up to *limit* clients whose id sorts after *after*."""
         ...

@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from gateway.errors import GatewayError, Reason, RequestError, StateError
 from gateway.jose.jwk import Jwk, JwkSet
 from gateway.keys.model import KeyPurpose, KeyState
 from gateway.store import Store, open_store
+from gateway.store.clients import RECENT
 from gateway.tokens.client import ClientAuthenticationMethod
 from gateway.tokens.ports import Revocation
 from signers import Algorithm
@@ -83,6 +85,48 @@ class TestClients:
         assert (created, fresh) == (client(), True)
         assert await replicas.one.clients.get("backend") == client()
         assert await replicas.two.clients.get("backend") == client()
+
+    async def test_a_recent_client_is_as_this_process_left_it(self, replicas):
+        """A change is seen by the process that made it with its next look, a deletion too."""
+        clients = replicas.one.clients
+        assert await clients.recent("backend") is None
+        await clients.create(client(), None)
+        assert await clients.recent("backend") == client()
+        changed = await clients.replace(client(disabled=True), expected_revision=1)
+        assert await clients.recent("backend") == changed
+        await clients.delete("backend", expected_revision=None)
+        assert await clients.recent("backend") is None
+
+    async def test_a_recent_client_is_at_most_a_moment_old(self, replicas):
+        """A change by another process is seen once the moment is over, and never taken back."""
+        await replicas.one.clients.create(client(), None)
+        assert await replicas.two.clients.recent("backend") == client()
+        changed = await replicas.one.clients.replace(client(disabled=True), expected_revision=1)
+        await asyncio.sleep(RECENT)
+        assert await replicas.two.clients.recent("backend") == changed
+        await replicas.one.clients.delete("backend", expected_revision=None)
+        await asyncio.sleep(RECENT)
+        assert await replicas.two.clients.recent("backend") is None
+
+    async def test_recent_clients_are_current_under_changes(self, replicas):
+        """While one process changes a client and another looks, no look is older than a moment."""
+        await replicas.one.clients.create(client(), None)
+        written: list[tuple[float, int]] = []
+
+        async def change() -> None:
+            for revision in range(1, 40):
+                await replicas.one.clients.replace(client(), expected_revision=revision)
+                written.append((time.monotonic(), revision + 1))
+
+        changing = asyncio.create_task(change())
+        while not changing.done():
+            asked = time.monotonic()
+            seen = await replicas.two.clients.recent("backend")
+            due = max((revision for moment, revision in written if moment < asked - RECENT), default=1)
+            assert seen is not None
+            assert seen.revision >= due
+            await asyncio.sleep(0)
+        await changing
 
     async def test_every_optional_field_survives(self, replicas):
         """Keys with all their members, a secret's hash, a lifetime and text of any script are kept."""

@@ -1,20 +1,25 @@
 """Access tokens: header and claims exactly as RFC 9068 has them, binding, lifetime, and batches."""
 
+import asyncio
+import hashlib
 import json
 import subprocess
 from base64 import urlsafe_b64decode
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import jwt
 import pytest
 
+from gateway.application import open_application
 from gateway.errors import AuthenticationError, AuthorizationError, AvailabilityError, Reason, RequestError
-from gateway.tokens.access_token import AccessToken
+from gateway.store.clients import RECENT
 from gateway.tokens.client import ClientAuthenticationMethod as Method
 from gateway.tokens.client_authentication import ClientSecret
 from gateway.tokens.grants import ClientCredentialsGrant, TokenRequest
 from gateway.tokens.mint import MAX_BATCH, MintedToken
+from gateway.tokens.terms import TokenTerms
 from gateway.tokens.verification import MAX_TOKEN_SIZE
 from signers import Algorithm
 from tests.support.gateway import ISSUER, RESOURCE, call_of, opened_application
@@ -27,6 +32,15 @@ ALL = TokenRequest(GRANT)
 @pytest.fixture
 def leaf(app):
     return app.root.leaf(dns=("backend.example.org",))
+
+
+def by_secret(secret: str) -> dict:
+    """What registers a client with *secret* in place of a certificate."""
+    return {
+        "authentication_method": Method.CLIENT_SECRET_BASIC,
+        "identity": None,
+        "secret_hash": hashlib.sha256(secret.encode()).digest(),
+    }
 
 
 def parts(token: str) -> tuple[dict, dict]:
@@ -259,8 +273,59 @@ async def test_grant_not_registered(app, leaf):
     assert caught.value.reason is Reason.UNAUTHORIZED_CLIENT
 
 
+async def test_what_another_replica_took_away(app, leaf, clock):
+    """A client that another replica disabled gets its last token a moment later at most."""
+    registered = await app.register("backend")
+    await app.minter.mint(call_of(leaf), "backend", None, ALL)
+    async with open_application(app.prepared.settings, app.roots, clock=clock) as other:
+        disabled = replace(registered, disabled=True)
+        await other.store.clients.replace(disabled, expected_revision=registered.revision)
+    await asyncio.sleep(RECENT)
+    with pytest.raises(AuthenticationError) as caught:
+        await app.minter.mint(call_of(leaf), "backend", None, ALL)
+    assert caught.value.cause == "client_disabled"
+
+
+async def test_what_another_replica_gave(app, leaf, clock):
+    """A right that another replica gave to a client is there at once: no refusal rests on what was."""
+    registered = await app.register("backend")
+    asked = TokenRequest(GRANT, scope=("admin",))
+    with pytest.raises(RequestError):
+        await app.minter.mint(call_of(leaf), "backend", None, asked)
+    await app.minter.mint(call_of(leaf), "backend", None, ALL)
+    async with open_application(app.prepared.settings, app.roots, clock=clock) as other:
+        entitled = replace(registered, scopes=frozenset({"admin"}))
+        await other.store.clients.replace(entitled, expected_revision=registered.revision)
+    minted = await app.minter.mint(call_of(leaf), "backend", None, asked)
+    assert minted.terms.scope == ("admin",)
+
+
+async def test_the_same_request_with_another_certificate(app):
+    """What was decided for one certificate binds no token of another, nor one without."""
+    await app.register("backend", certificate_bound_access_tokens=False, **by_secret("s"))
+    first, second = (app.root.leaf(dns=("backend.example.org",)) for _ in range(2))
+    credential = ClientSecret("s")
+    bindings = []
+    for certificate in (first, second, None, first):
+        minted = await app.minter.mint(call_of(certificate), "backend", credential, ALL)
+        bindings.append(minted.terms.binding)
+    assert bindings[0] == bindings[3]
+    assert bindings[2] is None
+    assert len(set(bindings)) == 3
+
+
+async def test_the_same_request_of_a_changed_client(app, leaf):
+    """A scope that was taken away is not in the next token."""
+    registered = await app.register("backend")
+    await app.minter.mint(call_of(leaf), "backend", None, ALL)
+    narrowed = replace(registered, scopes=frozenset({"read"}))
+    await app.store.clients.replace(narrowed, expected_revision=registered.revision)
+    minted = await app.minter.mint(call_of(leaf), "backend", None, ALL)
+    assert parts(minted.value)[1]["scope"] == "read"
+
+
 def test_payload_of_a_plain_token():
     """The smallest claims set, octet for octet."""
-    token = AccessToken("i", "s", ("a",), "c", 1, 2, "j", (), None)
+    terms = TokenTerms("i", "s", ("a",), "c", (), None)
     expected = b'{"iss":"i","sub":"s","aud":"a","client_id":"c","iat":1,"exp":2,"jti":"j"}'
-    assert token.payload() == expected
+    assert terms.payload("j", 1, 2) == expected
