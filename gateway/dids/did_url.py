@@ -98,6 +98,11 @@ def resolve_reference(reference: str, base: Did) -> DidUrl:
     return _with_reference(base, reference)
 
 
+def is_fragment(text: str) -> bool:
+    """Whether *text* is a fragment of 1 to `MAX_DID` characters (RFC 3986 §3.5)."""
+    return 0 < len(text) <= MAX_DID and _FRAGMENT.fullmatch(text) is not None
+
+
 def percent_decode(text: str) -> str:
     """*text* with its percent escapes decoded as UTF-8. Raises `DidError` with `INVALID_DID_URL`."""
     try:

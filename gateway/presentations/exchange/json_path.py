@@ -23,6 +23,7 @@ from jsonpath.segments import (
     JSONPathRecursiveDescentSegment,
     JSONPathSegment,
 )
+from jsonpath.selectors import IndexSelector, NameSelector
 from jsonpath.stream import TokenStream
 
 from gateway.presentations.exchange.errors import ExchangeError, ExchangeFault, WorkExceededError
@@ -59,9 +60,12 @@ class Query:
     text: str
     singular: bool
     _compiled: JSONPath = field(repr=False, compare=False)
+    _steps: Location = field(default=(), repr=False, compare=False)
 
     def first(self, document: Any, budget: Budget) -> Node | None:
         """The first node that the query selects in *document*, or None. Raises `WorkExceededError`."""
+        if self.singular:
+            return self._walk(document, budget)
         if not isinstance(document, dict | list):
             # The library would parse a text as JSON; a scalar has no children, only itself.
             return Node((), document) if self._compiled.empty() else None
@@ -74,6 +78,24 @@ class Query:
         finally:
             _budget.reset(token)
         return Node(tuple(match.parts), match.obj) if match is not None else None
+
+    def _walk(self, document: Any, budget: Budget) -> Node | None:
+        """Names and indices need no interpreter: one step each (RFC 9535 §2.3.1 and §2.3.3)."""
+        budget.charge(1 + len(self._steps))
+        value, location = document, list[str | int]()
+        for step in self._steps:
+            if isinstance(step, str):
+                if not isinstance(value, dict) or step not in value:
+                    return None
+                location.append(step)
+                value = value[step]
+            else:
+                index = step + len(value) if step < 0 and isinstance(value, list) else step
+                if not isinstance(value, list) or not 0 <= index < len(value):
+                    return None
+                location.append(index)
+                value = value[index]
+        return Node(tuple(location), value)
 
 
 def parse_query(text: str, *, path: str) -> Query:
@@ -92,7 +114,22 @@ def _compiled_query(text: str) -> Query:
     compiled = _ENVIRONMENT.compile(_CONTEXT_MEMBER.sub("['@context']", text))
     if not isinstance(compiled, JSONPath):
         raise ValueError("a compound query is outside RFC 9535")  # noqa: TRY004 - the text is wrong, not a type.
-    return Query(text, compiled.singular_query(), compiled)
+    singular = compiled.singular_query()
+    return Query(text, singular, compiled, _steps_of(compiled) if singular else ())
+
+
+def _steps_of(compiled: JSONPath) -> Location:
+    """The names and indices of a singular query."""
+    steps: list[str | int] = []
+    for segment in compiled.segments:
+        (selector,) = segment.selectors
+        if isinstance(selector, NameSelector):
+            steps.append(selector.name)
+        elif isinstance(selector, IndexSelector):
+            steps.append(selector.index)
+        else:
+            raise ValueError("a singular query is made of names and indices")  # noqa: TRY004 - not a type.
+    return tuple(steps)
 
 
 class _ChargedChild(JSONPathChildSegment):

@@ -66,6 +66,8 @@ def _require_names(members: dict[Any, Any]) -> None:
 
 def _require_scalar(value: object) -> None:
     if isinstance(value, str):
+        if value.isascii():
+            return
         try:
             value.encode("utf-8")
         except UnicodeEncodeError as error:
