@@ -1,7 +1,8 @@
 """``countersign demo``: the whole story once, against a gateway of its own, and an exit status that is true.
 
-Registers a client, mints a token, shows it decoded, introspects it, revokes it, introspects it again; first
-with a key in a file and then, where SoftHSM is installed and this is a checkout, with the key in a token.
+Registers a client, mints a token, shows it decoded, introspects it, revokes it, introspects it again; then
+enrolls a device, whose user logs in at an OpenID provider of the demo's own. First with keys in files and
+then, where SoftHSM is installed and this is a checkout, with the keys in a token.
 """
 
 import argparse
@@ -12,33 +13,21 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from countersign import CountersignError, GatewayClient, TlsConfig
+from countersign import CountersignError, EnrollmentRefusedError, GatewayClient
 from countersign.clients import CertificateName, GrantType, TlsClientAuth
 
+from gateway.cli import demo_enrollment
 from gateway.cli.development import RESOURCE, TRUST_DOMAIN
+from gateway.cli.storytelling import DemoFailedError, Stage, client_of, expect, say
 
 _STOP_TIMEOUT: Final = 30.0
 _PROVISION: Final = Path(__file__).resolve().parents[2] / "softhsm" / "provision.py"
 _CLIENT_ID: Final = "demo-backend"
-
-
-class DemoFailedError(Exception):
-    """A step did not come out as the story has it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One run of the story: where the key is, and what the gateway's process needs for it."""
-
-    title: str
-    arguments: tuple[str, ...]
-    environment: Mapping[str, str]
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -54,14 +43,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the story; 0 only where every step came out right."""
     with tempfile.TemporaryDirectory(prefix="countersign-demo-") as name:
         folder = Path(name)
-        stages = [Stage("a key in a file", (), {})]
+        stages = [Stage("keys in files", (), {})]
         if arguments.softhsm != "no":
             stages += _softhsm_stages(folder / "softhsm", required=arguments.softhsm == "yes")
         try:
             for number, stage in enumerate(stages):
                 print(f"\n== {stage.title} " + "=" * max(0, 70 - len(stage.title)))
                 asyncio.run(_tell(folder / f"gateway-{number}", stage))
-        except (DemoFailedError, CountersignError) as error:
+                asyncio.run(demo_enrollment.tell(folder / f"enrolling-{number}", stage))
+        except (DemoFailedError, CountersignError, EnrollmentRefusedError) as error:
             print(f"\nThe demo failed: {error}", file=sys.stderr)
             return 1
     print("\nEverything came out as it should.")
@@ -70,41 +60,44 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _softhsm_stages(folder: Path, *, required: bool) -> list[Stage]:
     made = subprocess.run(
-        [sys.executable, str(_PROVISION), str(folder)], capture_output=True, text=True, check=False
+        [sys.executable, str(_PROVISION), str(folder), "--key", "tokens:ES256", "--key", "issuing:ES256"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if made.returncode != 0:
         if required:
             raise DemoFailedError(made.stderr.strip())
         print("SoftHSM is not here, so the second half is left out (apt install softhsm2 brings it).")
         return []
-    configuration, *uris = made.stdout.split()
-    key = next(uri for uri in uris if "tokens-es256" in uri)
+    configuration, tokens, issuing = made.stdout.split()
     return [
         Stage(
-            "a key in SoftHSM, over PKCS#11",
-            ("--key", key, "--algorithm", "ES256"),
+            "keys in SoftHSM, over PKCS#11",
+            ("--key", tokens, "--algorithm", "ES256"),
             {"SOFTHSM2_CONF": configuration.partition("=")[2]},
+            issuing,
         )
     ]
 
 
 async def _tell(folder: Path, stage: Stage) -> None:
     with _gateway(folder, stage) as (tls, mtls):
-        admin = _client(folder, "admin", tls, mtls)
-        backend = _client(folder, "orders-backend", tls, mtls)
-        api = _client(folder, "orders-api", tls, mtls)
+        admin = client_of(folder, "admin", tls, mtls)
+        backend = client_of(folder, "orders-backend", tls, mtls)
+        api = client_of(folder, "orders-api", tls, mtls)
         async with admin, backend, api:
             await _register(admin)
             token = await backend.mint_token(_CLIENT_ID, scope=["orders:read"])
-            _say("2. mint a token, as that client", f"expires {token.expire_time:%H:%M:%S} UTC")
+            say("2. mint a token, as that client", f"expires {token.expire_time:%H:%M:%S} UTC")
             _show(token.value)
-            _expect(await api.introspect_token(token.value) is not None, "an active token")
-            _say("3. introspect it, as the resource server", "active")
+            expect(await api.introspect_token(token.value) is not None, "an active token")
+            say("3. introspect it, as the resource server", "active")
             await backend.revoke_token(token.value, client_id=_CLIENT_ID)
-            _say("4. revoke it", "done")
-            _expect(await api.introspect_token(token.value) is None, "an inactive token")
-            _say("5. introspect it again", "inactive")
-    _say("6. stop the gateway", "exit status 0")
+            say("4. revoke it", "done")
+            expect(await api.introspect_token(token.value) is None, "an inactive token")
+            say("5. introspect it again", "inactive")
+    say("6. stop the gateway", "exit status 0")
 
 
 async def _register(admin: GatewayClient) -> None:
@@ -118,7 +111,7 @@ async def _register(admin: GatewayClient) -> None:
         default_audience=RESOURCE,
         certificate_bound_access_tokens=True,
     )
-    _say("1. register a client", f"{_CLIENT_ID}, by its certificate's name")
+    say("1. register a client", f"{_CLIENT_ID}, by its certificate's name")
 
 
 @contextmanager
@@ -151,25 +144,9 @@ def _ready(process: "subprocess.Popen[str]", log: Path) -> tuple[str, str]:
     raise DemoFailedError(f"the gateway did not start:\n{log.read_text()[-2000:]}")
 
 
-def _client(folder: Path, name: str, tls: str, mtls: str) -> GatewayClient:
-    identity = TlsConfig(
-        ca=folder / "ca.pem", certificate=folder / f"{name}.pem", private_key=folder / f"{name}-key.pem"
-    )
-    return GatewayClient(tls, mtls_target=mtls, tls=identity)
-
-
 def _show(token: str) -> None:
     """The token's header and claims, decoded for reading; nothing is verified here."""
     for part in token.split(".")[:2]:
         decoded = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
         for line in json.dumps(decoded, indent=2).splitlines():
             print(f"     {line}")
-
-
-def _expect(condition: bool, what: str) -> None:  # noqa: FBT001 - reads as an assertion
-    if not condition:
-        raise DemoFailedError(f"expected {what}")
-
-
-def _say(step: str, outcome: str) -> None:
-    print(f"  {step:44} {outcome}")
