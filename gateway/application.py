@@ -151,6 +151,7 @@ def open_signers(settings: Settings) -> SignerRegistry:
             sessions=pkcs11.sessions,
             max_queue=pkcs11.queue,
             timeout=pkcs11.sign_timeout,
+            keep_alive=pkcs11.keep_alive,
             read_write_sessions=pkcs11.read_write_sessions,
             isolation=pkcs11.isolation,
         ),

@@ -285,6 +285,8 @@ class Pkcs11Settings(_Section):
     - `sessions`: signing sessions per token and worker; lowered to what the token allows.
     - `queue`: signatures that may wait before callers are told SIGNER_BUSY.
     - `sign_timeout`: seconds after which a signature is given up.
+    - `keep_alive`: seconds between uses of a login that nobody else uses, because devices close what is idle;
+      0 leaves it alone. Without `isolation` only.
     - `read_write_sessions`: for tokens that open no read-only session (AWS CloudHSM).
     - `isolation`: keep the module in a signer process of its own, one per token and worker, which is replaced
       when it crashes or hangs.
@@ -294,6 +296,7 @@ class Pkcs11Settings(_Section):
     sessions: int = Field(4, ge=1, le=256)
     queue: int = Field(1_024, ge=1, le=1_000_000)
     sign_timeout: float = Field(10.0, gt=0, le=300)
+    keep_alive: float = Field(20.0, ge=0, le=86_400)
     read_write_sessions: bool = False
     isolation: bool = False
 

@@ -76,7 +76,8 @@ class TokenHost:
         parsed = parse(uri, options)
         module = PROCESS_MODULES.get(module_path(parsed, options))
         module.refuse(refused)
-        return cls(module, module.attach(parsed, options.timeout), options)
+        token = module.attach(parsed, options.timeout, read_write=options.read_write_sessions)
+        return cls(module, token, options)
 
     def key(self, number: int) -> HostedKey:
         """The key of that number. Raises `SignerUnavailableError`."""

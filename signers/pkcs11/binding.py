@@ -33,7 +33,11 @@ class ModuleLoadError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """CK_TOKEN_INFO, as far as it is used, and the slot that holds the token. Padding is removed."""
+    """CK_TOKEN_INFO, as far as it is used, and the slot that holds the token. Padding is removed.
+
+    `max_sessions` and `max_rw_sessions` are how many one application may open, in all and to write; 0 where
+    there is no limit or it is not told.
+    """
 
     slot: int
     label: str
@@ -42,6 +46,7 @@ class TokenInfo:
     serial: str
     flags: int
     max_sessions: int
+    max_rw_sessions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,10 @@ class Cryptoki(Protocol):
 
     def mechanisms(self, slot: int) -> frozenset[int]:
         """C_GetMechanismList: the CKM_ numbers that the token offers."""
+        ...
+
+    def mechanism_flags(self, slot: int, mechanism: int) -> int:
+        """C_GetMechanismInfo: the CKF_ bits that say what *mechanism* may be used for."""
         ...
 
     def open_session(self, slot: int, *, read_write: bool) -> int:

@@ -18,6 +18,7 @@ from signers.pkcs11.structures import (
     FunctionList,
     InitializeArgs,
     Mechanism,
+    MechanismInfo,
     SessionInfo,
     TokenInfoStruct,
 )
@@ -31,6 +32,7 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "C_GetSlotList": (ctypes.c_ubyte, c_void_p, _ULONG_P),
     "C_GetTokenInfo": (c_ulong, POINTER(TokenInfoStruct)),
     "C_GetMechanismList": (c_ulong, c_void_p, _ULONG_P),
+    "C_GetMechanismInfo": (c_ulong, c_ulong, POINTER(MechanismInfo)),
     "C_InitToken": (c_ulong, c_char_p, c_ulong, c_char_p),
     "C_InitPIN": (c_ulong, c_char_p, c_ulong),
     "C_OpenSession": (c_ulong, c_ulong, c_void_p, c_void_p, _ULONG_P),
@@ -118,6 +120,11 @@ class CtypesCryptoki:
 
     def mechanisms(self, slot: int) -> frozenset[int]:
         return frozenset(self._list(partial(self._call, "C_GetMechanismList", slot)))
+
+    def mechanism_flags(self, slot: int, mechanism: int) -> int:
+        info = MechanismInfo()
+        self._call("C_GetMechanismInfo", slot, mechanism, byref(info))
+        return int(info.flags)
 
     def open_session(self, slot: int, *, read_write: bool) -> int:
         session = c_ulong()
@@ -237,6 +244,9 @@ def _token_info(slot: int, info: TokenInfoStruct) -> TokenInfo:
     def text(field: bytes) -> str:
         return field.decode("utf-8", "replace").rstrip(" \0")
 
+    def limit(count: int) -> int:
+        return 0 if count == UNAVAILABLE else count
+
     return TokenInfo(
         slot=slot,
         label=text(info.label),
@@ -244,7 +254,8 @@ def _token_info(slot: int, info: TokenInfoStruct) -> TokenInfo:
         model=text(info.model),
         serial=text(info.serial),
         flags=info.flags,
-        max_sessions=0 if info.max_session_count == UNAVAILABLE else info.max_session_count,
+        max_sessions=limit(info.max_session_count),
+        max_rw_sessions=limit(info.max_rw_session_count),
     )
 
 

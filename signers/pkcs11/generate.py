@@ -3,7 +3,7 @@
 import secrets
 
 from signers.algorithms import Algorithm
-from signers.errors import KeyAmbiguousError, KeyUriError, SignerBusyError
+from signers.errors import KeyAmbiguousError, KeyUnusableError, KeyUriError, SignerBusyError
 from signers.pkcs11 import constants as ck
 from signers.pkcs11.binding import Cryptoki, MechanismCall, Template, boolean, ulong
 from signers.pkcs11.module import Module
@@ -46,6 +46,7 @@ def generate(module: Module, token: Token, uri: Pkcs11Uri, algorithm: Algorithm)
     if not module.key_management.acquire(timeout=LOCK_SECONDS):
         raise SignerBusyError("Another key is being generated in this module.", key=uri.redacted)
     try:
+        _require_generator(cryptoki, token, uri, algorithm)
         session = cryptoki.open_session(token.info.slot, read_write=True)
         try:
             _require_free(cryptoki, session, uri)
@@ -75,6 +76,22 @@ def generate(module: Module, token: Token, uri: Pkcs11Uri, algorithm: Algorithm)
             cryptoki.close_session(session)
     finally:
         module.key_management.release()
+
+
+def _require_generator(cryptoki: Cryptoki, token: Token, uri: Pkcs11Uri, algorithm: Algorithm) -> None:
+    """Say before anything is tried why the token will make no such key."""
+    if token.info.flags & ck.CKF_WRITE_PROTECTED:
+        raise KeyUnusableError(
+            "The token is write-protected; make the key with the vendor's tool and adopt it.",
+            key=uri.redacted,
+        )
+    generator = _GENERATORS[algorithm.spec.key_type]
+    if generator not in cryptoki.mechanisms(token.info.slot):
+        raise KeyUnusableError(
+            f"The token makes no key for {algorithm}: it has no {ck.mechanism_name(generator)}. "
+            "Make it with the vendor's tool and adopt it.",
+            key=uri.redacted,
+        )
 
 
 def _require_free(cryptoki: Cryptoki, session: int, uri: Pkcs11Uri) -> None:

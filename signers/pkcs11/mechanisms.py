@@ -1,6 +1,7 @@
 """Which PKCS#11 mechanism makes a JOSE signature, and what is fed to it. A pure function of the algorithm."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from signers.algorithms import Algorithm
@@ -62,13 +63,25 @@ _CHOICES: dict[Algorithm, tuple[MechanismSpec, ...]] = {
 }
 
 
-def select(algorithm: Algorithm, available: frozenset[int], *, key: str) -> MechanismSpec:
+def select(
+    algorithm: Algorithm,
+    available: frozenset[int],
+    *,
+    key: str,
+    flags_of: Callable[[int], int] = lambda _: ck.CKF_SIGN,
+) -> MechanismSpec:
     """The mechanism for *algorithm* among the CKM_ numbers *available* (C_GetMechanismList).
 
-    Raises `KeyUnusableError` where the token offers none; *key* is the redacted name.
+    *flags_of* gives the CKF_ bits of one that is available (C_GetMechanismInfo); none at all say nothing.
+    Raises `KeyUnusableError` where the token offers none to sign with; *key* is the redacted name.
     """
-    for choice in _CHOICES[algorithm]:
-        if choice.call.mechanism in available:
+    listed = [choice for choice in _CHOICES[algorithm] if choice.call.mechanism in available]
+    for choice in listed:
+        if flags_of(choice.call.mechanism) & ck.CKF_SIGN or not flags_of(choice.call.mechanism):
             return choice
-    wanted = " or ".join(f"0x{choice.call.mechanism:04X}" for choice in _CHOICES[algorithm])
-    raise KeyUnusableError(f"The token offers no mechanism for {algorithm} (CKM {wanted}).", key=key)
+    wanted = " or ".join(ck.mechanism_name(choice.call.mechanism) for choice in _CHOICES[algorithm])
+    what = "offers the mechanism, but not to sign with, that" if listed else "has no mechanism that"
+    raise KeyUnusableError(
+        f"The token {what} {algorithm} needs: {wanted}. Use another algorithm, or enable it on the token.",
+        key=key,
+    )

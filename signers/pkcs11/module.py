@@ -116,13 +116,16 @@ class Module:
             if not self._inside:
                 self._changed.notify_all()
 
-    def attach(self, uri: Pkcs11Uri, timeout: float) -> Token:
-        """Log in to the token that *uri* names, or share the login that is there. Raises `SignerError`."""
+    def attach(self, uri: Pkcs11Uri, timeout: float, *, read_write: bool = False) -> Token:
+        """Log in to the token that *uri* names, or share the login that is there. Raises `SignerError`.
+
+        *read_write*: see `Token`.
+        """
         self.require_same_process()
         with self._administer(timeout):
             token = self._tokens.get(uri.token_name)
             if token is None:
-                token = self._connect(uri)
+                token = self._connect(uri, read_write=read_write)
             elif not token.has_same_pin(uri):
                 raise KeyUriError("Two keys of one token differ in pin-source; use one.", key=uri.token_name)
             token.references += 1
@@ -152,7 +155,7 @@ class Module:
             self._state, self._cause = State.RECOVERING, cause
             self._start_recovery()
 
-    def _connect(self, uri: Pkcs11Uri) -> Token:
+    def _connect(self, uri: Pkcs11Uri, *, read_write: bool) -> Token:
         opened = self._state is State.CLOSED
         if opened:
             try:
@@ -162,7 +165,7 @@ class Module:
             with self._changed:
                 self._generation += 1
                 self._state = State.READY
-        token = Token(self.cryptoki, uri, self._refused)
+        token = Token(self.cryptoki, uri, self._refused, read_write=read_write)
         generation = self.enter()
         try:
             token.connect(generation)

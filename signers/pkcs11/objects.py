@@ -55,6 +55,11 @@ def find_key(
     handle = _find_private(cryptoki, session, uri, algorithm)
     if cryptoki.attribute(session, handle, ck.CKA_ALWAYS_AUTHENTICATE) == b"\x01":
         raise KeyUnusableError("The key asks for the PIN at every signature.", key=uri.redacted)
+    if cryptoki.attribute(session, handle, ck.CKA_SIGN) == b"\x00":
+        raise KeyUnusableError(
+            "The key may not sign: its CKA_SIGN is false. Change that on the token, or make another key.",
+            key=uri.redacted,
+        )
     public: object = _public_from_token(cryptoki, session, uri, algorithm, handle)
     if public is None and certificate is not None:
         public = certificate.public_key()

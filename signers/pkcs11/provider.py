@@ -1,5 +1,6 @@
 """A PKCS#11 token as a `signers.base.SignerProvider`, and as a `KeyCreator`."""
 
+import asyncio
 import logging
 from dataclasses import replace
 
@@ -34,6 +35,9 @@ class Pkcs11Provider:
         self._options = options
         self._closed = False
         self._pool = self._make_pool(options.sessions)
+        self._keeping: asyncio.Task[None] | None = None
+        if options.keep_alive:
+            self._keeping = asyncio.create_task(self._keep_alive(), name="pkcs11-keep-alive")
 
     @classmethod
     async def open(
@@ -45,7 +49,7 @@ class Pkcs11Provider:
 
         def attach() -> tuple[Module, Token]:
             module = modules.get(path)
-            return module, module.attach(parsed, options.timeout)
+            return module, module.attach(parsed, options.timeout, read_write=options.read_write_sessions)
 
         def undo(attached: tuple[Module, Token]) -> None:
             attached[0].detach(attached[1], options.timeout)
@@ -98,6 +102,9 @@ class Pkcs11Provider:
         if self._closed:
             return
         self._closed = True
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
         try:
             self._module.require_same_process()
         except SignerUnavailableError:
@@ -111,11 +118,35 @@ class Pkcs11Provider:
         except SignerError as error:
             logger.warning("%s: not closed cleanly: %s", self._token.name, error)
 
+    async def _keep_alive(self) -> None:
+        """Use the login and a session every so often: devices close what is idle, and an HSM that has gone is
+        found out before somebody needs it.
+        """
+
+        def touch(session: Session) -> None:
+            self._token.touch()
+            session.require_login()
+
+        while True:
+            await asyncio.sleep(self._options.keep_alive)
+            try:
+                await self._pool.submit(touch, key=self._token.name)
+            except SignerError as error:
+                logger.info("%s: not kept alive: %s", self._token.name, error)
+
     def _own(self, uri: str) -> Pkcs11Uri:
         return own_uri(uri, self._token, self._options)
 
     def _make_pool(self, wanted: int) -> SessionPool:
         size = session_count(self._token, wanted)
+        if size < wanted:
+            logger.warning(
+                "%s: %d sessions sign, not %d: the token allows %s",
+                self._token.name,
+                size,
+                wanted,
+                self._token.session_limit,
+            )
         leases = [
             SessionLease(self._module, self._token, read_write=self._options.read_write_sessions)
             for _ in range(size)

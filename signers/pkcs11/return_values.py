@@ -41,8 +41,18 @@ _KEY = frozenset(
         ck.CKR_KEY_FUNCTION_NOT_PERMITTED,
         ck.CKR_MECHANISM_INVALID,
         ck.CKR_MECHANISM_PARAM_INVALID,
+        ck.CKR_FUNCTION_NOT_SUPPORTED,
+        ck.CKR_CURVE_NOT_SUPPORTED,
+        ck.CKR_DOMAIN_PARAMS_INVALID,
+        ck.CKR_ATTRIBUTE_READ_ONLY,
+        ck.CKR_ATTRIBUTE_TYPE_INVALID,
+        ck.CKR_ATTRIBUTE_VALUE_INVALID,
+        ck.CKR_TEMPLATE_INCOMPLETE,
+        ck.CKR_TEMPLATE_INCONSISTENT,
     }
 )
+
+_WRITING = frozenset({ck.CKR_SESSION_READ_ONLY, ck.CKR_TOKEN_WRITE_PROTECTED})
 
 
 def is_pin_refusal(error: CryptokiError) -> bool:
@@ -52,13 +62,18 @@ def is_pin_refusal(error: CryptokiError) -> bool:
 
 def concerns_the_key(error: CryptokiError) -> bool:
     """Whether the key itself refuses the operation, so that no new session will mend it."""
-    return error.code in _KEY
+    return error.code in _KEY or error.code in _WRITING
 
 
 def signer_error(error: CryptokiError, *, key: str) -> SignerError:
     """The `SignerError` that a caller meets for *error*; *key* is the redacted name."""
     if is_pin_refusal(error):
         return PinError(f"The token refused the PIN: {error}.", key=key)
+    if error.code in _WRITING:
+        return KeyUnusableError(
+            f"The token takes no new keys ({error}); make the key with the vendor's tool and adopt it.",
+            key=key,
+        )
     if concerns_the_key(error):
         return KeyUnusableError(f"The token refuses this use of the key: {error}.", key=key)
     if error.code == ck.CKR_SESSION_COUNT:

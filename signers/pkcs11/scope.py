@@ -18,9 +18,8 @@ def module_path(uri: Pkcs11Uri, options: Pkcs11Options) -> str:
 
 def session_count(token: Token, wanted: int) -> int:
     """How many sessions may sign: *wanted*, unless the token allows fewer; one more holds the login."""
-    allowed = token.info.max_sessions
-    # 0 means that there is no limit.
-    return wanted if not allowed else max(1, min(wanted, allowed - 1))
+    allowed = token.session_limit
+    return wanted if allowed is None else min(wanted, allowed - 1)
 
 
 def own_uri(uri: str, token: Token, options: Pkcs11Options) -> Pkcs11Uri:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from time import perf_counter
 
 from cryptography import x509
@@ -86,7 +87,13 @@ def find_signing_key(
     certificate: x509.Certificate | None,
 ) -> SigningKey:
     """Find the one key that *uri* names, which must be the pinned one. Raises as `SignerProvider.signer`."""
-    mechanism = select(algorithm, session.cryptoki.mechanisms(session.slot), key=uri.redacted)
+    cryptoki, slot = session.cryptoki, session.slot
+    mechanism = select(
+        algorithm,
+        cryptoki.mechanisms(slot),
+        key=uri.redacted,
+        flags_of=partial(cryptoki.mechanism_flags, slot),
+    )
     key = find_in_session(session, uri, algorithm, certificate)
     require_pinned(
         key.public_key, public_key_sha256=public_key_sha256, certificate=certificate, key=uri.redacted

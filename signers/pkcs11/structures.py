@@ -128,6 +128,10 @@ class SessionInfo(Structure):
     ]
 
 
+class MechanismInfo(Structure):
+    _fields_: ClassVar = [("min_key_size", c_ulong), ("max_key_size", c_ulong), ("flags", c_ulong)]
+
+
 class Mechanism(Structure):
     _fields_: ClassVar = [("mechanism", c_ulong), ("parameter", c_void_p), ("parameter_length", c_ulong)]
 

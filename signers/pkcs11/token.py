@@ -15,20 +15,31 @@ from signers.errors import (
     SignerUnavailableError,
 )
 from signers.pkcs11 import constants as ck
-from signers.pkcs11.binding import Cryptoki, CryptokiError, TokenInfo
+from signers.pkcs11.binding import Cryptoki, CryptokiError, TokenInfo, ulong
 from signers.pkcs11.return_values import is_pin_refusal
 from signers.secret_files import read_secret
 from signers.uri import Pkcs11Uri
 
 logger = logging.getLogger(__name__)
 
+_NO_READ_ONLY = frozenset(
+    {ck.CKR_FUNCTION_FAILED, ck.CKR_ARGUMENTS_BAD, ck.CKR_FUNCTION_NOT_SUPPORTED, ck.CKR_SESSION_READ_ONLY}
+)
+"""What modules return for want of read-only sessions: no number is meant for that."""
+
 
 class Token:
     """The login on one token of a module. The module calls `connect`, one caller at a time."""
 
-    def __init__(self, cryptoki: Cryptoki, uri: Pkcs11Uri, refused: dict[TokenInfo, str]) -> None:
-        """*refused* outlives this object: which tokens (as slot 0) refused a PIN in this process, and why."""
+    def __init__(
+        self, cryptoki: Cryptoki, uri: Pkcs11Uri, refused: dict[TokenInfo, str], *, read_write: bool
+    ) -> None:
+        """*refused* outlives this object: which tokens (as slot 0) refused a PIN in this process, and why.
+
+        *read_write*: the kind of every session, for tokens that open no read-only one.
+        """
         self.name = uri.token_name
+        self.read_write = read_write
         self.references = 0
         self._cryptoki = cryptoki
         self._uri = uri
@@ -65,6 +76,22 @@ class Token:
         if self._generation != generation:
             raise SignerUnavailableError("The token is not there, or not logged in.", key=self.name)
 
+    @property
+    def session_limit(self) -> int | None:
+        """How many sessions the token allows, the one that logs in included; None where there is no limit."""
+        limits = [self.info.max_sessions, self.info.max_rw_sessions if self.read_write else 0]
+        return min((limit for limit in limits if limit), default=None)
+
+    def touch(self) -> None:
+        """Use the session that holds the login, so that no device takes it for idle and closes it.
+
+        The module must be entered. Raises `CryptokiError` where the session is gone.
+        """
+        holder = self._holder
+        if holder is not None:
+            # A search goes to the device; C_GetSessionInfo alone may be answered by the library.
+            self._cryptoki.find(holder, ((ck.CKA_CLASS, ulong(ck.CKO_PRIVATE_KEY)),), 1)
+
     def connect(self, generation: int) -> None:
         """Find the token and log in, for *generation* of the module.
 
@@ -76,7 +103,8 @@ class Token:
         self._refusal = self._refused.get(_identity(self._info))
         if self._refusal is not None:
             raise PinError(self._refusal, key=self.name)
-        session = self._cryptoki.open_session(self._info.slot, read_write=False)
+        self._require_capable()
+        session = self._open_holder(self._info.slot)
         try:
             self._login(session, self._info)
         except BaseException:
@@ -89,6 +117,27 @@ class Token:
         if self._holder is not None:
             self._close(self._holder)
         self._holder, self._generation = None, -1
+
+    def _require_capable(self) -> None:
+        if self.session_limit == 1:
+            raise KeyUnusableError(
+                "The token allows one session, and two are needed: one to log in, one to sign.", key=self.name
+            )
+        if self.read_write and self.info.flags & ck.CKF_WRITE_PROTECTED:
+            raise KeyUnusableError(
+                "The token is write-protected; set pkcs11.read_write_sessions = false.", key=self.name
+            )
+
+    def _open_holder(self, slot: int) -> int:
+        try:
+            return self._cryptoki.open_session(slot, read_write=self.read_write)
+        except CryptokiError as error:
+            if error.code not in _NO_READ_ONLY or self.read_write:
+                raise
+            raise KeyUnusableError(
+                f"The token opened no read-only session ({error}); set pkcs11.read_write_sessions = true.",
+                key=self.name,
+            ) from error
 
     def _find(self) -> TokenInfo:
         present = self._cryptoki.tokens()
