@@ -29,7 +29,7 @@ _KEY_ID: Final = "demo"
 
 
 class DemoProvider:
-    """A context manager that serves on any free port, as ``server.pem`` and ``server-key.pem`` of *folder*."""
+    """A context manager that serves on any free port, with ``server.pem`` and its key from *folder*."""
 
     def __init__(self, folder: Path, *, client_id: str, redirect_uri: str, user: Mapping[str, str]) -> None:
         """*user*: the claims of the only user, ``sub`` among them."""
