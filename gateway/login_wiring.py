@@ -8,7 +8,7 @@ from gateway.clock import Clock
 from gateway.config import ConfigurationError, Settings
 from gateway.fetching import FetchError, FetchPolicy, GuardedClient, parse_inner_network
 from gateway.login.delegated import DelegatedLogin
-from gateway.login.pending import PendingLogins
+from gateway.login.pending import LoginBounds, PendingLogins
 from gateway.oidc.provider import Provider, ProviderConfig
 from gateway.oidc.relying_party import RelyingParty
 from gateway.oidc.token_endpoint import ClientAuthentication, ClientSecretBasic, PublicClient
@@ -54,6 +54,7 @@ def delegated_login(
         callback_url=settings.public_url + CALLBACK_PATH,
         scopes=upstream.scopes,
         subject_prefix=upstream.subject_prefix,
+        bounds=LoginBounds(upstream.max_logins_per_client, upstream.max_logins),
         clock=clock,
     )
 

@@ -22,6 +22,8 @@ class UpstreamSettings(BaseModel):
     - `networks`: private networks (``10.0.0.0/8``) in which the provider's host may be; by default it must
       have a public address.
     - `ca`: PEM file of further roots for such a host.
+    - `max_logins_per_client`, `max_logins`: logins of one client, and in all, that may be under way; beyond
+      them the client is told `temporarily_unavailable`. One that nobody finishes counts for ten minutes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +35,8 @@ class UpstreamSettings(BaseModel):
     subject_prefix: str = Field("user:", max_length=64)
     networks: tuple[str, ...] = ()
     ca: Path | None = None
+    max_logins_per_client: int = Field(10_000, ge=1, le=1_000_000)
+    max_logins: int = Field(50_000, ge=1, le=10_000_000)
 
     @field_validator("issuer")
     @classmethod

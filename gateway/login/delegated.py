@@ -7,9 +7,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.clock import Clock
-from gateway.errors import Reason, RequestError
+from gateway.errors import AvailabilityError, Reason, RequestError
 from gateway.login.errors import SERVER_ERROR, LoginRefusedError, told
-from gateway.login.pending import PendingAuthorization, PendingLogins, digest
+from gateway.login.pending import (
+    LoginBounds,
+    PendingAuthorization,
+    PendingLogins,
+    TooManyLoginsError,
+    digest,
+)
 from gateway.oidc.authorization import LoginWishes
 from gateway.oidc.errors import OidcError
 from gateway.oidc.relying_party import RelyingParty
@@ -41,6 +47,7 @@ class DelegatedLogin:
         callback_url: str,
         scopes: tuple[str, ...],
         subject_prefix: str,
+        bounds: LoginBounds,
         clock: Clock,
     ) -> None:
         """*issuer*: the provider's. *scopes*: asked for beside ``openid``.
@@ -54,13 +61,14 @@ class DelegatedLogin:
         self._callback_url = callback_url
         self._scopes = scopes
         self._subject_prefix = subject_prefix
+        self._bounds = bounds
         self._clock = clock
 
     async def begin(self, accepted: AcceptedRequest, browser: str | None) -> Departure:
         """Send the user to the provider.
 
         *browser* is the value of an earlier `Departure`, where the browser has one: logins in several tabs
-        then all come home. Raises `LoginRefusedError`, `AvailabilityError`.
+        then all come home. Raises `LoginRefusedError`, `AvailabilityError` (OVERLOADED beyond the bounds).
         """
         known = browser if browser is not None and _BROWSER.fullmatch(browser) else None
         value = known or secrets.token_urlsafe(_BROWSER_BYTES)
@@ -68,7 +76,18 @@ class DelegatedLogin:
             url, login = await self._party.begin(self._callback_url, self._wishes(accepted.request))
         except OidcError as error:
             raise told(error) from error
-        await self._pending.insert(digest(login.state), digest(value), PendingAuthorization(accepted, login))
+        try:
+            await self._pending.insert(
+                digest(login.state),
+                digest(value),
+                PendingAuthorization(accepted, login),
+                bounds=self._bounds,
+                now=self._clock(),
+            )
+        except TooManyLoginsError as error:
+            raise AvailabilityError(
+                Reason.OVERLOADED, "Too many logins are under way; come again later.", cause=error.cause
+            ) from None
         return Departure(url, value)
 
     async def take(self, state: str, browser: str | None) -> PendingAuthorization:

@@ -16,14 +16,38 @@ class PendingAuthorization:
     login: PendingLogin
 
 
+@dataclass(frozen=True, slots=True)
+class LoginBounds:
+    """How many logins may be under way: of one client, and in all. Anybody may begin one, as often as he
+    likes, so that without them a stranger could fill the database.
+    """
+
+    per_client: int
+    in_all: int
+
+
+class TooManyLoginsError(Exception):
+    """No more logins may be begun now. `cause` is a stable word for our log: whose are too many."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
 class PendingLogins(Protocol):
     """Logins under way. `gateway.store` implements it; digests are `digest` of the values.
 
     Both raise `AvailabilityError` (``STORE_UNAVAILABLE``), and in that case nothing may have changed.
     """
 
-    async def insert(self, state: bytes, browser: bytes, pending: PendingAuthorization) -> None:
-        """Remember *pending* until its login expires, for the browser with that digest."""
+    async def insert(
+        self, state: bytes, browser: bytes, pending: PendingAuthorization, *, bounds: LoginBounds, now: float
+    ) -> None:
+        """Remember *pending* until its login expires, for the browser with that digest.
+
+        *now*: seconds since the epoch. Raises `TooManyLoginsError`; replicas that insert at the same time may
+        together pass a bound by as many as they are.
+        """
         ...
 
     async def take(self, state: bytes, browser: bytes, *, now: float) -> PendingAuthorization | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.login.pending import PendingAuthorization
+from gateway.login.pending import LoginBounds, PendingAuthorization, TooManyLoginsError
 from gateway.oidc.authorization import PendingLogin
 from gateway.store.database import Database, Transaction, to_microseconds, to_seconds
 from gateway.store.failures import StoreCause, unavailable
@@ -14,7 +14,7 @@ from gateway.store.statement import SqlDialect, Statement
 from gateway.store.tables import pending_logins
 from gateway.tokens.authorization_requests import AcceptedRequest
 
-_COLUMNS = ("state_digest", "browser_digest", "document", "expire_time")
+_COLUMNS = ("state_digest", "browser_digest", "client_id", "document", "expire_time")
 
 
 def _insert(dialect: SqlDialect) -> sa.Executable:
@@ -24,7 +24,17 @@ def _insert(dialect: SqlDialect) -> sa.Executable:
     return statement
 
 
+def _counted(*conditions: sa.ColumnElement[bool]) -> sa.Executable:
+    """How many are under way, but no more than a bound: nobody needs to know how many too many there are."""
+    unexpired = pending_logins.c.expire_time > sa.bindparam("now")
+    found = sa.select(pending_logins.c.expire_time).where(unexpired, *conditions)
+    bounded = found.limit(sa.bindparam("bound", type_=sa.BigInteger)).subquery()
+    return sa.select(sa.func.count()).select_from(bounded)
+
+
 _INSERT = Statement(_insert)
+_COUNT = Statement(lambda _: _counted())
+_COUNT_OF_CLIENT = Statement(lambda _: _counted(pending_logins.c.client_id == sa.bindparam("client")))
 _TAKE = Statement(
     lambda _: (
         sa.delete(pending_logins)
@@ -44,13 +54,29 @@ class SqlPendingLoginRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def insert(self, state: bytes, browser: bytes, pending: PendingAuthorization) -> None:
+    async def insert(
+        self, state: bytes, browser: bytes, pending: PendingAuthorization, *, bounds: LoginBounds, now: float
+    ) -> None:
         """See `PendingLogins.insert`."""
         document, expiry = _to_document(pending), to_microseconds(pending.login.expire_time)
+        client_id, moment = pending.accepted.request.client_id, to_microseconds(now)
 
         async def work(transaction: Transaction) -> None:
+            row = await transaction.fetch_one(
+                _COUNT_OF_CLIENT, client=client_id, now=moment, bound=bounds.per_client
+            )
+            if row is not None and row[0] >= bounds.per_client:
+                raise TooManyLoginsError("too_many_logins_of_client")
+            row = await transaction.fetch_one(_COUNT, now=moment, bound=bounds.in_all)
+            if row is not None and row[0] >= bounds.in_all:
+                raise TooManyLoginsError("too_many_logins")
             await transaction.execute(
-                _INSERT, state_digest=state, browser_digest=browser, document=document, expire_time=expiry
+                _INSERT,
+                state_digest=state,
+                browser_digest=browser,
+                client_id=client_id,
+                document=document,
+                expire_time=expiry,
             )
 
         await self._database.transaction(work)

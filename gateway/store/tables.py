@@ -173,9 +173,11 @@ pending_logins = sa.Table(
     metadata,
     sa.Column("state_digest", sa.LargeBinary, primary_key=True),
     sa.Column("browser_digest", sa.LargeBinary, nullable=False),
+    sa.Column("client_id", BYTEWISE, nullable=False),
     sa.Column("document", sa.Text, nullable=False),
     sa.Column("expire_time", sa.BigInteger, nullable=False),
     sa.Index("pending_logins_by_expiry", "expire_time"),
+    sa.Index("pending_logins_by_client", "client_id", "expire_time"),
     sqlite_with_rowid=False,
 )
 """Users who were sent to the upstream provider; `document` is JSON, see `gateway.store.pending_logins`."""

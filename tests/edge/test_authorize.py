@@ -446,6 +446,17 @@ async def test_a_user_who_does_not_fit(tmp_path):
         assert sent_back(await browser.come_back(answer))["error"] == "server_error"
 
 
+async def test_too_many_logins(upstream, tmp_path):
+    """Beyond the bound a client is told to come again; the log says whose logins are too many."""
+    prepared = await prepared_for(tmp_path, upstream.issuer, upstream={"max_logins_per_client": 2})
+    async with browsing(prepared, upstream) as browser:
+        for _ in range(2):
+            departure = await browser.authorize()
+            assert departure.headers["location"].startswith(upstream.issuer)
+        answer = sent_back(await browser.authorize())
+        assert (answer["error"], answer["iss"]) == ("temporarily_unavailable", ISSUER)
+
+
 async def test_metadata(browser):
     """The endpoint is the gateway's own."""
     document = (await browser.edge.get("/.well-known/oauth-authorization-server")).json()
