@@ -107,6 +107,50 @@ class TestOrders:
         assert told(await client.order(identifier)) == (400, kind)
 
     @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("name", "Alice\u0000"),
+            ("name", "Alice\nO=other"),
+            ("name", "Al\u202eice"),
+            ("name", "Alice\u200b"),
+            ("name", "A" * 65),
+            ("name", ""),
+            ("domain", "wire.com\u0000"),
+            ("domain", "w\u0456re.com"),
+            ("domain", "other.org"),
+            ("handle", "wireapp://%40al\u0456ce@wire.com"),
+            ("handle", 'wireapp://%40alice"@wire.com'),
+            ("handle", "wireapp://%40alice@other.org"),
+            ("client-id", f"{SECOND}\u0000"),
+            ("client-id", SECOND.replace("!", "%2521")),
+            ("client-id", SECOND.replace("wireapp:", "http:")),
+            ("extra", "x"),
+        ],
+        ids=lambda value: ascii(value)[:24],
+    )
+    async def test_a_wire_name_that_is_refused(self, served, name, value):
+        """Control characters, look-alikes, quotes, other domains and whatever else does not belong there."""
+        (kind, device), (user_kind, user) = identifiers(SECOND)
+        changed = json.loads(device) | {name: value}
+        of_user = {key: changed[key] for key in json.loads(user)}
+        async with served.client("wire") as wire:
+            await wire.register()
+            response = await wire.order((kind, json.dumps(changed)), (user_kind, json.dumps(of_user)))
+        assert told(response) == (400, "rejectedIdentifier")
+
+    async def test_a_quote_in_a_name_stays_one(self, served):
+        """Nothing is pasted into anything: a display name may have what JSON and LDAP use."""
+        (kind, device), (user_kind, user) = identifiers(SECOND)
+        quoted = {"name": 'Al"ice\\, O=x'}
+        async with served.client("wire") as wire:
+            await wire.register()
+            response = await wire.order(
+                (kind, json.dumps(json.loads(device) | quoted)),
+                (user_kind, json.dumps(json.loads(user) | quoted)),
+            )
+        assert response.status_code == 201
+
+    @pytest.mark.parametrize(
         "payload",
         [
             {"identifiers": []},
