@@ -91,6 +91,8 @@ class AzureKeyVault:
         routes = [
             Route("/msi/token", self._token, methods=["GET"]),
             Route("/keys/{name}", self._guard(self._key), methods=["GET", "DELETE"]),
+            # Microsoft's clients ask for the latest version with a slash at the end.
+            Route("/keys/{name}/", self._guard(self._key), methods=["GET"]),
             Route("/keys/{name}/create", self._guard(self._create), methods=["POST"]),
             Route("/keys/{name}/versions", self._guard(self._versions), methods=["GET"]),
             Route("/keys/{name}/{version}", self._guard(self._key), methods=["GET", "PATCH"]),

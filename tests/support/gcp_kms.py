@@ -16,6 +16,7 @@ import secrets
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -23,6 +24,7 @@ import google_crc32c
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from google.cloud.kms_v1 import CryptoKey, CryptoKeyVersion, ProtectionLevel
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -181,7 +183,7 @@ class GcpKms:
                 return {"name": f"{path}/{query['keyRingId']}", "createTime": _now()}
             case "PATCH", _ if query.get("updateMask") == "state":
                 version = self._version(path, "cloudkms.cryptoKeyVersions.update")
-                version.state = body["state"]
+                version.state = _name(CryptoKeyVersion.CryptoKeyVersionState, body["state"])
                 return self._describe(path, version)
             case "GET", _ if "/cryptoKeyVersions/" in path:
                 return self._get(path)
@@ -220,13 +222,15 @@ class GcpKms:
         if name in self.keys:
             raise ApiError(409, "ALREADY_EXISTS", f"CryptoKey {name} already exists.")
         template = body["versionTemplate"]
-        level = template.get("protectionLevel", "SOFTWARE")
-        if body["purpose"] != "ASYMMETRIC_SIGN" or template["algorithm"] not in ALGORITHMS:
+        level = _name(ProtectionLevel, template.get("protectionLevel", "SOFTWARE"))
+        algorithm = _name(CryptoKeyVersion.CryptoKeyVersionAlgorithm, template["algorithm"])
+        purpose = _name(CryptoKey.CryptoKeyPurpose, body["purpose"])
+        if purpose != "ASYMMETRIC_SIGN" or algorithm not in ALGORITHMS:
             raise ApiError(400, "INVALID_ARGUMENT", "purpose and algorithm do not fit.")
-        if template["algorithm"] in HSM_ONLY and level != "HSM":
+        if algorithm in HSM_ONLY and level != "HSM":
             raise ApiError(400, "INVALID_ARGUMENT", "algorithm is not supported at this protection level.")
         self.keys[name] = {}
-        self.templates[name] = {"algorithm": template["algorithm"], "protectionLevel": level}
+        self.templates[name] = {"algorithm": algorithm, "protectionLevel": level}
         self._add_version(name)
         return {"name": name, "purpose": "ASYMMETRIC_SIGN", "versionTemplate": self.templates[name]}
 
@@ -324,6 +328,11 @@ def _checked(text: str | None, checksum: str | None) -> bytes:
     if checksum is not None and int(checksum) != google_crc32c.value(value):
         raise ApiError(400, "INVALID_ARGUMENT", "The checksum in field digest_crc32c did not match the data.")
     return value
+
+
+def _name(kind: type[IntEnum], value: str | int) -> str:
+    # JSON may have an enumeration's name or its number; Google's own client sends numbers.
+    return kind(value).name if isinstance(value, int) else value
 
 
 def _now() -> str:

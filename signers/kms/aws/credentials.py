@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol, cast
 
 import botocore.session
 from botocore.exceptions import BotoCoreError
+from botocore.loaders import create_loader
+from botocore.regions import EndpointResolver
 
 from signers.errors import AccessDeniedError, KeyUriError, SignerUnavailableError
 from signers.kms.login import Login
@@ -80,9 +82,8 @@ def default_region() -> str:
 
 def service_url(region: str) -> str:
     """The KMS endpoint of *region*, with FIPS where the AWS configuration asks for it."""
-    session = botocore.session.Session()
-    fips = bool(session.get_config_variable("use_fips_endpoint"))
-    resolver = session.get_component("endpoint_resolver")
+    fips = bool(botocore.session.Session().get_config_variable("use_fips_endpoint"))
+    resolver = EndpointResolver(create_loader().load_data("endpoints"))
     found = resolver.construct_endpoint("kms", region, use_fips_endpoint=fips)
     if not found:
         raise KeyUriError(f"AWS has no KMS endpoint in region '{region}'.")

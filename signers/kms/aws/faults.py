@@ -69,7 +69,7 @@ def fault_name(reply: HttpReply) -> str:
 def fault_of(reply: HttpReply, key: str) -> SignerError:
     """The error that *reply* is; *key* is the redacted name."""
     name, message = _details(reply)
-    text = f"AWS KMS answered {name or reply.status}: {message}" if message else f"AWS KMS answered {name}."
+    text = f"AWS KMS answered {name or reply.status}: {message or 'without a message'}"
     if name in EXPIRED:
         return AccessDeniedError(text, key=key)
     fallback = SignerUnavailableError if reply.status >= _SERVER_ERROR else KeyUnusableError

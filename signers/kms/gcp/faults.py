@@ -44,6 +44,9 @@ def fault_of(reply: HttpReply, key: str) -> SignerError:
     text = f"Cloud KMS answered {status or reply.status}: {message}"
     if status == "RESOURCE_EXHAUSTED" or reply.status == 429:  # noqa: PLR2004  # RFC 6585 §4.
         return SignerThrottledError(text, key=key, retry_after=_retry_delay(error))
+    if status == "INVALID_ARGUMENT" and "crc32c" in message.lower():
+        # What was sent arrived damaged; the documentation asks for a few retries.
+        return SignerUnavailableError(text, key=key)
     fallback = SignerUnavailableError if reply.status >= _SERVER_ERROR else KeyUnusableError
     return _FAULTS.get(status, fallback)(text, key=key)
 
