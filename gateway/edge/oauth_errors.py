@@ -47,6 +47,8 @@ OAUTH: Final[Mapping[Reason, OAuthRow]] = {
     Reason.INVALID_CLIENT: OAuthRow(401, "invalid_client"),
     Reason.INVALID_TOKEN: OAuthRow(401, "invalid_token"),
     Reason.INVALID_PRESENTATION_RESPONSE: _REQUEST,
+    Reason.INVALID_PRESENTATION_DEFINITION: _REQUEST,
+    Reason.VERIFIER_NOT_FOUND: OAuthRow(404, "invalid_request"),
     Reason.PRESENTATION_REQUEST_NOT_FOUND: OAuthRow(404, "invalid_request"),
     Reason.PRESENTATION_REQUEST_CLOSED: OAuthRow(410, "invalid_request"),
     Reason.PERMISSION_DENIED: OAuthRow(403, "access_denied"),

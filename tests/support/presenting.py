@@ -14,8 +14,10 @@ import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 from countersign.v1 import presentation_service_pb2 as pb
@@ -30,7 +32,7 @@ from tests.support.dids import NoDns
 from tests.support.edge import free_ports
 from tests.support.gateway import CALLERS, Prepared, RunningGateway, make_key, prepare, running_gateway
 from tests.support.pki import Authority, Issued
-from tests.support.scripted_server import ScriptedServer, reply, server_context
+from tests.support.scripted_server import Answer, ScriptedServer, reply, server_context
 from tests.support.wallet import Wallet
 from tests.support.wallet_identities import Identity, identity
 from tests.support.wallet_issuer import EmployeeIssuer
@@ -38,7 +40,7 @@ from tests.support.wallet_issuer import EmployeeIssuer
 VERIFIER: Final = "spiffe://example.org/verifier"
 HOST: Final = "others.example.test"
 NAME: Final = "employees"
-STATUS_PATH: Final = "/status/1"
+_numbers = count()
 _PURPOSES: Final = (KeyPurpose.PRESENTATION_REQUESTS, KeyPurpose.LINKED_DOMAINS)
 
 
@@ -80,16 +82,18 @@ class Stage:
     def issuer(
         self, method: str = "jwk", algorithm: Algorithm = Algorithm.ES256, **options: Any
     ) -> EmployeeIssuer:
-        """An issuer with a status list, which `publish` serves."""
-        return EmployeeIssuer(
-            self.identity("issuer", method, algorithm), f"{self.origin}{STATUS_PATH}", **options
-        )
+        """An issuer with a status list of its own, which `publish` serves."""
+        url = f"{self.origin}/status/{next(_numbers)}"
+        return EmployeeIssuer(self.identity("issuer", method, algorithm), url, **options)
 
-    def publish(self, issuer: EmployeeIssuer) -> None:
-        """Serve the issuer's list as it is now."""
-        media_type = "application/statuslist+jwt" if issuer.dialect is Dialect.TOKEN else "application/jwt"
-        body = issuer.status_list().encode()
-        self.others.routes[STATUS_PATH] = reply(body=body, content_type=media_type)
+    def publish(self, issuer: EmployeeIssuer, answer: Answer | None = None) -> None:
+        """Serve the issuer's list as it is now, or *answer* in its place."""
+        if answer is None:
+            media_type = "application/jwt"
+            if issuer.dialect is Dialect.TOKEN:
+                media_type = "application/statuslist+jwt"
+            answer = reply(body=issuer.status_list().encode(), content_type=media_type)
+        self.others.routes[urlsplit(issuer.status_url).path] = answer
 
     def wallet(
         self, holder: Identity, credentials: Sequence[str], http: httpx.AsyncClient, **options: Any
@@ -147,11 +151,12 @@ async def prepared_verifier(
     hsm: Provisioned | None,
     verifier: Mapping[str, Any] | None = None,
     presentations: Mapping[str, Any] | None = None,
+    port: int | None = None,
     **sections: Any,
 ) -> Prepared:
     """A gateway's folder with one verifier, with keys in *hsm*, or in files without one."""
     root = Authority.root()
-    (port,) = free_ports(1)
+    port = port or free_ports(1)[0]
     (folder / "root.pem").write_bytes(root.pem)
     uris = [make_key(folder, p, algorithm) if hsm is None else hsm.uri(p) for p in _PURPOSES]
     keys = [

@@ -31,11 +31,14 @@ const ask = async (path, options) => {
   return body;
 };
 
+// A long-form DID has a thousand characters; the whole of it is in the tooltip.
+const short = (text) => (text.length > 80 ? `${text.slice(0, 56)}…${text.slice(-8)}` : text);
+
 const pairs = (entries) =>
-  element("dl", {}, ...entries.flatMap(([name, value]) => [
-    element("dt", { textContent: name }),
-    element("dd", { textContent: typeof value === "object" ? JSON.stringify(value) : String(value) }),
-  ]));
+  element("dl", {}, ...entries.flatMap(([name, value]) => {
+    const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+    return [element("dt", { textContent: name }), element("dd", { textContent: short(text), title: text })];
+  }));
 
 const showCredential = (credential) =>
   element("article", { className: "credential" },
@@ -53,7 +56,7 @@ const showCheck = (check) => {
   if (reason) detail.append(element("span", { className: "reason", textContent: reason }));
   return element("tr", { className: check.outcome },
     element("td", {}, element("span", { className: `outcome ${check.outcome}`, textContent: check.outcome })),
-    element("td", {}, element("code", { textContent: check.code })),
+    element("td", {}, element("code", { className: "code", textContent: check.code })),
     detail,
     element("td", {}, element("code", { textContent: check.path })),
     element("td", { className: "clause", textContent: check.clause }));
@@ -71,7 +74,7 @@ const showReport = (request) => {
   }
   const count = (outcome) => result.checks.filter((check) => check.outcome === outcome).length;
   find("summary").textContent = ["passed", "failed", "unknown", "skipped"]
-    .map((outcome) => `${count(outcome)} ${outcome}`).join(", ") + (result.holder ? `. Holder ${result.holder}` : ".");
+    .map((outcome) => `${count(outcome)} ${outcome}`).join(", ") + (result.holder ? `. Presented by ${short(result.holder)}` : ".");
   find("credentials").replaceChildren(...result.credentials.map(showCredential));
   find("checks").replaceChildren(...result.checks.map(showCheck));
   filter();
