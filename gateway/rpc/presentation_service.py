@@ -49,8 +49,7 @@ class PresentationService(presentation_service_pb2_grpc.PresentationServiceServi
         self, request: pb.CreatePresentationRequestRequest, context: _Context
     ) -> pb.CreatePresentationRequestResponse:
         """A signed request, for one answer."""
-        if not request.verifier:
-            raise RequestError(Reason.MISSING_FIELD, "Name the verifier.", field="verifier")
+        _require("verifier", request.verifier, None)
         wish = RequestWish(
             verifier=request.verifier,
             definition=_definition_text(request),
@@ -114,8 +113,8 @@ class PresentationService(presentation_service_pb2_grpc.PresentationServiceServi
         self, request: pb.VerifyPresentationRequest, context: _Context
     ) -> pb.VerifyPresentationResponse:
         """The report on an answer to a request of the caller's own."""
-        verifier = self._presentations.verifiers.named(request.verifier, caller=_owner())
         for name, value, limit in (
+            ("verifier", request.verifier, None),
             ("presentation_definition", request.presentation_definition, None),
             ("nonce", request.nonce, _MAX_NONCE),
             ("id_token", request.id_token, MAX_ID_TOKEN),
@@ -123,7 +122,7 @@ class PresentationService(presentation_service_pb2_grpc.PresentationServiceServi
         ):
             _require(name, value, limit)
         asked = VerificationInput(
-            verifier=verifier,
+            verifier=self._presentations.verifiers.named(request.verifier, caller=_owner()),
             definition=definition_of(request.presentation_definition),
             nonce=request.nonce,
             id_token=request.id_token,
