@@ -12,7 +12,7 @@ INSTALLED := .venv/.installed
 # Arguments for the tool behind a target: make test ARGS='-k dpop', make bench ARGS='--seconds 2 --rounds 1'.
 ARGS ?=
 
-.PHONY: help demo serve test bench lint proto constraints venv softhsm chromium clean
+.PHONY: help demo serve test bench lint proto constraints venv softhsm opencryptoki chromium clean
 
 help:
 	@printf '%s\n' \
@@ -35,6 +35,9 @@ venv: $(INSTALLED)
 softhsm:
 	@.ci/need-softhsm
 
+opencryptoki:
+	@.ci/need-opencryptoki
+
 chromium:
 	@.ci/need-chromium
 
@@ -46,7 +49,7 @@ serve: $(INSTALLED)
 	@.venv/bin/countersign dev $(ARGS)
 
 # CI=true makes a skipped or expected-to-fail test a failure (tests/conftest.py).
-test: $(INSTALLED) softhsm chromium
+test: $(INSTALLED) softhsm opencryptoki chromium
 	@CI=true $(PYTHON) -m pytest -q $(ARGS)
 
 bench: $(INSTALLED)

@@ -20,6 +20,7 @@ from signers.registry import SignerRegistry
 from signers.remote.options import RemoteOptions
 from tests.support.kms_emulators import AZURE_KEYS, GCP_ALGORITHMS, RING
 from tests.support.openbao import KEY_TYPES
+from tests.support.opencryptoki import is_usable, made
 from tests.support.private_jwk import private_jwk
 from tests.support.softhsm import LABELS
 
@@ -31,7 +32,8 @@ class Lab:
     `uris` has a key for each algorithm; for an unsupported one, a key of another kind. `missing` names no
     key, `free` none yet: None where the backend cannot generate keys. `ambiguous` names two keys, where that
     is possible. `unsupported` algorithms have to be refused when a key is opened. `newer_version`, where keys
-    have versions, gives the key of a URI another version.
+    have versions, gives the key of a URI another version. `main` is the algorithm of `missing`, `free` and
+    whatever is shown with one key.
     """
 
     registry: SignerRegistry
@@ -41,6 +43,7 @@ class Lab:
     unsupported: frozenset[Algorithm] = field(default_factory=frozenset)
     ambiguous: str | None = None
     newer_version: Callable[[str], None] | None = None
+    main: Algorithm = Algorithm.ES256
 
     @property
     def supported(self) -> list[Algorithm]:
@@ -94,6 +97,23 @@ async def pkcs11_softhsm(
 
 def pkcs11_isolated(request: pytest.FixtureRequest, folder: Path) -> AbstractAsyncContextManager[Lab]:
     return pkcs11_softhsm(request, folder, isolation=True)
+
+
+@asynccontextmanager
+async def pkcs11_opencryptoki(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Lab]:
+    """RSA alone: the token of Debian's openCryptoki makes no other key that signs."""
+    token = request.getfixturevalue("opencryptoki")
+    async with SignerRegistry() as registry:
+        label = made(token, f"rsa-{os.urandom(4).hex()}")
+        await registry.create(token.uri(label), Algorithm.RS256)
+        yield Lab(
+            registry,
+            dict.fromkeys(Algorithm, token.uri(label)),
+            token.uri("missing"),
+            token.uri(made(token, f"free-{label}")),
+            unsupported=frozenset(Algorithm) - {Algorithm.RS256, Algorithm.PS256},
+            main=Algorithm.RS256,
+        )
 
 
 @asynccontextmanager
@@ -179,6 +199,9 @@ LABS: Mapping[str, Factory] = {
     "gcpkms-server": gcpkms_server,
     "azurekms-server": azurekms_server,
 }
+if is_usable():
+    LABS = {**LABS, "pkcs11-opencryptoki": pkcs11_opencryptoki}
+
 AMBIGUOUS = ["pkcs11-softhsm", "pkcs11-softhsm-isolated"]
 """The backends in which one name can belong to two keys."""
 
