@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from cryptography import x509
 
+from gateway.client_key_wiring import client_keys
 from gateway.client_roots import ClientRoots
 from gateway.clock import Clock, system_clock
 from gateway.config import ConfigurationError, KeySettings, Settings
@@ -40,7 +41,7 @@ from gateway.token_use_cases import token_use_cases
 from gateway.tokens.authorization_requests import AuthorizationRequests
 from gateway.tokens.caller import CallerTokenAuthenticator
 from gateway.tokens.client_authentication import CertificateTrust
-from gateway.tokens.client_keys import CLIENT_KEYS_LIMITS, ClientKeys
+from gateway.tokens.client_keys import ClientKeys
 from gateway.tokens.dpop import DpopDoor
 from gateway.tokens.metadata import AUTHORIZATION_PATH, PublicUrls, ServerMetadata, describe
 from gateway.tokens.mint import TokenMinter
@@ -111,7 +112,7 @@ async def open_application(
             audit=audit,
         ) as loader,
         RevocationFeed(store.revocation_feed) as feed,
-        ClientKeys(GuardedClient(DnsResolver(), limits=CLIENT_KEYS_LIMITS), clock=clock) as client_keys,
+        client_keys(settings, partial(GuardedClient, DnsResolver()), clock) as published_keys,
         presentations_if_configured(settings, store, keyring, DnsResolver(), clock=clock) as presentations,
     ):
         wired = _wire(
@@ -122,7 +123,7 @@ async def open_application(
             keyring,
             loader,
             feed,
-            client_keys,
+            published_keys,
             clock=clock,
             guarded_client=guarded_client or GuardedClient,
         )
@@ -271,7 +272,11 @@ def _wire(
             clock=clock,
         ),
         registrar=ClientRegistrar(
-            clients=store.clients, max_lifetime=tokens.max_lifetime, issuer=tokens.issuer, clock=clock
+            clients=store.clients,
+            max_lifetime=tokens.max_lifetime,
+            issuer=tokens.issuer,
+            clock=clock,
+            key_hosts=frozenset(settings.client_keys.hosts),
         ),
         callers=use_cases.callers,
         dpop=use_cases.dpop,

@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from gateway.client_key_settings import ClientKeySettings
 from gateway.enrollment_settings import EnrollmentSettings, ProvisionerSettings
 from gateway.keys.model import KeyPurpose
 from gateway.presentation_settings import PresentationSettings, VerifierSettings
@@ -458,6 +459,7 @@ class Settings(BaseSettings):
     terminator: TerminatorSettings = TerminatorSettings()
     edge: EdgeSettings = EdgeSettings()
     upstream: UpstreamSettings = UpstreamSettings()
+    client_keys: ClientKeySettings = ClientKeySettings()
     enrollment: EnrollmentSettings = EnrollmentSettings()
     provisioners: tuple[ProvisionerSettings, ...] = ()
     presentations: PresentationSettings = PresentationSettings()

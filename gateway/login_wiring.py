@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from gateway.clock import Clock
 from gateway.config import ConfigurationError, Settings
 from gateway.fetching import FetchError, FetchPolicy, GuardedClient, parse_inner_network
+from gateway.inner_roots import read_roots
 from gateway.login.delegated import DelegatedLogin
 from gateway.login.pending import LoginBounds, PendingLogins
 from gateway.oidc.provider import Provider, ProviderConfig
@@ -40,7 +41,10 @@ def delegated_login(
             upstream.issuer, upstream.client_id, fetch_policy=FetchPolicy(ports=frozenset({_HTTPS, port}))
         )
         networks = [parse_inner_network(each) for each in upstream.networks]
-        fetcher = client(inner_hosts={host: networks} if networks else None, ca_pem=_roots(settings))
+        fetcher = client(
+            inner_hosts={host: networks} if networks else None,
+            ca_pem=read_roots(settings, upstream.ca, "upstream.ca"),
+        )
         fetcher.parse(upstream.issuer, config.fetch_policy)
     except (ValueError, FetchError) as error:
         raise ConfigurationError(f"upstream: {error}.") from error
@@ -73,16 +77,3 @@ def _proof(settings: Settings) -> ClientAuthentication:
     if not secret:
         raise ConfigurationError(f"upstream.client_secret_file: {path} is empty; put the secret there.")
     return ClientSecretBasic(secret)
-
-
-def _roots(settings: Settings) -> str | None:
-    """Raises `ConfigurationError`."""
-    if settings.upstream.ca is None:
-        return None
-    path = settings.path(settings.upstream.ca)
-    try:
-        return path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"upstream.ca: {path} cannot be read: {error}; name a PEM file of roots."
-        ) from error

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self, TypeVar
+from urllib.parse import urlsplit
 
 from gateway.clock import Clock
 from gateway.errors import AuthenticationError, Reason
@@ -133,7 +134,7 @@ class ClientKeys:
             published = self._published[uri] = _Published(
                 Refreshing(
                     lambda: self._fetch(uri),
-                    what=f"Client keys at {_host(uri)}",
+                    what=f"Client keys at {urlsplit(uri).hostname}",
                     policy=self._refresh,
                     clock=self._clock,
                 )
@@ -145,7 +146,8 @@ class ClientKeys:
         """Raises `ProviderError`: what the publisher does wrong is an outage of its own."""
         pause = self._refresh.retry_interval
         try:
-            fetched = await self._fetcher.fetch(FetchRequest(uri, accept=_TYPES), jwks_request_policy(uri))
+            policy = jwks_request_policy(uri, self._fetcher.dialer.named_hosts)
+            fetched = await self._fetcher.fetch(FetchRequest(uri, accept=_TYPES), policy)
         except FetchError as error:
             message = f"the request ended as {error.fault}"
             raise ProviderError(OidcFault.PROVIDER_UNREACHABLE, message, retry_after=pause) from error
@@ -171,14 +173,15 @@ def with_certificate(keys: JwkSet, certificate: bytes) -> Jwk:
     raise JoseError(JoseFault.KEY_NOT_FOUND, "no key of the set has the certificate", member="x5c")
 
 
-def jwks_request_policy(uri: str) -> FetchPolicy:
+def jwks_request_policy(uri: str, named_hosts: frozenset[str] = frozenset()) -> FetchPolicy:
     """How *uri* is fetched; an administrator registered it, so that its own port is allowed.
 
+    *named_hosts*: those of the operator's own networks, which may have names that the Internet has not.
     Raises `FetchError` where it never is: it is not ``https``, too long, without a host name, or malformed.
     """
     if len(uri) > MAX_JWKS_URI:
         raise FetchError(FetchFault.URL_MALFORMED, f"at most {MAX_JWKS_URI} characters")
-    target = parse_url(uri)
+    target = parse_url(uri, named_hosts=named_hosts)
     policy = replace(_REQUESTS, ports=frozenset({DEFAULT_PORTS["https"], target.port}))
     policy.check(target)
     return policy
@@ -188,11 +191,6 @@ def _settle(renewal: asyncio.Task[tuple[JwkSet, int]]) -> None:
     """Take the outcome, so that a failure that nobody waited for is not reported as forgotten."""
     if not renewal.cancelled():
         renewal.exception()
-
-
-def _host(uri: str) -> str:
-    """What the log may hold of *uri*."""
-    return parse_url(uri).host
 
 
 def _refused(cause: str) -> AuthenticationError:

@@ -49,12 +49,24 @@ class Registered:
 class ClientRegistrar:
     """Creates, changes and deletes clients, for administrators."""
 
-    def __init__(self, *, clients: ClientRepository, max_lifetime: int, issuer: str, clock: Clock) -> None:
-        """*max_lifetime*: seconds, the most that a client's tokens may live."""
+    def __init__(
+        self,
+        *,
+        clients: ClientRepository,
+        max_lifetime: int,
+        issuer: str,
+        clock: Clock,
+        key_hosts: frozenset[str] = frozenset(),
+    ) -> None:
+        """*max_lifetime*: seconds, the most that a client's tokens may live.
+
+        *key_hosts*: those in networks of the operator's own where clients may publish keys.
+        """
         self._clients = clients
         self._max_lifetime = max_lifetime
         self._issuer = issuer
         self._clock = clock
+        self._key_hosts = key_hosts
 
     async def create(self, draft: Client, key: IdempotencyKey | None) -> Registered:
         """Register *draft*, whose id may be empty to have one made; its revision and times are set here.
@@ -164,7 +176,7 @@ class ClientRegistrar:
         self._check_lifetime(client.access_token_lifetime)
         _check_redirect_uris(client)
         _check_public(client)
-        _check_authentication(client)
+        _check_authentication(client, self._key_hosts)
 
     def _check_lifetime(self, lifetime: timedelta | None) -> None:
         if lifetime is None:
@@ -221,10 +233,10 @@ def _check_public(client: Client) -> None:
         raise _invalid("A public client cannot be a resource server.", "resources")
 
 
-def _check_authentication(client: Client) -> None:
+def _check_authentication(client: Client, key_hosts: frozenset[str]) -> None:
     method = client.authentication_method
     if client.jwks_uri is not None:
-        _check_jwks_uri(client, client.jwks_uri)
+        _check_jwks_uri(client, client.jwks_uri, key_hosts)
         return
     if method is ClientAuthenticationMethod.TLS_CLIENT_AUTH:
         if client.identity is None:
@@ -242,7 +254,7 @@ def _check_authentication(client: Client) -> None:
         raise _invalid("Register at least one public key.", "private_key_jwt.jwks")
 
 
-def _check_jwks_uri(client: Client, uri: str) -> None:
+def _check_jwks_uri(client: Client, uri: str, key_hosts: frozenset[str]) -> None:
     """Only the form: what is published there is looked at when it is needed, and may change."""
     method = client.authentication_method
     if client.jwks is not None:
@@ -250,7 +262,7 @@ def _check_jwks_uri(client: Client, uri: str) -> None:
     if method not in _KEY_METHODS:
         raise _invalid("The method uses no keys.", "jwks_uri")
     try:
-        jwks_request_policy(uri)
+        jwks_request_policy(uri, key_hosts)
     except FetchError as error:
         raise _invalid(f"The URI cannot be used: {error}.", f"{method.value}.jwks_uri") from error
 

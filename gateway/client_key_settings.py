@@ -1,0 +1,38 @@
+"""Which hosts of one's own clients may publish their keys at."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+
+from gateway.fetching import parse_inner_network
+
+
+class ClientKeySettings(BaseModel):
+    """Where a client's `jwks_uri` may lead. By default it must have a public address.
+
+    - `hosts`: names of hosts in networks of one's own; only these may have an address there.
+    - `networks`: private networks (``10.0.0.0/8``) in which those hosts are.
+    - `ca`: PEM file of further roots, for those hosts and no others.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hosts: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    ca: Path | None = None
+
+    @field_validator("networks")
+    @classmethod
+    def _networks_are_private(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            parse_inner_network(each)
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if bool(self.hosts) != bool(self.networks):
+            raise ValueError("hosts and networks go together; set both or neither")
+        if self.ca is not None and not self.hosts:
+            raise ValueError("ca is for hosts in networks of your own; name them")
+        return self
