@@ -88,6 +88,9 @@ class ProvisionerSettings(_Section):
     - `external_account_required`: new accounts must be bound to a key that an administrator gave out.
     - `terms_url`: terms of service that a new account must agree to.
     - `oidc_issuer`, `oidc_client_id`: the users' OpenID provider, and the client of ID tokens.
+    - `oidc_networks`: private networks (``10.0.0.0/8``) in which the provider's host may be; by default it
+      must have a public address.
+    - `oidc_ca`: PEM file of further roots for such a host.
     - `oidc_name_claim`, `oidc_handle_claim`: JSON Pointers (RFC 6901) to the ID token's claims that hold the
       display name, and the handle that is not a URI yet (``alice@example.org``); by default those of Wire.
     - `oidc_handle_suffix`: what is added to such a handle that lacks its domain (``@example.org``).
@@ -115,6 +118,8 @@ class ProvisionerSettings(_Section):
     terms_url: str | None = None
     oidc_issuer: str | None = None
     oidc_client_id: str | None = None
+    oidc_networks: tuple[str, ...] = ()
+    oidc_ca: Path | None = None
     oidc_name_claim: ClaimPointer | None = None
     oidc_handle_claim: ClaimPointer | None = None
     oidc_handle_suffix: str = ""
@@ -147,6 +152,8 @@ class ProvisionerSettings(_Section):
             raise ValueError(
                 "oidc_handle_suffix needs oidc_handle_claim; by default handles have their domain"
             )
+        if self.oidc_ca is not None and not self.oidc_networks:
+            raise ValueError("oidc_ca is for a provider in oidc_networks of your own; name them")
         return self
 
     @model_validator(mode="after")

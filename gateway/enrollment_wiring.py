@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -19,7 +21,8 @@ from gateway.enrollment.provisioners import Provisioner, Provisioners, WireDpop,
 from gateway.enrollment.targets import TargetTemplate
 from gateway.enrollment.wire_names import Generation
 from gateway.enrollment_settings import ProvisionerSettings
-from gateway.fetching import DnsResolver, GuardedClient
+from gateway.fetching import DnsResolver, FetchError, FetchPolicy, GuardedClient, parse_inner_network
+from gateway.inner_roots import read_roots
 from gateway.jose.key_material import implied_algorithm
 from gateway.keys.keyring import Keyring
 from gateway.keys.model import KeyPurpose
@@ -34,6 +37,8 @@ from gateway.proofs.nonces import MIN_SECRET_SIZE
 from gateway.proofs.single_use_nonces import SingleUseNonces
 from gateway.store import Store
 from signers import Algorithm, PublicKey
+
+_HTTPS: Final = 443
 
 
 def wire_minter(settings: Settings, store: Store, keyring: Keyring, clock: Clock) -> ClientTokenMinter | None:
@@ -62,6 +67,7 @@ def enrollment_of(
 ) -> Enrollment | None:
     """The use cases; None without provisioners. Each CA's chain is checked against its signer.
 
+    *client* asks whatever has a public address, by *resolver*.
     Raises `ConfigurationError`.
     """
     if not settings.provisioners:
@@ -70,7 +76,8 @@ def enrollment_of(
     if len(set(names)) != len(names):
         raise ConfigurationError("provisioners: two have one name; give each a name of its own.")
     provisioners = Provisioners(
-        _provisioner(settings, each, keyring, client, clock) for each in settings.provisioners
+        _provisioner(settings, each, keyring, _provider(settings, each, client, resolver, clock), clock)
+        for each in settings.provisioners
     )
     return wire_enrollment(
         provisioners=provisioners,
@@ -87,7 +94,7 @@ def _provisioner(
     settings: Settings,
     configured: ProvisionerSettings,
     keyring: Keyring,
-    client: GuardedClient,
+    provider: Provider | None,
     clock: Clock,
 ) -> Provisioner:
     authority = _authority(settings, configured, keyring, clock)
@@ -98,7 +105,7 @@ def _provisioner(
         profile=_profile(configured),
         authority=authority,
         order_lifetime=configured.order_lifetime,
-        oidc=_oidc(configured, client, clock),
+        oidc=None if provider is None else _oidc(configured, provider, clock),
         dpop=_dpop(settings, configured, keyring),
         external_account_required=configured.external_account_required,
         terms_url=configured.terms_url,
@@ -150,16 +157,35 @@ def _profile(configured: ProvisionerSettings) -> CertificateProfile:
     )
 
 
-def _oidc(configured: ProvisionerSettings, client: GuardedClient, clock: Clock) -> WireOidc | None:
-    if configured.oidc_issuer is None or configured.oidc_client_id is None:
+def _provider(
+    settings: Settings,
+    configured: ProvisionerSettings,
+    client: GuardedClient,
+    resolver: DnsResolver,
+    clock: Clock,
+) -> Provider | None:
+    """The users' OpenID provider. Raises `ConfigurationError`."""
+    issuer, client_id = configured.oidc_issuer, configured.oidc_client_id
+    if issuer is None or client_id is None:
         return None
     try:
-        config = ProviderConfig(configured.oidc_issuer, configured.oidc_client_id)
-    except ValueError as error:
+        parts = urlsplit(issuer)
+        ports = frozenset({_HTTPS, parts.port or _HTTPS})
+        config = ProviderConfig(issuer, client_id, fetch_policy=FetchPolicy(ports=ports))
+        networks = [parse_inner_network(each) for each in configured.oidc_networks]
+        if networks:
+            roots = read_roots(settings, configured.oidc_ca, "provisioners.oidc_ca")
+            client = GuardedClient(resolver, inner_hosts={parts.hostname or "": networks}, ca_pem=roots)
+        client.parse(issuer, config.fetch_policy)
+    except (ValueError, FetchError) as error:
         raise ConfigurationError(f"provisioners.oidc_issuer: {error}.") from error
+    return Provider(config, client=client, clock=clock)
+
+
+def _oidc(configured: ProvisionerSettings, provider: Provider, clock: Clock) -> WireOidc:
     return WireOidc(
-        tokens=IdTokenVerifier(Provider(config, client=client, clock=clock), clock=clock),
-        target=configured.oidc_target or configured.oidc_issuer,
+        tokens=IdTokenVerifier(provider, clock=clock),
+        target=configured.oidc_target or provider.config.issuer,
         mappings={
             Generation.FIRST: _mapping(configured, Generation.FIRST, WIREAPP_ID),
             Generation.SECOND: _mapping(configured, Generation.SECOND, WIRE_DEVICE_AND_USER),

@@ -220,3 +220,35 @@ async def test_a_claim_that_is_no_pointer_stops_the_start(tmp_path, claims):
     with pytest.raises(ConfigurationError, match="provisioners"):
         async with opened_application(tmp_path, **sections(tmp_path, WIRE | claims)):
             pass
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"oidc_ca": "ca.pem"}, "oidc_networks"),
+        ({"oidc_ca": "ca.pem", "oidc_networks": ["10.0.0.0/8"]}, "oidc_ca"),
+        ({"oidc_networks": ["127.0.0.0/8"]}, "oidc_issuer"),
+        ({"oidc_networks": ["8.8.8.0/24"]}, "oidc_issuer"),
+        ({"oidc_issuer": "https://10.1.2.3"}, "oidc_issuer"),
+        ({"oidc_issuer": "http://idp.example.org"}, "oidc_issuer"),
+    ],
+)
+async def test_a_provider_that_cannot_be_reached_stops_the_start(tmp_path, changes, message):
+    """Roots without a network, a network that is not private, an address that nobody opened."""
+    with pytest.raises(ConfigurationError, match=message):
+        async with opened_application(tmp_path, **sections(tmp_path, WIRE | changes)):
+            pass
+
+
+async def test_a_provider_in_a_network_of_ones_own(tmp_path):
+    """With roots of its own and a port of its own it is asked by a client that goes nowhere else inside."""
+    (tmp_path / "ca.pem").write_bytes(Authority.root().pem)
+    changes = {
+        "oidc_issuer": "https://idp.corp.example.org:8443",
+        "oidc_networks": ["10.0.0.0/8"],
+        "oidc_ca": "ca.pem",
+    }
+    async with opened_application(tmp_path, **sections(tmp_path, WIRE | changes)) as app:
+        (provisioner,) = app.enrollment.provisioners.all
+
+    assert provisioner.oidc.target == "https://idp.corp.example.org:8443"
