@@ -162,7 +162,10 @@ def _node(settings: Settings, client: GuardedClient, resolver: Resolver) -> Side
 
 
 def _verifiers(settings: Settings, client_id: str) -> Verifiers:
-    return Verifiers(MappingProxyType({each.name: _verifier(each, client_id) for each in settings.verifiers}))
+    by_name = {each.name: _verifier(each, client_id) for each in settings.verifiers}
+    if len(by_name) != len(settings.verifiers):
+        raise ConfigurationError("verifiers: two have one name; give each a name of its own.")
+    return Verifiers(MappingProxyType(by_name))
 
 
 def _verifier(configured: VerifierSettings, client_id: str) -> Verifier:

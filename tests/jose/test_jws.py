@@ -247,6 +247,19 @@ class TestHeader:
         """Critical extensions, unencoded payloads, compression and bad texts each have their code."""
         assert code_of(issuer.token(**header), issuer.public_key) is code
 
+    def test_a_longer_kid_is_for_callers_who_say_so(self, issuer):
+        """The bound is the caller's, and what one of them had read is not kept for another with a lower one."""
+        token = issuer.token(kid="k" * 2000)
+        assert parse_compact(token, max_kid=2000).header.kid == "k" * 2000
+        for bound in ({"max_kid": 1999}, {}):
+            with pytest.raises(JoseError) as caught:
+                parse_compact(token, **bound)
+            assert caught.value.code is JoseFault.INVALID_KID
+
+    def test_the_names_of_all_parameters_are_known(self, issuer):
+        """Also of those that nobody reads."""
+        assert parse_compact(issuer.token(kid="k", x5u="https://x")).header.names >= {"alg", "kid", "x5u"}
+
     @pytest.mark.parametrize("kid", ["../../../etc/passwd", "' OR 1=1 --", "/dev/null", "key\u00e9"])
     def test_an_odd_kid_stays_text(self, issuer, kid):
         """A kid that aims at a file or a query is handed on unchanged, to be compared for equality only."""
