@@ -248,7 +248,7 @@ class TestHeader:
         assert code_of(issuer.token(**header), issuer.public_key) is code
 
     def test_a_longer_kid_is_for_callers_who_say_so(self, issuer):
-        """The bound is the caller's, and what one of them had read is not kept for another with a lower one."""
+        """The bound is the caller's; what one had read is not kept for another with a lower one."""
         token = issuer.token(kid="k" * 2000)
         assert parse_compact(token, max_kid=2000).header.kid == "k" * 2000
         for bound in ({"max_kid": 1999}, {}):
