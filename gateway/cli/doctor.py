@@ -25,9 +25,7 @@ from gateway.errors import GatewayError
 from gateway.keys.certificates import chain_der
 from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
 from gateway.store import StoreError, open_store
-from signers import (
-    SignerError,
-)
+from signers import SignerError, VersionedSigner
 from signers.registry import SignerRegistry
 
 _WARN_BEFORE: Final = timedelta(days=14)
@@ -110,7 +108,8 @@ async def _key(settings: Settings, signers: SignerRegistry, key: KeySettings) ->
         key.uri, key.algorithm, public_key_sha256=key.public_key_sha256, certificate=certificate
     )
     await signer.check()
-    return Finding(_key_name(key), f"found, signs, and the signature verifies (kid {signer.key_id})")
+    version = f", version {signer.key_version}" if isinstance(signer, VersionedSigner) else ""
+    return Finding(_key_name(key), f"found, signs, and the signature verifies (kid {signer.key_id}{version})")
 
 
 async def _registered(settings: Settings) -> list[Finding]:

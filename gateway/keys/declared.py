@@ -10,7 +10,7 @@ from gateway.clock import Clock
 from gateway.errors import Reason, StateError
 from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
 from gateway.keys.ports import KeyRepository
-from signers import Algorithm, KeyUnusableError, PublicKey, Signer
+from signers import Algorithm, KeyUnusableError, PublicKey, Signer, VersionedSigner
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +62,12 @@ async def _is_known(declared: DeclaredKey, signer: Signer, repository: KeyReposi
 
 
 def new_record(signer: Signer, purpose: KeyPurpose, uri: str, state: KeyState, now: float) -> KeyRecord:
-    """The record of a key seen for the first time."""
+    """The record of a key seen for the first time; its version, where it has one, is in the URI on record."""
     return KeyRecord(
         key_id=signer.key_id,
         purpose=purpose,
         algorithm=signer.algorithm,
-        uri=uri,
+        uri=signer.pinned_uri if isinstance(signer, VersionedSigner) else uri,
         public_key_der=_spki(signer.public_key),
         state=state,
         create_time=now,
