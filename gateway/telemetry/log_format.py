@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias
 from gateway.telemetry import redaction
 from gateway.telemetry.access_log import AccessRecord
 from gateway.telemetry.audit import AuditedKey, SignatureRecord
+from gateway.telemetry.caller import current_caller
 from gateway.telemetry.redaction import Scalar
 from gateway.telemetry.request_id import current_request_id
 
@@ -37,6 +38,8 @@ def event_fields(record: logging.LogRecord) -> Fields:
     }
     if request_id := current_request_id.get():
         fields["request_id"] = request_id
+    if record.name == AUDIT and (caller := current_caller.get()):
+        fields["caller"] = redaction.field(caller)
     extra = record.__dict__.keys() - _STANDARD
     for name in sorted(extra & redaction.FIELDS):
         fields[name] = redaction.field(record.__dict__[name])

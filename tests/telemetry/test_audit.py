@@ -1,6 +1,7 @@
 """The record of every use of a key: who, which, for what, in which call; never what was signed."""
 
 import json
+import logging
 import os
 
 import pytest
@@ -10,6 +11,7 @@ from countersign.clients import CertificateName, GrantType, TlsClientAuth
 from gateway.config import LogSettings
 from gateway.server import open_server
 from gateway.telemetry.audit import AuditedKey, SignatureRecord
+from gateway.telemetry.caller import current_caller
 from gateway.telemetry.logs import MAX_WAITING, LogWriter, open_log
 from tests.support.gateway import ADMIN, CALLERS, RESOURCE, RememberingLog, RunningGateway, prepare
 
@@ -65,6 +67,19 @@ def test_one_line_of_text(tmp_path):
     (line,) = written(tmp_path, lambda log: log.signed(record()), format="text")
     assert "audit signed key_id=kid-1" in line
     assert "signatures=2" in line
+
+
+def test_what_is_done_to_keys_names_who_did_it(tmp_path):
+    """The audit logger's events have the caller of the call under way; other loggers' do not."""
+
+    def act(_) -> None:
+        current_caller.set("spiffe://example.org/admin")
+        logging.getLogger("audit").warning("key disabled", extra={"key_id": "kid-1", "reason": "stolen"})
+        logging.getLogger("other").warning("something")
+
+    one, two = map(json.loads, written(tmp_path, act))
+    assert (one["caller"], one["key_id"], one["reason"]) == ("spiffe://example.org/admin", "kid-1", "stolen")
+    assert "caller" not in two
 
 
 def test_it_can_be_turned_off(tmp_path):
