@@ -299,7 +299,7 @@ class Pkcs11Settings(_Section):
     sign_timeout: float = Field(10.0, gt=0, le=300)
     keep_alive: float = Field(20.0, ge=0, le=86_400)
     read_write_sessions: bool = False
-    isolation: bool = False
+    isolation: bool = True
 
 
 class CallerSettings(_Section):

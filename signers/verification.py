@@ -1,6 +1,9 @@
 """Verifying a signature in JOSE form: the one place that does it, for signers and for received tokens."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -14,6 +17,9 @@ from signers.algorithms import Algorithm
 from signers.base import PublicKey
 from signers.errors import KeyUnusableError, SignatureInvalidError
 from signers.jose_form import curve_name
+
+Verify: TypeAlias = Callable[[bytes, bytes], None]
+"""Takes a message and its signature in JOSE form. Raises `SignatureInvalidError`."""
 
 MIN_RSA_BITS = 2048
 """RFC 7518 §3.3 and §3.5."""
@@ -99,22 +105,56 @@ def verify(public_key: PublicKey, algorithm: Algorithm, message: bytes, signatur
     `SignatureInvalidError` for a signature that does not verify, `KeyUnusableError` for a key that does not
     belong to *algorithm*.
     """
+    verifier(public_key, algorithm)(message, signature)
+
+
+def verifier(public_key: PublicKey, algorithm: Algorithm) -> Verify:
+    """`verify` for many signatures of one key: what does not depend on the signature is done here, once.
+
+    Raises `KeyUnusableError`.
+    """
     require_fit(public_key, algorithm)
+    if isinstance(public_key, EllipticCurvePublicKey):
+        return partial(_ecdsa, public_key, _ECDSA[algorithm])
+    if isinstance(public_key, Ed25519PublicKey):
+        return partial(_eddsa, public_key)
+    digest = algorithm.spec.hash_algorithm
+    if digest is None:
+        raise KeyUnusableError(f"{algorithm} is not an RSA algorithm.")
+    return partial(_rsa, public_key, _RSA_PADDING[algorithm], digest)
+
+
+def _ecdsa(public_key: EllipticCurvePublicKey, row: _EcdsaRow, message: bytes, signature: bytes) -> None:
     try:
-        if isinstance(public_key, EllipticCurvePublicKey):
-            row = _ECDSA[algorithm]
-            public_key.verify(_strict_der(signature, row), message, row.scheme)
-        elif isinstance(public_key, Ed25519PublicKey):
-            public_key.verify(signature, message)
-        else:
-            if len(signature) * 8 != (public_key.key_size + 7) // 8 * 8:
-                raise SignatureInvalidError("The signature is not as long as the RSA modulus.")
-            digest = algorithm.spec.hash_algorithm
-            if digest is None:
-                raise KeyUnusableError(f"{algorithm} is not an RSA algorithm.")
-            public_key.verify(signature, message, _RSA_PADDING[algorithm], digest)
+        public_key.verify(_strict_der(signature, row), message, row.scheme)
     except InvalidSignature:
-        raise SignatureInvalidError("The signature does not verify with this public key.") from None
+        raise _does_not_verify() from None
+
+
+def _eddsa(public_key: Ed25519PublicKey, message: bytes, signature: bytes) -> None:
+    try:
+        public_key.verify(signature, message)
+    except InvalidSignature:
+        raise _does_not_verify() from None
+
+
+def _rsa(
+    public_key: RSAPublicKey,
+    scheme: padding.AsymmetricPadding,
+    digest: hashes.HashAlgorithm,
+    message: bytes,
+    signature: bytes,
+) -> None:
+    if len(signature) * 8 != (public_key.key_size + 7) // 8 * 8:
+        raise SignatureInvalidError("The signature is not as long as the RSA modulus.")
+    try:
+        public_key.verify(signature, message, scheme, digest)
+    except InvalidSignature:
+        raise _does_not_verify() from None
+
+
+def _does_not_verify() -> SignatureInvalidError:
+    return SignatureInvalidError("The signature does not verify with this public key.")
 
 
 def _strict_der(signature: bytes, row: _EcdsaRow) -> bytes:

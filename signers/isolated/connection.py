@@ -26,6 +26,7 @@ from signers.isolated.frames import (
     parse_signed,
     sign_payload,
 )
+from signers.pkcs11.signing_key import TimedSignature
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class Connection:
 
     def sign(
         self, number: int, messages: Sequence[bytes], size: int, key: str
-    ) -> "asyncio.Future[list[bytes]]":
+    ) -> "asyncio.Future[list[TimedSignature]]":
         """Ask for a signature of *size* bytes over each of *messages*, by the key *number*."""
         return self._request(Kind.SIGN, sign_payload(number, messages), key, len(messages), size)
 

@@ -4,7 +4,8 @@ A frame is a header, ``<IBI``: length of the payload in bytes, kind, id of the r
 none), and the payload. Signing is binary; everything else, which is rare, is a JSON object.
 
     SIGN     ``<IH`` number of the key, n = number of messages; ``<I`` n times their lengths; the messages
-    SIGNED   ``<I`` CRC-32 of the SIGN payload and the signatures; the n signatures, all of one length
+    SIGNED   ``<I`` CRC-32 of the SIGN payload and of what follows; ``<ff`` n times the seconds that a
+             signature took to make and to verify; the n signatures, all of one length
     FAILED   {"error": class of `signers.errors`, "message": ..., "key": redacted name or null, "state": ...}
 
 The CRC ties an answer to its question: no mix-up of replies, and no damaged memory, releases a signature over
@@ -21,6 +22,7 @@ from typing import Any
 
 from signers import errors
 from signers.errors import SignerError, SignerUnavailableError
+from signers.pkcs11.signing_key import TimedSignature
 
 MAX_FRAME = 32 * 1024 * 1024
 """Bytes of a payload. Messages are signing inputs of some kilobytes; a large CRL has some megabytes."""
@@ -30,6 +32,7 @@ MAX_MESSAGES = 0xFFFF
 _HEADER = struct.Struct("<IBI")
 _SIGN = struct.Struct("<IH")
 _CRC = struct.Struct("<I")
+_TIMES = struct.Struct("<ff")
 
 
 class Kind(IntEnum):
@@ -121,25 +124,32 @@ def parse_sign(payload: bytes) -> SignRequest:
     return SignRequest(key, messages)
 
 
-def signed_payload(request: bytes, signatures: Sequence[bytes]) -> bytes:
+def signed_payload(request: bytes, signed: Sequence[TimedSignature]) -> bytes:
     """The payload of SIGNED that answers the SIGN payload *request*."""
-    joined = b"".join(signatures)
-    return _CRC.pack(zlib.crc32(joined, zlib.crc32(request))) + joined
+    if len(signed) == 1:
+        ((signature, signing, verifying),) = signed
+        rest = _TIMES.pack(signing, verifying) + signature
+    else:
+        times = b"".join([_TIMES.pack(each.signing, each.verifying) for each in signed])
+        rest = times + b"".join([each.signature for each in signed])
+    return _CRC.pack(zlib.crc32(rest, zlib.crc32(request))) + rest
 
 
-def parse_signed(payload: bytes, request_crc: int, count: int, size: int) -> list[bytes]:
+def parse_signed(payload: bytes, request_crc: int, count: int, size: int) -> list[TimedSignature]:
     """The *count* signatures of *size* bytes each that answer the request whose CRC-32 is given.
 
     Raises `FrameError`.
     """
-    if len(payload) != _CRC.size + count * size:
+    if len(payload) != _CRC.size + count * (_TIMES.size + size):
         raise FrameError("A SIGNED frame has another length than its request asks for.")
-    joined = payload[_CRC.size :]
-    if _CRC.unpack_from(payload)[0] != zlib.crc32(joined, request_crc):
+    rest = payload[_CRC.size :]
+    if _CRC.unpack_from(payload)[0] != zlib.crc32(rest, request_crc):
         raise FrameError("A SIGNED frame does not belong to its request, or is damaged.")
-    if count == 1:
-        return [joined]
-    return [joined[start : start + size] for start in range(0, len(joined), size)]
+    start = count * _TIMES.size
+    return [
+        TimedSignature(rest[start + number * size : start + (number + 1) * size], *times)
+        for number, times in enumerate(_TIMES.iter_unpack(rest[:start]))
+    ]
 
 
 def json_payload(members: Mapping[str, Any]) -> bytes:

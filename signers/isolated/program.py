@@ -38,6 +38,7 @@ from signers.isolated.output import LogToGateway, Output
 from signers.pkcs11.module_table import PROCESS_MODULES
 from signers.pkcs11.options import Pkcs11Options
 from signers.pkcs11.session import Session, SessionLease
+from signers.pkcs11.signing_key import TimedSignature
 
 logger = logging.getLogger(__name__)
 
@@ -162,20 +163,21 @@ def _signed(
 ) -> tuple[Kind, bytes]:
     """The answer to a SIGN request: its kind and payload."""
 
-    def sign(session: Session) -> list[bytes]:
-        return key.in_session(session).sign_all(request.messages, session)
+    def sign(session: Session) -> list[TimedSignature]:
+        found = key.in_session(session)
+        return [found.sign_timed(message, session) for message in request.messages]
 
     started = time.monotonic()
     try:
-        signatures = lease.run(sign, key=key.name)
+        signed = lease.run(sign, key=key.name)
     except SignerError as error:
         return Kind.FAILED, failed_payload(error)
     except Exception as error:
         logger.exception("%s: signing failed", key.name)
         reason = f"The signer process failed: {type(error).__name__}."
         return Kind.FAILED, failed_payload(SignerUnavailableError(reason, key=key.name))
-    pace.add(time.monotonic() - started, len(signatures))
-    return Kind.SIGNED, signed_payload(payload, signatures)
+    pace.add(time.monotonic() - started, len(signed))
+    return Kind.SIGNED, signed_payload(payload, signed)
 
 
 def _end_with(connection: socket.socket) -> None:

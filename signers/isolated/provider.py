@@ -32,6 +32,7 @@ from signers.isolated.frames import Kind
 from signers.isolated.signer import IsolatedSigner, key_members, spki_hex
 from signers.pkcs11.options import Pkcs11Options
 from signers.pkcs11.scope import parse
+from signers.pkcs11.signing_key import TimedSignature
 from signers.verification import require_fit
 
 logger = logging.getLogger(__name__)
@@ -118,7 +119,7 @@ class IsolatedProvider:
 
     def sign(
         self, number: int, messages: Sequence[bytes], size: int, key: str, places: int
-    ) -> "asyncio.Future[list[bytes]]":
+    ) -> "asyncio.Future[list[TimedSignature]]":
         """For `IsolatedSigner`: all of *places* are admitted or none. Raises `SignerError`."""
         connection = self._ready(key)
         if len(connection.pending) + places > self._options.max_queue:

@@ -3,6 +3,7 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
+from time import perf_counter
 from typing import Any, Protocol
 
 from cryptography import x509
@@ -10,10 +11,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from signers.algorithms import Algorithm
 from signers.base import PublicKey
+from signers.durations import StageTimes
 from signers.isolated.frames import MAX_FRAME
 from signers.jose_form import thumbprint
 from signers.pkcs11.signer import CHUNK
-from signers.pkcs11.signing_key import signature_size
+from signers.pkcs11.signing_key import TimedSignature, signature_size
 from signers.probe import probe
 
 
@@ -22,7 +24,7 @@ class SigningProcess(Protocol):
 
     def sign(
         self, number: int, messages: Sequence[bytes], size: int, key: str, places: int
-    ) -> "asyncio.Future[list[bytes]]":
+    ) -> "asyncio.Future[list[TimedSignature]]":
         """Ask for signatures; *places* is how many such requests the caller is about to make."""
         ...
 
@@ -45,6 +47,7 @@ class IsolatedSigner:
         self._public_key = public_key
         self._key_id = thumbprint(public_key)
         self._size = signature_size(algorithm, public_key)
+        self.stages = StageTimes()
 
     @property
     def key_id(self) -> str:
@@ -59,20 +62,36 @@ class IsolatedSigner:
         return self._public_key
 
     async def sign(self, message: bytes) -> bytes:
-        return (await self._process.sign(self._number, (message,), self._size, self._name, 1))[0]
+        started = perf_counter()
+        (signed,) = await self._process.sign(self._number, (message,), self._size, self._name, 1)
+        self._count(signed, perf_counter() - started - signed.signing - signed.verifying)
+        return signed.signature
 
     async def sign_many(self, messages: Sequence[bytes]) -> Sequence[bytes]:
         chunks = list(_chunks(messages))
-        jobs: list[asyncio.Future[list[bytes]]] = []
+        started = perf_counter()
+        jobs: list[asyncio.Future[list[TimedSignature]]] = []
         try:
             for index, chunk in enumerate(chunks):
                 places = len(chunks) - index
                 jobs.append(self._process.sign(self._number, chunk, self._size, self._name, places))
-            signed = await asyncio.gather(*jobs)
+            signed = [each for chunk in await asyncio.gather(*jobs) for each in chunk]
         finally:
             for job in jobs:
                 job.cancel()
-        return [signature for chunk in signed for signature in chunk]
+        waited = perf_counter() - started - sum(each.signing + each.verifying for each in signed)
+        for each in signed:
+            self._count(each, None)
+        self.stages.of_this_thread.queue.add(max(0.0, waited))
+        return [each.signature for each in signed]
+
+    def _count(self, signed: TimedSignature, waited: float | None) -> None:
+        """Count the stages of a signature; *waited* in seconds for the signer process, the way included."""
+        times = self.stages.of_this_thread
+        times.sign.add(signed.signing)
+        times.verify.add(signed.verifying)
+        if waited is not None:
+            times.queue.add(waited)
 
     async def check(self) -> None:
         await probe(self)

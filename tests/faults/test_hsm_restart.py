@@ -53,8 +53,12 @@ async def test_stopped_and_resumed(network_hsm, isolation):
         network_hsm.resume()
         await load.more("signed")
         await load.finish()
+        # Sessions come back one by one: a call goes on signing as soon as the first is there.
+        async with asyncio.timeout(5):
+            while next(iter(registry.health().values())).stuck_threads:
+                await asyncio.sleep(0.01)
         (health,) = registry.health().values()
-        assert (health.available, health.stuck_threads) == (True, 0)
+        assert health.available
         await signer.check()
 
 

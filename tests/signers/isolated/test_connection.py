@@ -11,11 +11,13 @@ from signers import SignerTimeoutError, SignerUnavailableError
 from signers.isolated import process
 from signers.isolated.connection import Connection
 from signers.isolated.frames import Kind, frame, json_payload, sign_payload, signed_payload
+from signers.pkcs11.signing_key import TimedSignature
 from softhsm.provision import ROOT
 from tests.support.softhsm import eventually
 
 MESSAGE = b"message"
 SIGNATURE = b"s" * 64
+SIGNED = TimedSignature(SIGNATURE, 0.25, 0.5)
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ async def peer():
 
 def good(number: int) -> bytes:
     """The answer to the request of that number for one signature."""
-    return frame(Kind.SIGNED, number, signed_payload(sign_payload(1, [MESSAGE]), [SIGNATURE]))
+    return frame(Kind.SIGNED, number, signed_payload(sign_payload(1, [MESSAGE]), [SIGNED]))
 
 
 async def test_answers_find_their_requests_in_any_order(peer):
@@ -45,8 +47,8 @@ async def test_answers_find_their_requests_in_any_order(peer):
     futures = [connection.sign(1, [MESSAGE], 64, "k") for _ in range(3)]
     for byte in good(3) + good(1):
         theirs.send(bytes([byte]))
-    assert await futures[2] == [SIGNATURE]
-    assert await futures[0] == [SIGNATURE]
+    assert await futures[2] == [SIGNED]
+    assert await futures[0] == [SIGNED]
     assert not futures[1].done()
 
 
@@ -54,9 +56,13 @@ async def test_answers_find_their_requests_in_any_order(peer):
     "answer",
     [
         b"\xff" * 64,
-        frame(Kind.SIGNED, 99, signed_payload(sign_payload(1, [MESSAGE]), [SIGNATURE])),
-        frame(Kind.SIGNED, 1, signed_payload(sign_payload(1, [b"other"]), [SIGNATURE])),
-        frame(Kind.SIGNED, 1, signed_payload(sign_payload(1, [MESSAGE]), [SIGNATURE[:-1]])),
+        frame(Kind.SIGNED, 99, signed_payload(sign_payload(1, [MESSAGE]), [SIGNED])),
+        frame(Kind.SIGNED, 1, signed_payload(sign_payload(1, [b"other"]), [SIGNED])),
+        frame(
+            Kind.SIGNED,
+            1,
+            signed_payload(sign_payload(1, [MESSAGE]), [SIGNED._replace(signature=SIGNATURE[:-1])]),
+        ),
         frame(Kind.SIGNED, 1, b""),
         frame(Kind.DONE, 1, b"{}"),
         frame(Kind.SIGN, 1, b""),
@@ -125,9 +131,9 @@ async def test_requests_larger_than_the_socket_takes(peer):
     received = 0
     while received < expected:
         received += len(await asyncio.to_thread(theirs.recv, 1 << 20))
-    answer = signed_payload(sign_payload(1, [large]), [SIGNATURE])
+    answer = signed_payload(sign_payload(1, [large]), [SIGNED])
     theirs.send(frame(Kind.SIGNED, 1, answer) + frame(Kind.SIGNED, 2, answer))
-    assert await asyncio.gather(*futures) == [[SIGNATURE]] * 2
+    assert await asyncio.gather(*futures) == [[SIGNED]] * 2
 
 
 @pytest.mark.parametrize("data", [b"\xff" * 64, frame(Kind.DONE, 1, b"{}"), frame(Kind.SIGN, 1, b"")])

@@ -20,6 +20,9 @@ from signers.isolated.frames import (
     sign_payload,
     signed_payload,
 )
+from signers.pkcs11.signing_key import TimedSignature
+
+SIGNED = TimedSignature(b"1" * 64, 0.25, 0.5)
 
 
 def test_frames_survive_any_cut():
@@ -63,10 +66,11 @@ def test_malformed_sign_requests(payload):
 
 
 def test_signatures_round_trip():
-    """The signatures come back one by one, in their order."""
+    """The signatures come back one by one, in their order, each with its times."""
     request = sign_payload(1, [b"a", b"b"])
-    answer = signed_payload(request, [b"1" * 64, b"2" * 64])
-    assert parse_signed(answer, zlib.crc32(request), 2, 64) == [b"1" * 64, b"2" * 64]
+    signed = [TimedSignature(b"1" * 64, 0.25, 0.5), TimedSignature(b"2" * 64, 0.125, 2.0)]
+    answer = signed_payload(request, signed)
+    assert parse_signed(answer, zlib.crc32(request), 2, 64) == signed
 
 
 @pytest.mark.parametrize(
@@ -75,14 +79,14 @@ def test_signatures_round_trip():
         lambda answer: answer[:-1],
         lambda answer: answer + b"x",
         lambda answer: answer[:-1] + bytes([answer[-1] ^ 1]),
-        lambda _: signed_payload(sign_payload(1, [b"b"]), [b"1" * 64]),
+        lambda _: signed_payload(sign_payload(1, [b"b"]), [SIGNED]),
     ],
     ids=["cut", "longer", "flipped", "of another request"],
 )
 def test_signatures_that_do_not_belong_to_the_request(damage):
     """Signatures that are cut, damaged or over another message are refused."""
     request = sign_payload(1, [b"a"])
-    answer = damage(signed_payload(request, [b"1" * 64]))
+    answer = damage(signed_payload(request, [SIGNED]))
     with pytest.raises(FrameError):
         parse_signed(answer, zlib.crc32(request), 1, 64)
 
