@@ -1,8 +1,9 @@
 """``countersign demo``: the whole story once, against a gateway of its own, and an exit status that is true.
 
 Registers a client, mints a token, shows it decoded, introspects it, revokes it, introspects it again; then
-enrolls a device, whose user logs in at an OpenID provider of the demo's own. First with keys in files and
-then, where SoftHSM is installed and this is a checkout, with the keys in a token.
+enrolls a device, whose user logs in at an OpenID provider of the demo's own; then has a wallet present a
+credential. First with keys in files and then, where SoftHSM is installed and this is a checkout, with the
+keys in a token.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import asyncio
 import base64
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,12 +23,14 @@ from typing import Final
 from countersign import CountersignError, EnrollmentRefusedError, GatewayClient
 from countersign.clients import CertificateName, GrantType, TlsClientAuth
 
-from gateway.cli import demo_enrollment
+from gateway.cli import demo_enrollment, demo_presentation
 from gateway.cli.development import RESOURCE, TRUST_DOMAIN
 from gateway.cli.storytelling import DemoFailedError, Stage, client_of, expect, say
 
 _STOP_TIMEOUT: Final = 30.0
 _PROVISION: Final = Path(__file__).resolve().parents[2] / "softhsm" / "provision.py"
+_LABELS: Final = ("tokens", "issuing", "presentation-requests", "linked-domains")
+_KEYS: Final = [part for label in _LABELS for part in ("--key", f"{label}:ES256")]
 _CLIENT_ID: Final = "demo-backend"
 
 
@@ -51,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"\n== {stage.title} " + "=" * max(0, 70 - len(stage.title)))
                 asyncio.run(_tell(folder / f"gateway-{number}", stage))
                 asyncio.run(demo_enrollment.tell(folder / f"enrolling-{number}", stage))
+                _tell_of_wallets(folder / f"presenting-{number}", stage)
         except (DemoFailedError, CountersignError, EnrollmentRefusedError) as error:
             print(f"\nThe demo failed: {error}", file=sys.stderr)
             return 1
@@ -60,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _softhsm_stages(folder: Path, *, required: bool) -> list[Stage]:
     made = subprocess.run(
-        [sys.executable, str(_PROVISION), str(folder), "--key", "tokens:ES256", "--key", "issuing:ES256"],
+        [sys.executable, str(_PROVISION), str(folder), *_KEYS],
         capture_output=True,
         text=True,
         check=False,
@@ -70,11 +75,11 @@ def _softhsm_stages(folder: Path, *, required: bool) -> list[Stage]:
             raise DemoFailedError(made.stderr.strip())
         print("SoftHSM is not here, so the second half is left out (apt install softhsm2 brings it).")
         return []
-    configuration, tokens, issuing = made.stdout.split()
+    configuration, tokens, issuing, requests, linkage = made.stdout.split()
     return [
         Stage(
             "keys in SoftHSM, over PKCS#11",
-            ("--key", tokens, "--algorithm", "ES256"),
+            ("--key", tokens, "--request-key", requests, "--linkage-key", linkage, "--algorithm", "ES256"),
             {"SOFTHSM2_CONF": configuration.partition("=")[2]},
             issuing,
         )
@@ -100,6 +105,15 @@ async def _tell(folder: Path, stage: Stage) -> None:
     say("6. stop the gateway", "exit status 0")
 
 
+def _tell_of_wallets(folder: Path, stage: Stage) -> None:
+    """The wallet is one of the test tools: it is there in a checkout."""
+    if not demo_presentation.can_tell():
+        print("The wallet is not here, so its part is left out (it is among the tests of a checkout).")
+        return
+    with _gateway(folder, stage, https_address=f"127.0.0.1:{_free_port()}") as (_, mtls):
+        asyncio.run(demo_presentation.tell(folder, mtls))
+
+
 async def _register(admin: GatewayClient) -> None:
     await admin.create_client(
         _CLIENT_ID,
@@ -115,11 +129,11 @@ async def _register(admin: GatewayClient) -> None:
 
 
 @contextmanager
-def _gateway(folder: Path, stage: Stage) -> Iterator[tuple[str, str]]:
+def _gateway(folder: Path, stage: Stage, *, https_address: str = "") -> Iterator[tuple[str, str]]:
     """A gateway process of its own; leaving the context stops it and looks at its exit status."""
     command = [sys.executable, "-m", "gateway.cli", "dev", "--dir", str(folder), *stage.arguments]
     command += ["--tls-address", "127.0.0.1:0", "--mtls-address", "127.0.0.1:0"]
-    command += ["--https-address", "", "--https-mtls-address", ""]
+    command += ["--https-address", https_address, "--https-mtls-address", ""]
     with (folder.parent / f"{folder.name}.log").open("wb") as log:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **stage.environment}
@@ -133,6 +147,12 @@ def _gateway(folder: Path, stage: Stage) -> Iterator[tuple[str, str]]:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+
+def _free_port() -> int:
+    """A port that nobody listens on: wallets are told an address that must be known before the start."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def _ready(process: "subprocess.Popen[str]", log: Path) -> tuple[str, str]:

@@ -82,10 +82,12 @@ def test_a_key_in_softhsm_signs_after_the_two_commands_of_the_guide(tmp_path):
 
 @pytest.mark.timeout(180)
 def test_the_demo_tells_the_whole_story_with_both_kinds_of_key():
-    """`make demo` ends well: tokens and an enrolled device, with keys in files and in SoftHSM."""
+    """`make demo` ends well: tokens, a device and a wallet, with keys in files and in SoftHSM."""
     ran = countersign("demo", "--softhsm", "yes")
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert len(re.findall(r"introspect it again +inactive", ran.stdout)) == 2
     assert len(re.findall(r"ask again +revoked", ran.stdout)) == 2
+    assert len(re.findall(r"a wallet presents a credential +Alice Smith", ran.stdout)) == 2
+    assert len(re.findall(r"failed +status_value", ran.stdout)) == 2
     assert "keys in SoftHSM" in ran.stdout

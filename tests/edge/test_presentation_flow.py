@@ -16,6 +16,7 @@ from signers.registry import SignerRegistry
 from tests.support import sidetree
 from tests.support.edge import free_ports
 from tests.support.presenting import NAME, objections, outcomes, presenting, provision_verifier
+from tests.support.scripted_server import reply
 from tests.support.wallet import WalletRefusedError
 from tests.support.wallet_identities import ALGORITHMS, METHODS
 
@@ -154,17 +155,21 @@ async def test_every_step_is_seen_by_whoever_watches(tmp_path):
     assert states[-1] == pb.PRESENTATION_REQUEST_STATE_VERIFIED
 
 
-async def test_an_issuer_that_declares_a_domain_must_be_linked_to_it(tmp_path):
+@pytest.mark.parametrize("back", [True, False], ids=["links", "links elsewhere"])
+async def test_an_issuer_that_declares_a_domain_must_be_linked_to_it(tmp_path, back):
     """The report names the origin of a linked issuer, and refuses one whose domain does not link back."""
     async with presenting(tmp_path) as stage:
         service = {"id": "#d", "type": "LinkedDomains", "serviceEndpoint": stage.origin}
-        employer = stage.identity("issuer", "web", Algorithm.ES256, services=[service])
         issuer = stage.issuer()
-        issuer.identity = employer
+        issuer.identity = stage.identity("issuer", "web", Algorithm.ES256, services=[service])
+        resource = issuer.did_configuration(stage.origin if back else "https://else.example")
+        stage.others.routes["/.well-known/did-configuration.json"] = reply(body=resource)
         holder = stage.identity("holder", "jwk", Algorithm.ES256)
-        credential = issuer.issue(holder.did)
-        _, unlinked = await presented(stage, holder, credential)
-    assert objections(unlinked.verification) == ["issuer_linked_domain"]
+        _, report = await presented(stage, holder, issuer.issue(holder.did))
+    if back:
+        assert report.verification.credentials[0].linked_origin == stage.origin
+    else:
+        assert objections(report.verification) == ["issuer_linked_domain"]
 
 
 async def test_an_answer_that_came_another_way_is_verified(tmp_path):

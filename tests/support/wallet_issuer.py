@@ -6,8 +6,10 @@ issuer.revoke(credential)
 issuer.status_list()                                  # what is served at the URL
 """
 
+import json
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
@@ -95,6 +97,24 @@ class EmployeeIssuer:
         )
         return self.identity.sign(listed)
 
+    def did_configuration(self, origin: str) -> bytes:
+        """The DID configuration that links the issuer to *origin*, to be served there."""
+        did, now = self.identity.did, int(time.time()) - 60
+        credential = {
+            "@context": [
+                "https://www.w3.org/2018/credentials/v1",
+                "https://identity.foundation/.well-known/did-configuration/v1",
+            ],
+            "type": ["VerifiableCredential", "DomainLinkageCredential"],
+            "issuer": did,
+            "issuanceDate": _date(now),
+            "expirationDate": _date(now + _YEAR),
+            "credentialSubject": {"id": did, "origin": origin},
+        }
+        claims = {"iss": did, "sub": did, "nbf": now, "exp": now + _YEAR, "vc": credential}
+        linked = [self.identity.sign(claims, typ=None)]
+        return json.dumps({"@context": credential["@context"][1], "linked_dids": linked}).encode()
+
     def _add_status(self, claims: dict[str, Any]) -> None:
         index, self._issued = self._issued, self._issued + 1
         if self.dialect is Dialect.TOKEN:
@@ -109,3 +129,7 @@ class EmployeeIssuer:
         if self.dialect is not Dialect.REVOCATION_LIST_2021:
             entry["statusPurpose"] = "revocation"
         claims["vc"]["credentialStatus"] = entry
+
+
+def _date(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

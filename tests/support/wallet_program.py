@@ -67,7 +67,8 @@ async def _run(arguments: argparse.Namespace) -> Answered:
 def _issued(arguments: argparse.Namespace, server: ScriptedServer) -> tuple[Identity, str]:
     """A holder and a credential; *server* hosts the documents of both sides, and the status list."""
     host = f"localhost:{server.port}"
-    employer = identity("web", Algorithm.ES256, host=f"{host}/employer")
+    domain = {"id": "#domain", "type": "LinkedDomains", "serviceEndpoint": f"https://{host}"}
+    employer = identity("web", Algorithm.ES256, host=f"{host}/employer", services=[domain])
     holder = identity(arguments.method, arguments.algorithm, host=f"{host}/holder")
     issuer = EmployeeIssuer(employer, f"https://{host}/status/1")
     credential = issuer.issue(holder.did, status=True)
@@ -76,6 +77,9 @@ def _issued(arguments: argparse.Namespace, server: ScriptedServer) -> tuple[Iden
     for name, each in (("employer", employer), ("holder", holder)):
         if each.document is not None:
             server.routes[f"/{name}/did.json"] = reply(body=each.document)
+    server.routes["/.well-known/did-configuration.json"] = reply(
+        body=issuer.did_configuration(f"https://{host}")
+    )
     server.routes["/status/1"] = reply(body=issuer.status_list().encode(), content_type="application/jwt")
     return holder, credential
 
