@@ -10,18 +10,22 @@ from signers.uri import SecretSource
 MAX_SECRET_FILE = 64 * 1024
 """Bytes. An encrypted RSA-8192 key in PEM takes about 7 KiB."""
 
+MAX_LINKS = 40
+"""Symbolic links on the way to a file, as Linux has it (path_resolution(7))."""
+
 
 def read_secret_file(path: Path, *, key: str, readable_by_others: bool = False) -> bytes:
     """The content of *path*, if only its owner can read or write it.
 
     Checked on the open descriptor, so that nothing can be swapped in between: a regular file of this user or
-    root, mode 0600 or less, at most 64 KiB. A symbolic link is followed if it belongs to this user or root
-    (as mounted secrets do). No folder on the way may be open to writing by everybody. *key* is the redacted
-    name for errors. *readable_by_others* accepts mode 0644, which Kubernetes gives to the tokens it projects.
+    root, mode 0600 or less, at most 64 KiB. Symbolic links are followed if they belong to this user or root
+    (as mounted secrets do). No folder on the way, by links or not, may be open to writing by everybody,
+    unless it is sticky. *key* is the redacted name for errors. *readable_by_others* accepts mode 0644, which
+    Kubernetes gives to the tokens it projects.
     Raises `KeyNotFoundError` or `KeyUnusableError`.
     """
     try:
-        _require_trusted_links(path, key)
+        _require_trusted_way(path, key)
         # O_NONBLOCK keeps a FIFO from blocking the open; it changes nothing for a regular file.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except FileNotFoundError:
@@ -81,15 +85,29 @@ def _require_private(status: os.stat_result, path: Path, key: str, *, forbidden:
         )
 
 
-def _require_trusted_links(path: Path, key: str) -> None:
-    # Whoever can replace the file or a link to it chooses the key, so the way to it is checked as well.
-    if path.is_symlink() and not _trusted_owner(path.lstat().st_uid):
-        raise KeyUnusableError(f"{path} is a symbolic link of another user.", key=key)
-    for folder in {path.parent, path.resolve().parent}:
-        mode = folder.stat().st_mode
+def _require_trusted_way(path: Path, key: str) -> None:
+    """Whoever can replace the file, a link to it or a folder on the way chooses the secret."""
+    hop = path.absolute()
+    for _ in range(MAX_LINKS):
+        for step in (hop, *hop.parents):
+            _require_trusted_step(step, key)
+        link = next((step for step in (hop, *hop.parents) if step.is_symlink()), None)
+        if link is None:
+            return
+        hop = (link.parent / link.readlink()) / hop.relative_to(link)
+    raise KeyUnusableError(f"{path} leads through more than {MAX_LINKS} symbolic links.", key=key)
+
+
+def _require_trusted_step(step: Path, key: str) -> None:
+    status = step.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        if not _trusted_owner(status.st_uid):
+            raise KeyUnusableError(f"{step} is a symbolic link of another user.", key=key)
+    elif stat.S_ISDIR(status.st_mode):
+        mode = status.st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             raise KeyUnusableError(
-                f"Everybody can write to {folder}, and so replace the file; run: chmod o-w {folder}", key=key
+                f"Everybody can write to {step}, and so replace the file; run: chmod o-w {step}", key=key
             )
 
 

@@ -16,6 +16,7 @@ from signers.errors import KeyUriError
 MAX_URI_LENGTH = 4096
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_THIS_MACHINE = ("", "localhost")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # What RFC 7512 §2.3 lets stand unescaped in a path attribute, less what `quote` always keeps.
@@ -96,17 +97,21 @@ def decode_text(name: str, value: str) -> str:
 
 
 def parse_source(name: str, value: str) -> SecretSource:
-    """Where the attribute *name* says that a secret is: 'file:/absolute/path' or 'env:NAME'.
+    """`source_of` the attribute *name*, still percent-encoded. Raises `KeyUriError`."""
+    return source_of(name, decode_text(name, value))
 
-    Raises `KeyUriError`.
-    """
-    text = decode_text(name, value)
+
+def source_of(name: str, text: str) -> SecretSource:
+    """Where *text* says that a secret is: 'file:/absolute/path' or 'env:NAME'. Raises `KeyUriError`."""
     kind, colon, rest = text.partition(":")
     if colon and kind == "env" and _ENV_NAME.match(rest):
         return SecretSource("env", rest)
     if colon and kind == "file":
-        path = "/" + rest[2:].partition("/")[2] if rest.startswith("//") else rest
-        if path.startswith("/") and path != "/":
+        host, path = "", rest
+        if rest.startswith("//"):
+            host, slash, below = rest[2:].partition("/")
+            path = slash + below
+        if host in _THIS_MACHINE and path.startswith("/") and path != "/":
             return SecretSource("file", path)
     raise KeyUriError(f"{name} must be 'file:/absolute/path' or 'env:NAME'.")
 

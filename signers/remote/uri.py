@@ -15,8 +15,8 @@ from signers.uri_syntax import (
     decode_text,
     escaped,
     parse_attributes,
-    parse_source,
     query_escaped,
+    source_of,
     split_uri,
 )
 
@@ -38,7 +38,7 @@ class RemoteUri:
     def source(self, name: str) -> SecretSource | None:
         """Where the query attribute *name* says that a secret is; None where it is absent."""
         value = self.query.get(name)
-        return None if value is None else parse_source(name, value)
+        return None if value is None else source_of(name, value)
 
     def absolute_path(self, name: str) -> Path | None:
         """The query attribute *name* as a file; None where it is absent. Raises `KeyUriError`."""

@@ -155,6 +155,36 @@ async def test_folder_open_to_everybody(provider, tmp_path, key):
     await provider.signer("file:open/key.pem", Algorithm.ES256)
 
 
+async def test_folder_further_up_open_to_everybody(provider, tmp_path, key):
+    """Everybody who can replace a folder on the way, or a link in it, chooses the key; so it is refused."""
+    outer = tmp_path / "outer"
+    (outer / "inner").mkdir(parents=True)
+    write(outer / "inner" / "key.pem", pem(key))
+    (tmp_path / "private").symlink_to(outer / "inner")
+    (tmp_path / "twice.pem").symlink_to(tmp_path / "private" / "key.pem")
+    await (await provider.signer("file:twice.pem", Algorithm.ES256)).check()
+    outer.chmod(0o777)
+    for name in ("outer/inner/key.pem", "private/key.pem", "twice.pem"):
+        assert f"chmod o-w {outer}" in await refused(provider, f"file:{name}")
+
+
+async def test_links_of_others_and_in_circles(provider, tmp_path, key, monkeypatch):
+    """A link of another user is refused wherever it is on the way, and so is one that leads nowhere."""
+    (tmp_path / "real").mkdir()
+    write(tmp_path / "real" / "key.pem", pem(key))
+    (tmp_path / "folder").symlink_to(tmp_path / "real")
+    (tmp_path / "link.pem").symlink_to(tmp_path / "folder" / "key.pem")
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    assert "symbolic links" in await refused(provider, "file:one")
+    if os.geteuid() == 0:
+        os.lchown(tmp_path / "folder", 12345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    for name in ("folder/key.pem", "link.pem"):
+        assert "link of another user" in await refused(provider, f"file:{name}")
+
+
 async def test_relative_path_stays_below_the_base(provider, tmp_path, key):
     """A relative path with '..', or without a base folder, is refused."""
     write(tmp_path / "key.pem", pem(key))

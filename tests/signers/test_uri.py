@@ -70,6 +70,8 @@ class TestPkcs11:
             ("pkcs11:token=t;object=o?pin-source=|cat", "pin-source must be"),
             ("pkcs11:token=t;object=o?pin-source=file:pin", "pin-source must be"),
             ("pkcs11:token=t;object=o?pin-source=env:1A", "pin-source must be"),
+            ("pkcs11:token=t;object=o?pin-source=file://elsewhere/pin", "pin-source must be"),
+            ("pkcs11:token=t;object=o?pin-source=file:///", "pin-source must be"),
             ("pkcs11:token=t;object=o?pin-value=1234", "pin-source=file:/path/to/pin"),
             ("pkcs11:" + "o" * 5000, "longer than"),
             ("file:/a", "not a pkcs11: URI"),

@@ -110,7 +110,8 @@ def test_redacted():
 
 def test_pinned_uri_is_a_uri():
     """The URI with a version set parses to the same but for the version."""
-    uri = parse_vault_uri(f"vault:key=a?{TOKEN}&ca-file=/a%26b%25c.pem")
+    uri = parse_vault_uri(f"vault:key=a?{SERVER}&token-source=file:/t%2525&ca-file=/a%26b%25c.pem")
+    assert uri.connection.auth == TokenAuth(SecretSource("file", "/t%25"))
     pinned = parse_vault_uri(uri.written.with_path("version", "7"))
     assert pinned.version == 7
     assert (pinned.key, pinned.connection) == (uri.key, uri.connection)
