@@ -84,7 +84,9 @@ def _good(answer: OidcAnswer, token: IdToken, *, single_use: bool) -> tuple[Verd
         "name": answer.identity.display_name,
         "handle": answer.identity.handle.text,
     }
-    digest = hashlib.sha256(answer.id_token.encode()).hexdigest()
+    # What is signed, without the signature: of one of ECDSA anybody makes a second that verifies as well.
+    signed, _, _ = answer.id_token.rpartition(".")
+    digest = hashlib.sha256(signed.encode()).hexdigest()
     use = SingleUse(TOKEN_KIND, digest, token.expire_time + _SKEW)
     return Verdict(evidence=evidence), (use,) if single_use else ()
 

@@ -18,6 +18,7 @@ from gateway.errors import (
     RequestError,
     StateError,
 )
+from gateway.jose import base64url
 from gateway.jose.jwk import parse_jwk
 from gateway.oidc.errors import OidcFault, ProviderError
 from gateway.pki.wire import PROVISIONER_OID
@@ -31,6 +32,18 @@ async def lab(tmp_path):
     """Enrollment over SQLite with a P-256 CA."""
     async with bench(tmp_path) as opened:
         yield opened
+
+
+def twin(token: str) -> str:
+    """*token* with the other ES256 signature of the same message that verifies: with n - s for s."""
+    signed, _, signature = token.rpartition(".")
+    octets = base64url.decode(signature)
+    s = _P256_ORDER - int.from_bytes(octets[32:], "big")
+    return f"{signed}.{base64url.encode(octets[:32] + s.to_bytes(32, 'big'))}"
+
+
+# SOURCE: SEC 2 §2.4.2, the order n of secp256r1.
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def key_for(device: Device):
@@ -147,8 +160,9 @@ class TestEvidence:
 
         assert after.challenge.status is ChallengeStatus.INVALID
 
-    async def test_an_id_token_of_the_first_generation_serves_one_order(self, lab):
-        """A token that was taken from somebody's log enrolls nobody else."""
+    @pytest.mark.parametrize("disguise", [str, twin], ids=["the same", "another signature"])
+    async def test_an_id_token_of_the_first_generation_serves_one_order(self, lab, disguise):
+        """A token that was taken from somebody's log enrolls nobody else, whatever its signature."""
         _, account, order = await self.begun(lab, FIRST)
         token = lab.id_token(order, account)
         await lab.answer_oidc(account, order, token)
@@ -156,7 +170,7 @@ class TestEvidence:
         theirs = await lab.account(thief.prover)
         second = await lab.order(theirs, FIRST)
 
-        after = await lab.answer_oidc(theirs, second, token)
+        after = await lab.answer_oidc(theirs, second, disguise(token))
 
         assert after.challenge.status is ChallengeStatus.INVALID
         assert "used before" in after.challenge.error.detail
