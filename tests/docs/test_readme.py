@@ -83,7 +83,7 @@ def test_a_key_in_softhsm_signs_after_the_two_commands_of_the_guide(tmp_path):
 @pytest.mark.timeout(180)
 def test_the_demo_tells_the_whole_story_with_both_kinds_of_key():
     """`make demo` ends well: tokens, a device and a wallet, with keys in files and in SoftHSM."""
-    ran = countersign("demo", "--softhsm", "yes")
+    ran = countersign("demo", "--softhsm", "yes", timeout=170)
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert len(re.findall(r"introspect it again +inactive", ran.stdout)) == 2

@@ -27,14 +27,16 @@ class Development:
         return self.folder / "countersign.toml"
 
 
-def countersign(*arguments: str | Path, **options) -> "subprocess.CompletedProcess[str]":
-    """Run the command line to its end."""
+def countersign(
+    *arguments: str | Path, timeout: float = 60, **options
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command line to its end, which comes within *timeout* seconds."""
     return subprocess.run(
         [sys.executable, "-m", "gateway.cli", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout,
         check=False,
         **options,
     )
