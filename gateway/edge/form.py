@@ -43,7 +43,6 @@ class Form:
     def parse(cls, body: bytes) -> "Form":
         """Read a body of `MEDIA_TYPE`. Raises `RequestError` INVALID_REQUEST."""
         values: dict[str, list[str]] = {}
-        seen: set[str] = set()
         pairs = body.split(b"&") if body else []
         if len(pairs) > MAX_PARAMETERS:
             raise _invalid(f"At most {MAX_PARAMETERS} parameters.", "too_many_parameters")
@@ -52,11 +51,13 @@ class Form:
                 continue
             name, _, value = pair.partition(b"=")
             decoded, text = form_decoded(name), form_decoded(value)
-            if decoded in seen and decoded not in REPEATABLE:
+            present = values.get(decoded)
+            if present is None:
+                values[decoded] = [text] if text else []
+            elif decoded not in REPEATABLE:
                 raise _invalid("A parameter is sent more than once.", "parameter_repeated")
-            seen.add(decoded)
-            if text:
-                values.setdefault(decoded, []).append(text)
+            elif text:
+                present.append(text)
         return cls(values)
 
 

@@ -285,9 +285,7 @@ class EdgeProtocol(asyncio.Protocol):
             return
         if self._waiting and self._served is None and self._writable:
             self._served = self._waiting.popleft()
-            task = self._loop.create_task(self._application(self._served))
-            self._limits.tasks.add(task)
-            task.add_done_callback(self._done)
+            self._limits.tasks.add(self._loop.create_task(self._run(self._served)))
         read_on = not self._waiting
         if read_on is not self._reading:
             self._reading = read_on
@@ -296,14 +294,18 @@ class EdgeProtocol(asyncio.Protocol):
             else:
                 transport.pause_reading()
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._limits.tasks.discard(task)
-        if task.cancelled() or task.exception() is not None:
+    async def _run(self, request: HttpRequest) -> None:
+        try:
+            await self._application(request)
+        except Exception:
             # The application answers for everything but its own defects.
-            logger.error(
-                "A request was not answered", exc_info=None if task.cancelled() else task.exception()
-            )
+            logger.exception("A request was not answered")
             self.abort()
+        finally:
+            # Not by a callback of the task: that would be one more turn of the loop for each request.
+            task = asyncio.current_task()
+            if task is not None:
+                self._limits.tasks.discard(task)
 
     def _be_patient(self, seconds: float) -> None:
         """Let the connection end unless something has come within *seconds*."""
