@@ -27,9 +27,7 @@ class Development:
         return self.folder / "countersign.toml"
 
 
-def countersign(
-    *arguments: str | Path, timeout: float = 60, **options
-) -> "subprocess.CompletedProcess[str]":
+def countersign(*arguments: str | Path, timeout: float = 60, **options) -> "subprocess.CompletedProcess[str]":
     """Run the command line to its end, which comes within *timeout* seconds."""
     return subprocess.run(
         [sys.executable, "-m", "gateway.cli", *map(str, arguments)],
