@@ -287,7 +287,7 @@ class Pkcs11Settings(_Section):
     - `queue`: signatures that may wait before callers are told SIGNER_BUSY.
     - `sign_timeout`: seconds after which a signature is given up.
     - `keep_alive`: seconds between uses of a login that nobody else uses, because devices close what is idle;
-      0 leaves it alone. Without `isolation` only.
+      0 leaves it alone.
     - `read_write_sessions`: for tokens that open no read-only session (AWS CloudHSM).
     - `isolation`: keep the module in a signer process of its own, one per token and worker, which is replaced
       when it crashes or hangs.

@@ -14,6 +14,7 @@ from signers.isolated.crew import Crew
 from signers.pkcs11.binding import TokenInfo
 from signers.pkcs11.generate import generate
 from signers.pkcs11.health import token_health
+from signers.pkcs11.keep_alive import KeepAlive
 from signers.pkcs11.mechanisms import select
 from signers.pkcs11.module import Module
 from signers.pkcs11.module_table import PROCESS_MODULES
@@ -69,6 +70,10 @@ class TokenHost:
         self.lease = leases[0]
         self.crew = Crew(leases[1:])
         self._size = size
+        self._keep_alive: KeepAlive | None = None
+        if options.keep_alive:
+            self._keep_alive = KeepAlive(module, token, options.keep_alive)
+            self._keep_alive.start()
 
     @classmethod
     def open(cls, uri: str, options: Pkcs11Options, refused: Mapping[TokenInfo, str]) -> "TokenHost":
@@ -129,6 +134,8 @@ class TokenHost:
 
     def close(self) -> None:
         """End the threads, the sessions and the login; what hangs is left behind."""
+        if self._keep_alive is not None:
+            self._keep_alive.close()
         self.crew.close(self._options.timeout)
         self.lease.close()
         self._module.detach(self._token, self._options.timeout)

@@ -1,6 +1,5 @@
 """A PKCS#11 token as a `signers.base.SignerProvider`, and as a `KeyCreator`."""
 
-import asyncio
 import logging
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from signers.base import ProviderHealth
 from signers.errors import SignerError, SignerUnavailableError
 from signers.pkcs11.generate import generate
 from signers.pkcs11.health import token_health
+from signers.pkcs11.keep_alive import KeepAlive
 from signers.pkcs11.module import Module
 from signers.pkcs11.module_table import PROCESS_MODULES, ModuleTable
 from signers.pkcs11.options import Pkcs11Options
@@ -35,9 +35,10 @@ class Pkcs11Provider:
         self._options = options
         self._closed = False
         self._pool = self._make_pool(options.sessions)
-        self._keeping: asyncio.Task[None] | None = None
+        self._keep_alive: KeepAlive | None = None
         if options.keep_alive:
-            self._keeping = asyncio.create_task(self._keep_alive(), name="pkcs11-keep-alive")
+            self._keep_alive = KeepAlive(module, token, options.keep_alive)
+            self._keep_alive.start()
 
     @classmethod
     async def open(
@@ -102,37 +103,22 @@ class Pkcs11Provider:
         if self._closed:
             return
         self._closed = True
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
         try:
             self._module.require_same_process()
         except SignerUnavailableError:
             return  # The forked child owns neither the threads nor the sessions.
         await self._pool.aclose()
         timeout = self._options.timeout
+
+        def detach() -> None:
+            if self._keep_alive is not None:
+                self._keep_alive.close()
+            self._module.detach(self._token, timeout)
+
         try:
-            await call_in_thread(
-                lambda: self._module.detach(self._token, timeout), seconds=timeout, key=self._token.name
-            )
+            await call_in_thread(detach, seconds=timeout, key=self._token.name)
         except SignerError as error:
             logger.warning("%s: not closed cleanly: %s", self._token.name, error)
-
-    async def _keep_alive(self) -> None:
-        """Use the login and a session every so often: devices close what is idle, and an HSM that has gone is
-        found out before somebody needs it.
-        """
-
-        def touch(session: Session) -> None:
-            self._token.touch()
-            session.require_login()
-
-        while True:
-            await asyncio.sleep(self._options.keep_alive)
-            try:
-                await self._pool.submit(touch, key=self._token.name)
-            except SignerError as error:
-                logger.info("%s: not kept alive: %s", self._token.name, error)
 
     def _own(self, uri: str) -> Pkcs11Uri:
         return own_uri(uri, self._token, self._options)

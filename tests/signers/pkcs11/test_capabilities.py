@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from signers import Algorithm, KeyUnusableError
+from signers.isolated.provider import IsolatedProvider
 from signers.pkcs11 import constants as ck
 from signers.pkcs11.binding import CryptokiError, MechanismCall, boolean, ulong
 from signers.pkcs11.ctypes_binding import CtypesCryptoki
@@ -12,6 +13,7 @@ from signers.pkcs11.generate import EC_PARAMS
 from signers.pkcs11.mechanisms import select
 from signers.pkcs11.options import Pkcs11Options
 from signers.pkcs11.provider import Pkcs11Provider
+from tests.support.pkcs11_spy import Spy
 from tests.support.softhsm import FaultyTable, eventually, opened
 
 ES256 = Algorithm.ES256
@@ -200,7 +202,7 @@ async def test_an_hsm_that_went_away_is_found_out_by_itself(softhsm, faulty):
     """Without a signature being asked for: the module is initialized again and logged in."""
     async with opened(softhsm.uris[0], faulty, keep_alive=0.01) as provider:
         await eventually(lambda: faulty.cryptoki.calls["find"] > 0)
-        faulty.cryptoki.faults["find"] = [ck.CKR_DEVICE_ERROR] * 2
+        faulty.cryptoki.faults["find"] = [ck.CKR_DEVICE_ERROR]
         await eventually(lambda: faulty.cryptoki.calls["finalize"] == 1)
         await eventually(lambda: provider.health().available)
         await (await provider.signer(softhsm.uris[0], ES256)).check()
@@ -209,10 +211,21 @@ async def test_an_hsm_that_went_away_is_found_out_by_itself(softhsm, faulty):
 async def test_nothing_is_kept_alive_where_that_is_off(softhsm, faulty):
     """For devices that count logins or sessions by use."""
     async with opened(softhsm.uris[0], faulty, keep_alive=0) as provider:
-        assert provider._keeping is None
+        assert provider._keep_alive is None
 
 
 def test_errors_name_what_they_are():
     """A vendor's own number is shown as it is."""
     assert str(CryptokiError("C_Sign", 0x80000001)) == "C_Sign returned CKR 0x80000001"
     assert ck.mechanism_name(0x80000001) == "CKM 0x80000001"
+
+
+async def test_a_signer_process_keeps_its_login_alive(softhsm, tmp_path, monkeypatch):
+    """With the module in a process of its own, that process does it."""
+    spy = Spy(softhsm, tmp_path, monkeypatch)
+    provider = await IsolatedProvider.open(spy.uri("tokens-es256"), Pkcs11Options(keep_alive=0.05))
+    try:
+        before = spy.calls("C_FindObjectsInit")
+        await eventually(lambda: spy.calls("C_FindObjectsInit") >= before + 3)
+    finally:
+        await provider.aclose()
