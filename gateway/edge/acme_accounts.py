@@ -18,6 +18,7 @@ from gateway.jose.jwk import Jwk
 
 PAGE: Final = 50
 """Orders on a page."""
+_MAX_PARAMETERS: Final = 8
 
 
 class NewAccountEndpoint:
@@ -133,5 +134,11 @@ def _require_self(account: Account, named: str) -> None:
 
 
 def _cursor(query: bytes) -> str | None:
-    values = parse_qs(query.decode("latin-1"), max_num_fields=8).get("cursor", [None])
-    return values[0]
+    """Raises `RequestError` INVALID_PAGE_TOKEN."""
+    try:
+        parameters = parse_qs(query.decode("latin-1"), max_num_fields=_MAX_PARAMETERS)
+    except ValueError as error:
+        raise RequestError(
+            Reason.INVALID_PAGE_TOKEN, "Follow the link to the next page.", field="cursor"
+        ) from error
+    return parameters.get("cursor", [None])[0]

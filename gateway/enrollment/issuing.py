@@ -143,7 +143,12 @@ class Issuing:
         ca = provisioner.authority.current()
         if ca.key_identifier.hex() != reservation.issuer_key_id:
             return await self._abandon(account, order, reservation, "serverInternal", "The CA was changed.")
-        leaf = _leaf(order, CertificateRequest.parse(reservation.request_der))
+        try:
+            leaf = _leaf(order, CertificateRequest.parse(reservation.request_der))
+        except CsrRefusedError as error:
+            # It was accepted by an older version of these rules.
+            await self._refuse(account, order, reservation)
+            raise bad_csr(error) from error
         return await self._sign(account, order, reservation, _Plan(provisioner, ca, leaf))
 
     async def _sign(self, account: Account, order: Order, reservation: Reservation, plan: _Plan) -> Order:
@@ -156,7 +161,7 @@ class Issuing:
                 now=moment(reservation.issue_time),
             )
         except CsrRefusedError as error:
-            await self._abandon(account, order, reservation, "badCSR", "The request leads to no certificate.")
+            await self._refuse(account, order, reservation)
             raise bad_csr(error) from error
         except IssuingError as error:
             await self._certificates.release(reservation.certificate_id)
@@ -178,6 +183,9 @@ class Issuing:
         )
         # None where another caller's certificate was stored first: then that one's order holds.
         return done or await self._orders.get(account, order.order_id)
+
+    async def _refuse(self, account: Account, order: Order, reservation: Reservation) -> None:
+        await self._abandon(account, order, reservation, "badCSR", "The request leads to no certificate.")
 
     async def _abandon(
         self, account: Account, order: Order, reservation: Reservation, kind: str, detail: str

@@ -21,6 +21,9 @@ from gateway.errors import (
 from gateway.jose import base64url
 from gateway.jose.jwk import parse_jwk
 from gateway.oidc.errors import OidcFault, ProviderError
+from gateway.pki.csr import CertificateRequest
+from gateway.pki.issuance_errors import RequestError as CsrRefusedError
+from gateway.pki.issuance_errors import RequestFault
 from gateway.pki.wire import PROVISIONER_OID
 from signers import Algorithm, SignerUnavailableError
 from tests.support.enrollment import NOW, bench, p256_key, wire_csr
@@ -421,6 +424,31 @@ class TestIssuing:
         assert done.status is OrderStatus.VALID
         issued = await lab.enrollment.issuing.certificate(account, done.certificate_id)
         assert issued.not_before == datetime.fromtimestamp(NOW - 60, issued.not_before.tzinfo)
+
+    async def test_rules_that_became_stricter_end_what_was_left_half_made(self, lab, monkeypatch):
+        """A request that is not accepted any more leads to an invalid order, and to no error for ever."""
+        _, account, order = await self.ready(lab)
+
+        async def crash(*_args):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(lab.store.certificates), "complete", crash)
+            with pytest.raises(KeyboardInterrupt):
+                await lab.enrollment.issuing.finalize(account, order.order_id, wire_csr(p256_key()))
+        lab.clock.now += 31
+
+        def refuse(_, der):
+            raise CsrRefusedError(RequestFault.WEAK_KEY, "too weak by now")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(CertificateRequest, "parse", classmethod(refuse))
+            with pytest.raises(RequestError) as refused:
+                await lab.enrollment.issuing.current(account, order.order_id)
+
+        assert refused.value.reason is Reason.BAD_CSR
+        after = await lab.enrollment.orders.get(account, order.order_id)
+        assert (after.status, after.error.type) == (OrderStatus.INVALID, "badCSR")
 
     async def test_a_ca_whose_key_is_away_issues_nothing(self, lab):
         """Without the signer the order stays ready."""

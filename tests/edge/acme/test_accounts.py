@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 
@@ -213,3 +214,16 @@ async def test_orders_are_listed_page_by_page(client):
     assert len(first.json()["orders"]) == 50
     assert set(first.json()["orders"]) | set(second.json()["orders"]) == made
     assert not any('rel="next"' in each for each in second.headers.get_list("link"))
+
+
+@pytest.mark.parametrize(
+    "query", ["cursor=" + "%00" * 3, "&".join(f"a{n}=1" for n in range(9)), "cursor=\u00ff"]
+)
+async def test_a_page_that_is_none(client, query):
+    """What stands in the query is the client's own; it finds nothing, or is malformed."""
+    response = await client.post(f"{client.kid}/orders?{quote(query, safe='=&%')}")
+    assert response.status_code in {200, 400}
+    if response.is_error:
+        assert told(response) == (400, "malformed")
+    else:
+        assert response.json() == {"orders": []}
