@@ -19,7 +19,7 @@ from signers import (
 )
 
 _REMEDIES: Final[dict[type[SignerError], str]] = {
-    KeyUriError: "mend the key URI; docs/hsm.md has its grammar",
+    KeyUriError: "mend the key URI; docs/hsm.md and docs/kms.md have its grammar",
     KeyNotFoundError: "create it with `countersign keys create`, or mend the object, id or path in the URI",
     KeyAmbiguousError: "name it by id as well as by object, so that one key is left",
     KeyUnusableError: "the key is there but must not, or cannot, sign with this algorithm; "

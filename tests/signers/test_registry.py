@@ -1,5 +1,6 @@
 """The table of schemes, and providers shared between keys."""
 
+import subprocess
 import sys
 
 import pytest
@@ -12,16 +13,46 @@ from signers.registry import SignerRegistry
 async def test_unknown_scheme():
     """A scheme without a backend is refused with those that have one."""
     async with SignerRegistry() as registry:
-        with pytest.raises(KeyUriError, match=r"'awskms'; known are file, pkcs11\."):
-            await registry.open("awskms:key", Algorithm.ES256)
+        known = "awskms, azurekms, file, gcpkms, pkcs11, vault"
+        with pytest.raises(KeyUriError, match=rf"'tpm'; known are {known}\."):
+            await registry.open("tpm:key", Algorithm.ES256)
 
 
-async def test_missing_extra(monkeypatch):
-    """Where a backend's library is not installed, the error says which extra to install."""
-    monkeypatch.setitem(sys.modules, "signers.pkcs11.backend", None)
+@pytest.mark.parametrize(
+    ("uri", "library"),
+    [
+        ("vault:key=k?address=https://vault.example", "httpx"),
+        ("awskms:key-id=alias/k;region=eu-central-1", "botocore"),
+        ("gcpkms:key=projects/p/locations/l/keyRings/r/cryptoKeys/k", "google.auth"),
+        ("gcpkms:key=projects/p/locations/l/keyRings/r/cryptoKeys/k", "google_crc32c"),
+        ("azurekms:vault=example.vault.azure.net;key=k", "azure"),
+    ],
+)
+def test_missing_extra(uri, library):
+    """Where a backend's library is not installed, the error says which extra to install; what has been loaded
+    before, the gateway's own modules included, has not asked for it.
+    """
+    program = f"""
+import asyncio, importlib, sys
+sys.modules[{library!r}] = None
+import gateway.application
+from signers import Algorithm, KeyUriError
+from signers.registry import SignerRegistry
+
+async def main():
     async with SignerRegistry() as registry:
-        with pytest.raises(KeyUriError, match=r"pip install 'countersign-gateway\[pkcs11\]'"):
-            await registry.open("pkcs11:token=t;object=o", Algorithm.ES256)
+        try:
+            await registry.open({uri!r}, Algorithm.ES256)
+        except KeyUriError as error:
+            print(error)
+
+asyncio.run(main())
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    scheme = uri.partition(":")[0]
+    assert ran.stdout.strip().endswith(f"need an extra: pip install 'countersign-gateway[{scheme}]'."), (
+        ran.stderr
+    )
 
 
 async def test_module_path_is_needed():

@@ -43,7 +43,8 @@ class FaultProxy(ScriptedServer):
 
         answer = await forward() if fault is None else await fault(forward)
         if answer is not None:
-            writer.write(answer)
+            # One connection carries one request: said, so that no client uses it for a second.
+            writer.write(answer.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
             await writer.drain()
 
     async def _forward(self, request: Received) -> bytes:

@@ -38,6 +38,7 @@ _FAULTS: dict[str, type[SignerError]] = {
     "MissingAuthenticationTokenException": AccessDeniedError,
     "NotAuthorized": AccessDeniedError,
     "OptInRequired": AccessDeniedError,
+    "RequestTimeTooSkewed": AccessDeniedError,
     "SignatureDoesNotMatch": AccessDeniedError,
     "ThrottlingException": SignerThrottledError,
     "Throttling": SignerThrottledError,
@@ -49,6 +50,8 @@ _FAULTS: dict[str, type[SignerError]] = {
     "InternalFailure": SignerUnavailableError,
     "ServiceUnavailable": SignerUnavailableError,
 }
+# A request is signed with the time, and refused a few minutes before or after it.
+_SKEWED = frozenset({"InvalidSignatureException", "RequestTimeTooSkewed", "SignatureDoesNotMatch"})
 EXPIRED = frozenset(
     {
         "ExpiredToken",
@@ -70,6 +73,8 @@ def fault_of(reply: HttpReply, key: str) -> SignerError:
     """The error that *reply* is; *key* is the redacted name."""
     name, message = _details(reply)
     text = f"AWS KMS answered {name or reply.status}: {message or 'without a message'}"
+    if name in _SKEWED:
+        text += " (A clock that is wrong has this effect as well.)"
     if name in EXPIRED:
         return AccessDeniedError(text, key=key)
     fallback = SignerUnavailableError if reply.status >= _SERVER_ERROR else KeyUnusableError
