@@ -8,6 +8,7 @@ import ipaddress
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -62,6 +63,27 @@ purpose = "tokens"
 algorithm = "{algorithm}"
 uri = "{key_uri}"
 
+{verifier_section}# May do everything.
+[[callers]]
+san_uri = "{trust_domain}/admin"
+roles = ["admin"]
+
+# May introspect tokens that are meant for it.
+[[callers]]
+san_uri = "{trust_domain}/orders-api"
+roles = ["resource-server"]
+resources = ["{resource}"]
+
+# May ask wallets for credentials.
+[[callers]]
+san_uri = "{trust_domain}/verifier"
+roles = ["verifier"]
+
+[log]
+format = "text"
+"""
+
+_VERIFIER_SECTION: Final = """\
 [[keys]]
 purpose = "presentation-requests"
 algorithm = "{verifier_algorithm}"
@@ -84,25 +106,9 @@ name = "{verifier}"
 client_name = "Countersign development"
 trusted_issuers = ["*"]
 
-# May do everything.
-[[callers]]
-san_uri = "{trust_domain}/admin"
-roles = ["admin"]
-
-# May introspect tokens that are meant for it.
-[[callers]]
-san_uri = "{trust_domain}/orders-api"
-roles = ["resource-server"]
-resources = ["{resource}"]
-
-# May ask wallets for credentials.
-[[callers]]
-san_uri = "{trust_domain}/verifier"
-roles = ["verifier"]
-
-[log]
-format = "text"
 """
+_EXTRA: Final = ("jsonpath", "jsonschema", "re2", "segno")
+"""What the extra ``presentations`` brings; without it a gateway with verifiers does not start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +168,24 @@ def prepare(folder: Path, key: DevelopmentKey, addresses: Addresses) -> Path:
             issuer=ISSUER,
             algorithm=key.algorithm.value,
             key_uri=key.uri,
-            request_key_uri=key.request_uri,
-            linkage_key_uri=key.linkage_uri,
-            verifier_algorithm=key.verifier_algorithm.value,
-            verifier=VERIFIER,
+            verifier_section=_verifier_section(key),
             trust_domain=TRUST_DOMAIN,
             resource=RESOURCE,
         )
         _write(configuration, text.encode(), private=False)
     return configuration
+
+
+def _verifier_section(key: DevelopmentKey) -> str:
+    """A verifier, where it can be served."""
+    if not all(find_spec(name) for name in _EXTRA):
+        return ""
+    return _VERIFIER_SECTION.format(
+        request_key_uri=key.request_uri,
+        linkage_key_uri=key.linkage_uri,
+        verifier_algorithm=key.verifier_algorithm.value,
+        verifier=VERIFIER,
+    )
 
 
 class _Authority:
