@@ -17,7 +17,7 @@ from pathlib import Path
 
 from countersign import CountersignError
 
-from bench import cases, enrollment, oidc_provider, report, transit
+from bench import cases, enrollment, oidc_provider, presentations, report, transit
 from bench.facts import ReplyError
 from bench.generators import GeneratorError, Load
 from bench.report import Plan
@@ -43,6 +43,12 @@ def main() -> int:
                 results[part] |= found
         if options.only is None or set(options.only) & set(transit.NAMES):
             figures = asyncio.run(transit.measure(seconds=options.seconds, rounds=options.rounds))
+            for part, found in figures.items():
+                results[part] |= found
+        if options.only is None or set(options.only) & set(presentations.NAMES):
+            figures = asyncio.run(
+                presentations.measure(seconds=options.seconds, rounds=options.rounds, calls=options.calls)
+            )
             for part, found in figures.items():
                 results[part] |= found
     except (GeneratorError, ServerError, CountersignError, ReplyError) as error:
@@ -78,7 +84,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _names(text: str) -> list[str]:
-    known = [*(case.name for case in cases.CASES), *enrollment.NAMES, *transit.NAMES]
+    known = [*(case.name for case in cases.CASES), *enrollment.NAMES, *transit.NAMES, *presentations.NAMES]
     names = text.split(",")
     for name in names:
         if name not in known:

@@ -6,7 +6,7 @@ from gateway.dids import DidDocument
 from gateway.presentations.checks import Check, Outcome
 from gateway.presentations.credential_state import CredentialState
 from gateway.presentations.linkage_errors import LinkageError, LinkageFault
-from gateway.presentations.linked_domains import LinkedDomains
+from gateway.presentations.linked_domains import SERVICE_TYPE, LinkedDomains
 from gateway.presentations.report import Report
 from gateway.presentations.rules import PresentationCheck
 from gateway.presentations.signed_token import SignedToken
@@ -16,6 +16,7 @@ from gateway.presentations.status import (
     StatusReport,
     VerifiedToken,
     check_status,
+    has_status,
 )
 from gateway.presentations.status.rules import line
 from gateway.presentations.status_lists import StatusLists
@@ -68,17 +69,18 @@ class IssuerChecks:
         status_policy: StatusPolicy,
         deadline: Deadline,
     ) -> StatusReport:
-        checked = await deadline.wait(
-            self._lists.check(
-                token.payload,
-                issuer,
-                status_policy,
-                require_assertion_method=policy.require_assertion_method,
+        if has_status(token.payload):
+            checked = await deadline.wait(
+                self._lists.check(
+                    token.payload,
+                    issuer,
+                    status_policy,
+                    require_assertion_method=policy.require_assertion_method,
+                )
             )
-        )
-        if checked is not None:
-            return checked
-        # Without sources every list is unreachable, and the policy says what follows.
+            if checked is not None:
+                return checked
+        # Without sources every list that is needed is unreachable, and the policy says what follows.
         return check_status(token.payload, issuer, {}, _nobody, now=0, policy=status_policy)
 
     async def _linked_origin(
@@ -87,6 +89,9 @@ class IssuerChecks:
         check, rule = PresentationCheck.ISSUER_LINKED_DOMAIN, policy.issuer_linkage
         if rule is LinkageRule.OFF:
             report.skipped(check, path, "The policy does not ask for a linked domain.")
+            return None
+        if rule is LinkageRule.IF_DECLARED and not document.services_of(SERVICE_TYPE):
+            report.skipped(check, path, "The issuer declares no linked domain.")
             return None
         try:
             linkage = await deadline.wait(self._domains.require(document))

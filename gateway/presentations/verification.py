@@ -112,9 +112,9 @@ class PresentationVerifier:
         if complete and submitted is not None:
             states = accepted_states(asked.definition, submitted, answer)
         verified = tuple(tokens.verified_credentials(answer))
-        found = await asyncio.gather(
-            *(self._ask(each, tokens, states.get(each.text, _ACTIVE), deadline) for each in verified)
-        )
+        questions = [self._ask(each, tokens, states.get(each.text, _ACTIVE), deadline) for each in verified]
+        # Most answers hold one credential, for which a task of its own would only cost.
+        found = [await questions[0]] if len(questions) == 1 else await asyncio.gather(*questions)
         findings = {token.path: finding for token, finding in zip(verified, found, strict=True)}
         credentials: tuple[VerifiedCredential, ...] = ()
         if complete and submitted is not None:

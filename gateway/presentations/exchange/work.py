@@ -47,7 +47,7 @@ def require_bounded(document: Any, *, max_nodes: int = MAX_NODES, max_depth: int
                 children.extend(value.values())
             elif isinstance(value, list):
                 children.extend(value)
-            else:
+            elif not isinstance(value, str) or not value.isascii():
                 _require_scalar(value)
             if seen + len(children) > max_nodes:
                 raise ExchangeError(ExchangeFault.TOO_LARGE, f"more than {max_nodes} values")
@@ -61,13 +61,12 @@ def _require_names(members: dict[Any, Any]) -> None:
     for name in members:
         if not isinstance(name, str):
             raise ExchangeError(ExchangeFault.INVALID_JSON, "a member name is not a string")
-        _require_scalar(name)
+        if not name.isascii():
+            _require_scalar(name)
 
 
 def _require_scalar(value: object) -> None:
     if isinstance(value, str):
-        if value.isascii():
-            return
         try:
             value.encode("utf-8")
         except UnicodeEncodeError as error:

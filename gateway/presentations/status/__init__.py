@@ -5,7 +5,7 @@ says which lists are needed, `check_status` applies every rule and reports each 
 `evaluation`.
 """
 
-from gateway.presentations.status.entry import Dialect, StatusEntry, parse_entries
+from gateway.presentations.status.entry import Dialect, StatusEntry, has_status, parse_entries
 from gateway.presentations.status.evaluation import check_status
 from gateway.presentations.status.issuing import StatusBits, credential_claims, token_claims
 from gateway.presentations.status.policy import MINIMUM_ENTRIES, OnUnknown, StatusPolicy
@@ -47,6 +47,7 @@ __all__ = [
     "VerifiedToken",
     "check_status",
     "credential_claims",
+    "has_status",
     "parse_entries",
     "read_list",
     "token_claims",

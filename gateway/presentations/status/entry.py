@@ -63,6 +63,13 @@ _TYPES: Final[Mapping[str, tuple[Dialect, str | None]]] = {
 }
 
 
+def has_status(payload: Mapping[str, Any]) -> bool:
+    """Whether the credential *payload* has any status, of whatever kind."""
+    inner = payload.get("vc")
+    within = isinstance(inner, Mapping) and "credentialStatus" in inner
+    return within or "credentialStatus" in payload or "status" in payload
+
+
 def parse_entries(payload: Mapping[str, Any]) -> tuple[StatusEntry, ...]:
     """The status entries of a credential's *payload*: a JWT's claims set, or the credential itself.
 
