@@ -45,6 +45,8 @@ class HttpService:
             verify=_tls(ca_file, name),
             # Neither proxies nor .netrc: what the environment says must not move credentials elsewhere.
             trust_env=False,
+            # The bound on a reply is on what arrives, so nothing is unpacked.
+            headers={"Accept-Encoding": "identity", "User-Agent": "countersign"},
             follow_redirects=False,
             timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
             limits=httpx.Limits(

@@ -253,6 +253,7 @@ class Lane:
     def _pause_after(self, error: SignerError, pause: float, begun: float) -> float | None:
         """Seconds before the request is made again; None where that would be in vain."""
         if isinstance(error, SignerThrottledError):
+            self.circuit.succeeded()
             wait = DEFAULT_THROTTLE if error.retry_after is None else error.retry_after
             error.retry_after = wait
             self.budget.pause(wait)

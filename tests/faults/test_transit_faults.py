@@ -233,6 +233,8 @@ async def test_connections_reset(openbao, proxy):
         for _ in range(10):
             proxy.reset()
             await load.more("signed")
+            # A call may be made three times; it is not broken more often than that.
+            await asyncio.sleep(0.5)
     assert set(load.outcomes) == {"signed"}
     record("connections reset", load)
 

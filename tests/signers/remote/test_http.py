@@ -39,6 +39,7 @@ async def test_request_and_reply(server, service):
     (received,) = server.requests
     assert (received.method, received.target, received.body) == ("POST", "/v1/a%2Fb", b"content")
     assert received.headers["x-token"] == "t"
+    assert received.headers["accept-encoding"] == "identity"
 
 
 async def test_redirects_are_not_followed(server, service):
