@@ -54,18 +54,29 @@ _DEADLINE: Final = WAIT + 10.0
 
 
 class FileEndpoint:
-    """A file of the page. *values* replace names in braces, each as text; only the page itself has some."""
+    """A file that the page needs."""
 
-    def __init__(self, name: str, media_type: str, values: Mapping[str, str] | None = None) -> None:
-        text = (_FILES / name).read_text(encoding="utf-8")
-        for key, value in (values or {}).items():
-            text = text.replace(f"{{{key}}}", value)
-        self._text = text
+    def __init__(self, name: str, media_type: str) -> None:
+        self._text = (_FILES / name).read_text(encoding="utf-8")
         self._media_type = f"{media_type}; charset=utf-8"
 
     async def __call__(self, request: EdgeRequest) -> Response:
-        """The file, and a cookie for a browser that has none."""
-        response = Response(self._text, 200, _HEADERS, self._media_type)
+        """The file."""
+        del request
+        return Response(self._text, 200, _HEADERS, self._media_type)
+
+
+class PageEndpoint:
+    """The page itself, with the names of *verifiers* to choose from."""
+
+    def __init__(self, verifiers: Sequence[str]) -> None:
+        options = "".join(f"<option>{escape(name)}</option>" for name in verifiers)
+        text = (_FILES / "page.html").read_text(encoding="utf-8")
+        self._text = text.replace("{verifiers}", options)
+
+    async def __call__(self, request: EdgeRequest) -> Response:
+        """The page, and a cookie for a browser that has none."""
+        response = Response(self._text, 200, _HEADERS, "text/html; charset=utf-8")
         if _browser(request) is None:
             attributes = "Path=/; Secure; HttpOnly; SameSite=Strict"
             response.headers["set-cookie"] = f"{COOKIE}={secrets.token_urlsafe(32)}; {attributes}"
@@ -108,10 +119,9 @@ class FollowEndpoint:
 
 def page_routes(requests: PresentationRequests, verifiers: Sequence[str]) -> list[Route]:
     """The page for *verifiers*, by their names. For development only: it asks nobody who they are."""
-    options = "".join(f"<option>{escape(name)}</option>" for name in verifiers)
     read = partial(Route, methods=frozenset({"GET"}), policy=None)
     files: dict[str, Endpoint] = {
-        PAGE: FileEndpoint("page.html", "text/html", {"verifiers": options}),
+        PAGE: PageEndpoint(verifiers),
         f"{PAGE}/page.css": FileEndpoint("page.css", "text/css"),
         f"{PAGE}/page.js": FileEndpoint("page.js", "text/javascript"),
     }

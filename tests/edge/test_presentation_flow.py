@@ -19,6 +19,7 @@ from tests.support.presenting import NAME, objections, outcomes, presenting, pro
 from tests.support.scripted_server import reply
 from tests.support.wallet import WalletRefusedError
 from tests.support.wallet_identities import ALGORITHMS, METHODS
+from tests.support.wallet_issuer import ALICE
 
 
 @pytest.fixture(scope="module", params=ALGORITHMS)
@@ -170,6 +171,40 @@ async def test_an_issuer_that_declares_a_domain_must_be_linked_to_it(tmp_path, b
         assert report.verification.credentials[0].linked_origin == stage.origin
     else:
         assert objections(report.verification) == ["issuer_linked_domain"]
+
+
+async def test_two_credentials_answer_two_descriptors(tmp_path):
+    """A definition of 2.x with requirements is answered by two issuers' credentials in one presentation."""
+    fields = [{"path": ["$.vc.type"], "filter": {"type": "array", "contains": {"const": "VerifiedEmployee"}}}]
+    descriptors = [
+        {"id": f"of-{name}", "group": ["A"], "constraints": {"fields": [*fields, _titled(name)]}}
+        for name in ("one", "two")
+    ]
+    definition = {
+        "id": "two-employers",
+        "submission_requirements": [{"rule": "pick", "count": 2, "from": "A"}],
+        "input_descriptors": descriptors,
+    }
+    async with presenting(tmp_path) as stage, stage.http() as http:
+        holder = stage.identity("holder", "jwk", Algorithm.ES256)
+        issuers = [stage.issuer("jwk", algorithm) for algorithm in (Algorithm.ES256K, Algorithm.EDDSA)]
+        credentials = [
+            issuer.issue(holder.did, employee=ALICE | {"jobTitle": name})
+            for issuer, name in zip(issuers, ("one", "two"), strict=True)
+        ]
+        asked = await stage.ask(presentation_definition=json.dumps(definition))
+        wallet = stage.wallet(holder, credentials, http)
+        await wallet.present(asked.authorization_request_uri)
+        report = await stage.get(asked.name)
+    assert objections(report.verification) == []
+    assert [each.descriptor_id for each in report.verification.credentials] == ["of-one", "of-two"]
+    assert {each.issuer for each in report.verification.credentials} == {
+        each.identity.did for each in issuers
+    }
+
+
+def _titled(name):
+    return {"path": ["$.vc.credentialSubject.jobTitle"], "filter": {"type": "string", "const": name}}
 
 
 async def test_an_answer_that_came_another_way_is_verified(tmp_path):

@@ -8,6 +8,9 @@ from countersign.v1 import presentation_service_pb2 as pb
 
 from gateway.dids import parse_did, parse_document
 from gateway.edge.presentation_requests import MAX_RESPONSE_BODY
+from gateway.edge.presentation_routes import document_path
+from gateway.keys.keyring import Keyring
+from gateway.presentations.own_did import OwnDid
 from signers import Algorithm
 from tests.support.edge import FORM
 from tests.support.presenting import objections, presenting
@@ -210,6 +213,22 @@ async def test_our_did_configuration_is_public(stage, http):
 async def test_the_page_is_not_there_by_default(http):
     """Without the switch of development there is no page."""
     assert (await http.get("/demo/verifier")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("did", "path"),
+    [
+        ("did:web:a.example", "/.well-known/did.json"),
+        ("did:web:A.example", "/.well-known/did.json"),
+        ("did:web:a.example:verifiers:b", "/verifiers/b/did.json"),
+        ("did:web:a.example%3A8443", None),
+        ("did:web:b.example", None),
+    ],
+)
+async def test_a_document_is_served_where_its_did_says(did, path):
+    """The edge serves the document of a did:web of its own origin, at its path, and no other."""
+    own = OwnDid(parse_did(did), Keyring(), algorithm=Algorithm.ES256)
+    assert document_path(own, "https://a.example") == path
 
 
 async def test_state_and_id_are_unguessable(stage):
