@@ -325,6 +325,44 @@ async def test_database_away(tmp_path, clock, caplog):
         await made.until(lambda _: not made.signs())
 
 
+async def test_no_signature_on_old_knowledge(tmp_path, clock):
+    """A replica that cannot look whether its key was disabled signs nothing until it can again."""
+    async with replica(tmp_path, clock, [declare(tmp_path)]) as made:
+        key = made.keyring.signing_key(TOKENS, ES256)
+        answer = made.loader._repository
+        made.loader._repository = Away()
+        made.loader._freshness.until = float("-inf")
+        with pytest.raises(SignerUnavailableError, match="cannot be confirmed"):
+            await key.sign_jws("at+jwt", b"{}")
+        made.loader._repository = answer
+        assert await key.sign_jws("at+jwt", b"{}")
+
+
+async def test_disabled_while_nobody_looked(tmp_path, clock):
+    """A key that was disabled elsewhere hands nothing out, though this replica has not heard of it yet."""
+    async with replica(tmp_path, clock, [declare(tmp_path)]) as made:
+        key = made.keyring.signing_key(TOKENS, ES256)
+        for task in made.loader._tasks:
+            task.cancel()
+        await made.store.keys.disable(key.key_id, reason="stolen", now=clock())
+        made.loader._freshness.until = float("-inf")
+        with pytest.raises(SignerUnavailableError, match="withdrawn"):
+            await key.sign_jws("at+jwt", b"{}")
+
+
+async def test_a_signer_that_was_opened_again_stays_withdrawn(tmp_path, clock):
+    """Whoever still holds the signer from before cannot use it after the key was disabled."""
+    async with replica(tmp_path, clock, [declare(tmp_path)]) as made:
+        before = made.keyring.signing_key(TOKENS, ES256)
+        (record,) = made.keyring.view.records
+        await made.loader.refresh(await made.device.open(record.uri, ES256))
+        assert made.keyring.signing_key(TOKENS, ES256).signer is not before.signer
+        await made.store.keys.disable(record.key_id, reason="stolen", now=clock())
+        await made.loader.refresh()
+        with pytest.raises(SignerUnavailableError, match="withdrawn"):
+            await before.sign_jws("at+jwt", b"{}")
+
+
 class Away:
     """A repository that does not answer."""
 

@@ -1,5 +1,6 @@
 """KeyService over real TLS: keys on the wire, filters and pages, and what is refused before it is tried."""
 
+import asyncio
 import hashlib
 import uuid
 
@@ -7,11 +8,12 @@ import grpc
 import pytest
 from countersign import CountersignError, KeyPurpose, KeyState, SignatureAlgorithm
 from countersign.v1 import key_service_pb2 as pb
+from cryptography import x509
 
 from gateway.rpc.key_conversion import OUTCOMES
-from signers import SignerError
+from signers import Algorithm, SignerError
 from signers import errors as signer_errors
-from tests.support.gateway import gateway
+from tests.support.gateway import gateway, make_key, opened_application, prepare, running_gateway
 from tests.support.rpc_server import details_of, reason_of
 
 __all__ = ["gateway"]
@@ -145,3 +147,43 @@ def test_every_signer_error_has_an_outcome():
     """A check can report every error that a signer may raise."""
     kinds = [kind for kind in vars(signer_errors).values() if isinstance(kind, type)]
     assert all(kind.__name__ in OUTCOMES for kind in kinds if issubclass(kind, SignerError))
+
+
+async def test_delegated_key_on_the_wire(tmp_path):
+    """It shows who certified it, its certificates and when it stops; its issuer takes it out with itself."""
+    make_key(tmp_path, "root", Algorithm.ES384)
+    (tmp_path / "delegated").mkdir(mode=0o700)
+    rotation = {
+        "purpose": "tokens",
+        "algorithm": "ES256",
+        "period": 3600,
+        "uri": "file:delegated/{after}.pem",
+        "delegated": True,
+    }
+    prepared = await prepare(
+        tmp_path,
+        key_uri="",
+        keys=[{"purpose": "delegation", "algorithm": "ES384", "uri": "file:keys/root.pem"}],
+        rotations=[rotation],
+    )
+    async with opened_application(tmp_path, prepared=prepared) as app:
+        (record,) = app.keyring.view.records
+        root = record.key_id
+        await app.keys.import_chain(root, await app.keys.self_signed(root, "CN=Root", days=30))
+    async with (
+        running_gateway(tmp_path, prepared=prepared) as gateway,
+        gateway.client(gateway.admin) as admin,
+    ):
+        async with asyncio.timeout(10):
+            while not (found := [key async for key in admin.list_keys(purpose=TOKENS)]):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)  # The gateway makes it by itself, and tells nobody.
+        (delegated,) = found
+        (issuer,) = [key async for key in admin.list_keys(purpose=KeyPurpose.DELEGATION)]
+        own, above = map(x509.load_der_x509_certificate, delegated.certificates_der)
+        assert (delegated.issuer, delegated.state, issuer.key_id) == (root, KeyState.ACTIVE, root)
+        assert (issuer.issuer, issuer.sign_until_time) == (None, None)
+        assert issuer.certificates_der == delegated.certificates_der[1:]
+        own.verify_directly_issued_by(above)
+        assert delegated.sign_until_time < own.not_valid_after_utc
+        await admin.disable_key(root, "stolen")
+        assert (await admin.get_key(delegated.key_id)).state is KeyState.DISABLED
