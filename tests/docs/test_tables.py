@@ -2,6 +2,7 @@
 
 import re
 
+from gateway.presentations.verified_employee import LIMITS
 from tests.docs import tables
 
 
@@ -33,6 +34,14 @@ def test_presentations_lists_every_check_with_its_rule():
     rows = re.findall(r"^\| `(\w+)` \| .+ \| ([^|]+) \|$", document, re.MULTILINE)
 
     assert tables.checks() == rows
+
+
+def test_presentations_lists_every_claim_of_an_employee():
+    """docs/presentations.md has each claim of a VerifiedEmployee with its bound."""
+    document = (tables.DOCS / "presentations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (\d*) ?\|$", document, re.MULTILINE)
+
+    assert {name: int(bound) if bound else None for name, bound in rows} == dict(LIMITS)
 
 
 def test_dids_lists_every_code_with_its_clause():
