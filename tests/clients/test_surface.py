@@ -5,6 +5,8 @@ import inspect
 import countersign
 import pytest
 from countersign import GatewayClient, SyncGatewayClient
+from countersign._enrollment_aio import AsyncEnrollment
+from countersign._enrollment_blocking import BlockingEnrollment
 
 from tests.clients.gateway_double import SERVICES
 
@@ -42,3 +44,16 @@ def test_everything_offered_exists():
     """`__all__` names what is there, in order and once."""
     assert sorted(set(countersign.__all__)) == countersign.__all__
     assert all(hasattr(countersign, name) for name in countersign.__all__)
+
+
+def test_both_clients_enroll_alike():
+    """The methods of enrollment take the same arguments, and say the same of them."""
+    asynchronous, blocking = public(AsyncEnrollment), public(BlockingEnrollment)
+    assert list(asynchronous) == list(blocking)
+    for name, method in asynchronous.items():
+        twin = blocking[name]
+        assert inspect.getdoc(method) == inspect.getdoc(twin), name
+        taken, twins = inspect.signature(method).parameters, inspect.signature(twin).parameters
+        assert [(each.name, each.default) for each in taken.values()] == [
+            (each.name, each.default) for each in twins.values()
+        ], name
