@@ -249,7 +249,7 @@ class EdgeProtocol(asyncio.Protocol):
     def answered(self, *, close: bool) -> None:
         """The response of the request under way was written; go on with the next, or end."""
         self._served = None
-        if close or self._transport is None:
+        if close or self._transport is None or self._transport.is_closing():
             self.end()
             return
         if not self._waiting:
@@ -275,8 +275,11 @@ class EdgeProtocol(asyncio.Protocol):
             self._transport.abort()
 
     def _listens(self) -> bool:
+        """Whether what arrives counts. Of the last request the rest of the body does."""
         transport = self._transport
-        return not (self._refused or self._last or transport is None or transport.is_closing())
+        if self._refused or transport is None or transport.is_closing():
+            return False
+        return not self._last or self._arriving is not None
 
     def _serve(self) -> None:
         """Begin with the request that waits longest, if its turn has come; read on if none waits then."""

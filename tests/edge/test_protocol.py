@@ -153,3 +153,17 @@ async def test_shutdown(connected: Connected):
     idle = Connected()
     idle.protocol.shutdown()
     assert idle.transport.closed
+
+
+async def test_shutdown_lets_a_body_arrive(connected: Connected):
+    """A request that was begun before the end is read and answered; what comes behind it is not."""
+    connected.protocol.data_received(b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
+    await connected.turns()
+    connected.protocol.shutdown()
+    connected.protocol.data_received(b"cd" + GET)
+    (request,) = connected.served
+    assert (request.body, request.complete, request.is_last()) == (b"abcd", True, True)
+    connected.answer.set()
+    await connected.turns()
+    assert connected.transport.written == [b"response"]
+    assert connected.transport.closed
