@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from gateway.clock import Clock
 from gateway.errors import GatewayError
 from gateway.store.database import Database, Transaction, to_microseconds
-from gateway.store.enrollment_tables import authorizations, certificates, crls, orders
+from gateway.store.enrollment_tables import authorizations, certificates, crls, external_keys, orders
 from gateway.store.options import StoreOptions
 from gateway.store.presentation_tables import presentation_requests
 from gateway.store.statement import Statement
@@ -31,11 +31,11 @@ logger = logging.getLogger(__name__)
 _MAX_BACKOFF = 3600.0  # seconds
 
 
-def _delete_expired(table: sa.Table) -> Statement:
+def _delete_expired(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> Statement:
     key = list(table.primary_key.columns)
     expired = (
         sa.select(*key)
-        .where(table.c.expire_time < sa.bindparam("before"))
+        .where(table.c.expire_time < sa.bindparam("before"), *conditions)
         .order_by(table.c.expire_time)
         .limit(sa.bindparam("size", type_=sa.BigInteger))
         # Replicas purge at the same time: each takes rows that no other is at.
@@ -61,7 +61,10 @@ _EXPIRING = (
     certificates,
     crls,
 )
-_STATEMENTS = {table.name: _delete_expired(table) for table in _EXPIRING}
+_STATEMENTS = {table.name: _delete_expired(table) for table in _EXPIRING} | {
+    # One that has bound an account says for whom that is; one that never did is a secret for nothing.
+    external_keys.name: _delete_expired(external_keys, external_keys.c.account_id.is_(None)),
+}
 
 
 class Purge:

@@ -298,6 +298,22 @@ class TestOrders:
         assert await replicas.two.orders.by_authorization(part) is None
 
 
+class TestPurgedKeys:
+    """What becomes of binding keys that are over."""
+
+    async def test_a_binding_key_that_bound_nobody_is_purged(self, replicas):
+        """One that has bound an account stays, and says for whom it was."""
+        unused, used = external_key(), external_key()
+        for key in (unused, used):
+            await replicas.one.external_accounts.create(key)
+        await replicas.one.accounts.create(account(external_key_id=used.key_id), now=NOW)
+        replicas.clock.now = unused.expire_time + 24 * 3600
+        await replicas.one.purge.once()
+
+        assert await replicas.two.external_accounts.get(unused.key_id) is None
+        assert await replicas.two.external_accounts.get(used.key_id) is not None
+
+
 def begin(before):
     """The step of a reservation."""
     return transitions.begin_issuing(before, NOW)
