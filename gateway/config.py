@@ -418,6 +418,11 @@ class RotationSettings(_Section):
 
     @model_validator(mode="after")
     def _makes_names(self) -> Self:
+        if self.purpose is KeyPurpose.CERTIFICATES:
+            raise ValueError(
+                "purpose: a CA's certificate is named by its provisioner, and what it issued needs its "
+                "revocation lists; make its successor with `countersign keys create`"
+            )
         if "{after}" not in self.uri:
             raise ValueError("uri: put {after} where each key's name differs from the one before")
         if self.delegated and not self.uri.startswith("file:"):

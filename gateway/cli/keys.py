@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gateway.application import load_roots, open_application
@@ -30,6 +30,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _add_purpose(create)
     create.add_argument("--uri", required=True, help="where the key is to be, or is")
     create.add_argument("--existing", action="store_true", help="adopt the key instead of generating one")
+    create.add_argument(
+        "--delegated-for", type=float, metavar="DAYS", help="have the delegating key certify it, for so long"
+    )
     create.set_defaults(act=_create)
     rotate = actions.add_parser("rotate", help="let the prepared key sign and the active one retire")
     _add_purpose(rotate)
@@ -54,6 +57,9 @@ def _add_certificates(actions: "argparse._SubParsersAction[argparse.ArgumentPars
         "--self-signed", type=float, metavar="DAYS", help="print a CA certificate by the key for itself"
     )
     request.set_defaults(act=_request_certificate)
+    shown = actions.add_parser("show-cert", help="print a key's certificate and those above it")
+    shown.add_argument("key", help="the key's id")
+    shown.set_defaults(act=_show_certificate)
     imported = actions.add_parser("import-cert", help="give a key its certificate and those above it")
     imported.add_argument("key", help="the key's id")
     imported.add_argument(
@@ -86,10 +92,18 @@ async def _list(keys: KeyManager, _: argparse.Namespace) -> int:
 
 
 async def _create(keys: KeyManager, arguments: argparse.Namespace) -> int:
+    days = arguments.delegated_for
     record = await keys.create(
-        arguments.purpose, arguments.algorithm, arguments.uri, existing=arguments.existing, key=None
+        arguments.purpose,
+        arguments.algorithm,
+        arguments.uri,
+        existing=arguments.existing,
+        key=None,
+        signs_for=None if days is None else timedelta(days=days),
     )
     print(_line(record))
+    for note in _notes(record):
+        print(f"    {note}")
     return 0
 
 
@@ -132,6 +146,15 @@ async def _request_certificate(keys: KeyManager, arguments: argparse.Namespace) 
     else:
         made = await keys.self_signed(arguments.key, arguments.subject, days=arguments.self_signed)
     print(made.decode("ascii"), end="")
+    return 0
+
+
+async def _show_certificate(keys: KeyManager, arguments: argparse.Namespace) -> int:
+    record = (await keys.get(arguments.key)).record
+    if not record.chain_pem:
+        print(f"{record.key_id} has no certificate", file=sys.stderr)
+        return 1
+    print(record.chain_pem.decode("ascii"), end="")
     return 0
 
 

@@ -77,6 +77,8 @@ class Delegator:
             chain_pem = certificate.public_bytes(Encoding.PEM) + record.chain_pem
             if purpose is KeyPurpose.CERTIFICATES:
                 IssuingCa.open(chain_pem, signer, now)
+                # What it issues never outlives it (`gateway.pki.issue`), and needs revocation lists to the end.
+                sign_until = not_after
         except IssuingError as error:
             raise _conflict(
                 "The certificate of the delegating key does not allow this.", error.code.value

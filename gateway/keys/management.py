@@ -170,11 +170,13 @@ class KeyManager:
         """Let the PREPARED key sign and the ACTIVE one retire. *key_id* may be None where one is prepared.
 
         Raises `StateError`: KEY_NOT_FOUND, ETAG_MISMATCH, REQUEST_ID_REUSED, KEY_STATE_CONFLICT (several
-        prepared keys and none named; not prepared; or published too recently, with `retry_after`).
+        prepared keys and none named; not prepared; published too recently, with `retry_after`; or to certify
+        others without a certificate of its own).
         """
         if key is not None and (first := await self._repository.find_replay(key)) is not None:
             return await self._rotation(first)
         record = await self._prepared(purpose, algorithm, key_id)
+        _require_certificate(record)
         now = self._clock()
         if any(
             r.purpose is purpose and r.algorithm is algorithm and r.state is KeyState.ACTIVE
@@ -336,6 +338,15 @@ class KeyManager:
         except SignerError as error:
             raise _explained(error) from error
         return signer
+
+
+def _require_certificate(record: KeyRecord) -> None:
+    if record.purpose is KeyPurpose.DELEGATION and record.state is KeyState.PREPARED and not record.chain_pem:
+        raise StateError(
+            Reason.KEY_STATE_CONFLICT,
+            "The key cannot certify others without a certificate of its own; import one first.",
+            cause="no_certificate",
+        )
 
 
 def _bad_subject(error: Exception) -> RequestError:

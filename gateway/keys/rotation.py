@@ -145,10 +145,10 @@ class KeyRotator:
                 policy.purpose, policy.algorithm, key_id=prepared.key_id, expected_revision=None, key=None
             )
         except StateError as error:
-            # Another replica was first; what is left then is to see it.
-            if error.reason is not Reason.KEY_STATE_CONFLICT or error.cause == "published_too_recently":
-                raise
-            return
+            # Not prepared any more: another replica was first, and what is left is to see it.
+            if error.reason is Reason.KEY_STATE_CONFLICT and "state" in error.metadata:
+                return
+            raise
         logger.info("key rotated", extra={"key_id": prepared.key_id, "purpose": policy.purpose.value})
 
     async def _make(self, policy: RotationPolicy) -> None:

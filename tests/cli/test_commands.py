@@ -262,3 +262,20 @@ def test_doctor_says_what_delegation_lacks(config, tmp_path):
     assert "has its certificate" in ran.stdout
     assert "warn  certificate of key for delegation" in ran.stdout
     assert "expires in 10 days" in ran.stdout
+
+
+def test_an_intermediate_ca_is_delegated_and_shown(config, tmp_path):
+    """Created under the delegating key; its chain is what a provisioner is given. Others have none to show."""
+    root = delegating_key(config)
+    bare = countersign("keys", "--config", config, "show-cert", root)
+    assert (bare.returncode, "has no certificate" in bare.stderr) == (1, True)
+    file = tmp_path / "root.pem"
+    file.write_text(keys(config, "request-cert", root, "--subject", "CN=Root", "--self-signed", "3650"))
+    keys(config, "import-cert", root, file)
+    made = keys(
+        config, "create", "--purpose", "certificates", "--algorithm", "ES256", "--uri", "file:keys/ca.pem",
+        "--delegated-for", "90",
+    )  # fmt: skip
+    assert f"delegated by {root}" in made
+    chain = x509.load_pem_x509_certificates(keys(config, "show-cert", made.split()[0]).encode())
+    chain[0].verify_directly_issued_by(chain[1])

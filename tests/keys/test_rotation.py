@@ -3,11 +3,14 @@
 import asyncio
 import json
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
+from gateway.config import ConfigurationError
+from gateway.enrollment.authorities import IssuingAuthority
 from gateway.errors import Reason, StateError
 from gateway.keys.model import KeyPurpose, KeyState
 from signers import Algorithm
@@ -353,21 +356,62 @@ async def test_no_issuer(tmp_path, clock):
         assert await refused(app) == "delegating_keys"
 
 
-async def test_an_intermediate_ca(tmp_path, clock):
-    """A delegated key for certificates is a CA under the delegating key, which issues end entities only."""
-    policy = DELEGATED | {"purpose": "certificates", "uri": "file:delegated/ca-{after}.pem"}
-    prepared = await prepare_delegation(tmp_path, policy)
-    async with opened_application(tmp_path, clock=clock, prepared=prepared) as app:
-        await certified(app, clock)
-        await rotate(app)
-        (record,) = [r for r in app.keyring.view.records if r.purpose is KeyPurpose.CERTIFICATES]
-        assert record.state is KeyState.ACTIVE
-        leaf = x509.load_pem_x509_certificate(record.chain_pem)
-        constraints = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value
-        usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
-        assert (constraints.ca, constraints.path_length, usage.key_cert_sign, usage.crl_sign) == (
-            True, 0, True, True,
-        )  # fmt: skip
+async def test_an_intermediate_ca(delegating, clock):
+    """A delegated key for certificates is a CA under the delegating key; provisioners can issue with it."""
+    await certified(delegating, clock)
+    record = await delegating.keys.create(
+        KeyPurpose.CERTIFICATES,
+        ES256,
+        "file:delegated/ca.pem",
+        existing=False,
+        key=None,
+        signs_for=timedelta(days=90),
+    )
+    certificate = x509.load_pem_x509_certificate(record.chain_pem)
+    constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    assert (constraints.ca, constraints.path_length, usage.key_cert_sign, usage.crl_sign) == (
+        True, 0, True, True,
+    )  # fmt: skip
+    # Its certificates get revocation lists to the end.
+    assert record.sign_until == certificate.not_valid_after_utc.timestamp()
+    ca = IssuingAuthority(record.chain_pem, keyring=delegating.keyring, clock=clock).current()
+    assert ca.certificate == certificate
+    assert await ca.signer.sign(b"to be signed")
+
+
+async def test_a_delegating_key_takes_over_with_a_certificate_only(delegating, clock):
+    """Else nothing could be certified any more; neither by RPC nor by itself."""
+    await certified(delegating, clock)
+    record = await delegating.keys.create(
+        KeyPurpose.DELEGATION, Algorithm.ES384, "file:keys/root2.pem", existing=False, key=None
+    )
+    clock.advance(MAX_AGE)
+    kind = {"key_id": None, "expected_revision": None, "key": None}
+    with pytest.raises(StateError) as caught:
+        await delegating.keys.rotate(KeyPurpose.DELEGATION, Algorithm.ES384, **kind)
+    assert caught.value.cause == "no_certificate"
+    chain = await delegating.keys.self_signed(record.key_id, "CN=Second root", days=30)
+    await delegating.keys.import_chain(record.key_id, chain)
+    rotated = await delegating.keys.rotate(KeyPurpose.DELEGATION, Algorithm.ES384, **kind)
+    assert rotated.active.key_id == record.key_id
+    await rotate(delegating)
+    assert line(delegating)[1].issuer_key_id == record.key_id
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"purpose": "certificates"}, "make its successor with"),
+        ({"uri": "file:keys/tokens.pem"}, r"put \{after\}"),
+        ({"delegated": True, "uri": "pkcs11:token=t;object=k-{after}"}, "lives in a file"),
+        ({"delegated": True, "purpose": "delegation"}, "not itself delegated"),
+    ],
+)
+async def test_policies_that_cannot_be_followed(tmp_path, changes, said):
+    """Each stops the start, with what to write instead."""
+    with pytest.raises(ConfigurationError, match=said):
+        await prepare(tmp_path, rotations=[POLICY | changes])
 
 
 async def test_two_policies_for_one_kind_of_key(tmp_path):
