@@ -77,7 +77,7 @@ class Delegator:
             chain_pem = certificate.public_bytes(Encoding.PEM) + record.chain_pem
             if purpose is KeyPurpose.CERTIFICATES:
                 IssuingCa.open(chain_pem, signer, now)
-                # What it issues never outlives it (`gateway.pki.issue`), and needs revocation lists to the end.
+                # Nothing that it issues outlives it, and all of it needs revocation lists to the end.
                 sign_until = not_after
         except IssuingError as error:
             raise _conflict(

@@ -265,7 +265,7 @@ def test_doctor_says_what_delegation_lacks(config, tmp_path):
 
 
 def test_an_intermediate_ca_is_delegated_and_shown(config, tmp_path):
-    """Created under the delegating key; its chain is what a provisioner is given. Others have none to show."""
+    """Created under the delegating key; its chain is what a provisioner is given. Others show none."""
     root = delegating_key(config)
     bare = countersign("keys", "--config", config, "show-cert", root)
     assert (bare.returncode, "has no certificate" in bare.stderr) == (1, True)
