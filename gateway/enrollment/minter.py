@@ -115,9 +115,11 @@ class ClientTokenMinter:
 
         The nonce is used up last, when everything else is good, and before anything is signed. Raises
         `RequestError`: INVALID_FIELD for what the backend says, CLIENT_PROOF_REFUSED for the proof, with the
-        `ProofFault` as metadata ``fault``; `AvailabilityError`, `SignerError`.
+        `ProofFault` as metadata ``fault``; `AvailabilityError`, NO_ACTIVE_KEY before the nonce is used up;
+        `SignerError`.
         """
         client, expected = self._expected(request)
+        key = self._keyring.signing_key(KeyPurpose.CLIENT_ACCESS_TOKENS, self._algorithm)
         now = self._clock()
         limits = ProofLimits(now, self._proof_max_lifetime, self._clock_skew)
         try:
@@ -126,7 +128,6 @@ class ClientTokenMinter:
             await self._use_nonce(proof, request.nonce, client)
         except ProofError as error:
             raise refused(error) from error
-        key = self._keyring.signing_key(KeyPurpose.CLIENT_ACCESS_TOKENS, self._algorithm)
         token = self._token(proof, client, str(expected.target), int(now))
         message = signing_input(encoded_header(key.algorithm, key.signer.public_key), token.payload())
         return MintedClientToken(assemble(message, await key.signer.sign(message)), token)

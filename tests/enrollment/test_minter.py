@@ -364,3 +364,20 @@ def test_the_recorded_device_signs_as_recorded(recorded):
     signed = Device(prover_of(recorded["client_key"]), FIRST).sign(claims, header)
 
     assert parse_compact(signed).signing_input == parse_compact(proof).signing_input
+
+
+async def test_a_key_that_is_away_leaves_the_nonce(mint, keyring):
+    """The same proof works when the key is back: nothing was used up for a token that nobody got."""
+    device = Device(prover("ES256"))
+    nonce = mint.minter.issue_nonce(SECOND)
+    proof = device.sign(device.claims(NOW, nonce, CHALLENGE, URL))
+    view = keyring.view
+    keyring.replace(KeyringView(view.records, {}))
+    with pytest.raises(AvailabilityError) as refused:
+        await mint(proof)
+    keyring.replace(view)
+
+    minted = await mint(proof)
+
+    assert refused.value.reason is Reason.NO_ACTIVE_KEY
+    assert minted.token.nonce == nonce
