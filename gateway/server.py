@@ -228,6 +228,7 @@ def _edge(
             authorize=pipeline.authorize,
             access_log=pipeline.access_log,
             request_timeout=settings.server.https_request_timeout,
+            dpop_algorithms=settings.tokens.dpop_algorithms,
             on_server_fault=pipeline.on_server_fault,
         ),
     )

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from gateway.edge.response import Response
@@ -99,11 +99,12 @@ def oauth_row(told: GatewayError, scheme: str | None = None) -> OAuthRow:
     return OAUTH.get(told.reason, OAUTH[Reason.INTERNAL])
 
 
-def oauth_error(told: GatewayError, *, scheme: str | None) -> Response:
+def oauth_error(told: GatewayError, *, scheme: str | None, dpop_algorithms: Sequence[str] = ()) -> Response:
     """The error response of RFC 6749 §5.2.
 
     *scheme* is the HTTP authentication scheme that the request used, in lower case. Only then does a 401
     carry a challenge, of that same scheme (RFC 6749 §5.2): clients that find one stop reading there.
+    *dpop_algorithms*: what proofs may be signed with, for a challenge of the scheme DPoP (RFC 9449 §7.1).
     """
     row = oauth_row(told, scheme)
     document = {"error": row.error, "error_description": _description(told.message)}
@@ -116,15 +117,16 @@ def oauth_error(told: GatewayError, *, scheme: str | None) -> Response:
     if pause is not None:
         response.headers["retry-after"] = str(max(1, math.ceil(pause.total_seconds())))
     if row.status == 401 and scheme is not None:  # noqa: PLR2004 - the status that asks for a challenge
-        response.headers["www-authenticate"] = _challenge(scheme, row)
+        response.headers["www-authenticate"] = _challenge(scheme, row, dpop_algorithms)
     return response
 
 
-def _challenge(scheme: str, row: OAuthRow) -> str:
+def _challenge(scheme: str, row: OAuthRow, dpop_algorithms: Sequence[str]) -> str:
     if scheme == "basic":
         return 'Basic realm="countersign", charset="UTF-8"'
-    name = "DPoP" if scheme == "dpop" else "Bearer"
-    return f'{name} realm="countersign", error="{row.error}"'
+    if scheme == "dpop":
+        return f'DPoP realm="countersign", error="{row.error}", algs="{" ".join(dpop_algorithms)}"'
+    return f'Bearer realm="countersign", error="{row.error}"'
 
 
 def _description(message: str) -> str:

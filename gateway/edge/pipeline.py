@@ -16,7 +16,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Final
@@ -47,7 +47,7 @@ class _Progress:
 
     __slots__ = ("caller", "close", "deadline", "refuse", "request", "request_id", "scheme", "started")
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, request: HttpRequest, dpop_algorithms: Sequence[str]) -> None:
         self.request = request
         self.request_id = request_ids.from_metadata(
             [(request_ids.HEADER, value) for value in request.headers.values(request_ids.HEADER)]
@@ -56,7 +56,9 @@ class _Progress:
         self.started = time.perf_counter()
         self.deadline: float | None = None
         self.caller = ""
-        self.refuse: Refusal = lambda told: oauth_error(told, scheme=self.scheme)
+        self.refuse: Refusal = lambda told: oauth_error(
+            told, scheme=self.scheme, dpop_algorithms=dpop_algorithms
+        )
         self.close = True  # Until the body is read: what is left of it must not be taken for a request.
 
     @property
@@ -71,7 +73,8 @@ class EdgePipeline:
     *admission* is the one of the gRPC pipeline: both share the room for calls.
 
     *authorize* raises `GatewayError` where the caller may not call; *on_server_fault* hears the reason of
-    every failure that is the gateway's own. *request_timeout*: seconds that a body may take.
+    every failure that is the gateway's own.
+    *request_timeout*: seconds that a body may take; *dpop_algorithms*: what challenges name.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class EdgePipeline:
         authorize: Callable[[str, Principal], None],
         access_log: AccessLog,
         request_timeout: float,
+        dpop_algorithms: Sequence[str] = (),
         on_server_fault: Callable[[Reason], None] = lambda _: None,
     ) -> None:
         listed = tuple(routes)
@@ -95,12 +99,13 @@ class EdgePipeline:
         self._authorize = authorize
         self._access_log = access_log
         self._request_timeout = request_timeout
+        self._dpop_algorithms = dpop_algorithms
         self._on_server_fault = on_server_fault
         self._deadlines = Deadlines()
 
     async def __call__(self, request: HttpRequest) -> None:
         """Answer one request."""
-        progress = _Progress(request)
+        progress = _Progress(request, self._dpop_algorithms)
         request_ids.current_request_id.set(progress.request_id)
         try:
             answer = await self._serve(progress)

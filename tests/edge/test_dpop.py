@@ -118,7 +118,9 @@ async def test_a_caller_with_a_bound_token(gateway, secret):
     assert accepted.json() == {"active": True, **accepted.json()}
     for response in (await asked("Bearer"), await asked("DPoP", htm="GET")):
         assert (response.status_code, response.json()["error"]) == (401, "invalid_token")
-    assert (await asked("DPoP", htm="GET")).headers["www-authenticate"].startswith("DPoP ")
+    challenge = (await asked("DPoP", htm="GET")).headers["www-authenticate"]
+    assert challenge.startswith("DPoP ")
+    assert 'algs="ES256 ES384 EdDSA PS256"' in challenge
 
 
 async def test_nonces(tmp_path):
