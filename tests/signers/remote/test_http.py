@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from signers import KeyUnusableError, KeyUriError, SignerTimeoutError, SignerUnavailableError
-from signers.remote import http
+from signers.remote import connection, http
 from signers.remote.http import HttpService, require_base_url
 from tests.support.pki import Authority
 from tests.support.scripted_server import ScriptedServer, redirect, reply, server_context
@@ -80,7 +80,7 @@ async def test_proxies_of_the_environment_are_not_used(server, service, monkeypa
 
 async def test_long_replies_are_cut_off(server, service):
     """A reply beyond the bound is not read to its end."""
-    server.routes["/"] = reply(body=bytes(http.MAX_REPLY + 1))
+    server.routes["/"] = reply(body=bytes(connection.MAX_REPLY + 1))
     with pytest.raises(SignerUnavailableError, match="larger"):
         await service.request("GET", "/")
 
@@ -184,3 +184,51 @@ def test_base_urls_that_are_refused(url):
     with pytest.raises(KeyUriError, match="address") as caught:
         require_base_url(url, "address")
     assert url not in str(caught.value)
+
+
+async def test_connections_are_used_again(authority, tmp_path):
+    """Requests one after another share a connection; those at once have as many as are allowed."""
+    connections = 0
+    release = asyncio.Event()
+    release.set()
+
+    async def serve(reader, writer):
+        nonlocal connections
+        connections += 1
+        while await reader.read(65536):
+            await release.wait()
+            writer.write(reply())
+        writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    service = HttpService(url, name="test:", connections=3)
+    for _ in range(5):
+        await service.request("GET", "/")
+    assert connections == 1
+    await asyncio.gather(*(service.request("GET", "/") for _ in range(20)))
+    assert connections == 3
+    await service.aclose()
+    await service.aclose()
+    listener.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/a b", {}),
+        ("/a\r\nX: y", {}),
+        ("a", {}),
+        ("/", {"X": "a\r\nY: b"}),
+        ("/", {"X": "a\nb"}),
+        ("/", {"X\r\nY": "a"}),
+        ("/", {"X": "\u00e9"}),
+        ("/", {"X": ""}),
+    ],
+)
+async def test_requests_that_cannot_be_sent(server, service, path, headers):
+    """What could end a line of the request is refused before anything is sent; no value is repeated."""
+    with pytest.raises(KeyUnusableError) as caught:
+        await service.request("GET", path, headers=headers)
+    assert "Y: b" not in str(caught.value)
+    assert server.connections == 0
