@@ -66,7 +66,8 @@ class VerifierSettings(_Section):
     - `callers`: names of the callers that may act as it; empty means every caller with the role verifier.
     - `client_name`, `client_purpose`, `logo_uri`, `tos_uri`: what a wallet shows the user.
     - `response_mode`: ``post`` as the profile has it, or ``direct_post``.
-    - `response_origins`: origins, beside the gateway's own, that a caller may have answers sent to.
+    - `response_origins`: origins that a caller may have answers and users sent to, beside the gateway's own
+      endpoint.
     - `trusted_issuers`: the DIDs whose credentials are accepted, compared exactly, or ``*`` alone for any.
     - `did_methods`: of holders and issuers.
     - `algorithms`: of their signatures.

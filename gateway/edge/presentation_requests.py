@@ -80,4 +80,6 @@ class ResponseEndpoint:
         )
         if record.stored is RequestStatus.REFUSED and record.wallet_error is None:
             raise HttpError(400, "The verifier did not accept the presentation.", error="access_denied")
-        return Response(json.dumps({}), 200, _HEADERS, _JSON)
+        # OpenID4VP, Response Mode direct_post: a wallet that knows the member opens it in the browser.
+        back = record.request.return_url
+        return Response(json.dumps({} if back is None else {"redirect_uri": back}), 200, _HEADERS, _JSON)

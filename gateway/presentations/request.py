@@ -49,6 +49,7 @@ class RequestWish:
     """What a caller asks for. None stands for the configured value, or a random one of nonce and state.
 
     - `verifier`: its configured name. `definition`: a presentation definition, JSON text.
+    - `return_uri`: where the wallet sends its user afterwards, on the same device; None for nowhere.
     - `lifetime`: seconds.
     """
 
@@ -60,6 +61,7 @@ class RequestWish:
     client_name: str | None = None
     response_uri: str | None = None
     response_mode: ResponseMode | None = None
+    return_uri: str | None = None
     lifetime: int | None = None
 
 
@@ -71,6 +73,8 @@ class PresentationRequest:
       request object, and to the caller.
     - `owner`: the caller that made it. `client_id`: the verifier's DID.
     - `request_object`: the signed JWT. Times are seconds since the epoch.
+    - `response_code`: 43 random characters that the wallet which answered brings to `return_uri`; empty
+      without one.
     """
 
     request_id: str
@@ -85,6 +89,17 @@ class PresentationRequest:
     expire_time: float
     request_uri: str
     request_object: str = field(repr=False)
+    return_uri: str | None = None
+    response_code: str = field(default="", repr=False)
+
+    @property
+    def return_url(self) -> str | None:
+        """Where the wallet sends its user once it has answered (OpenID4VP, Response Mode direct_post).
+
+        Whoever only saw the request does not know the code: a session that asks for it is the browser's whose
+        wallet answered (OpenID4VP, Session Fixation).
+        """
+        return None if self.return_uri is None else f"{self.return_uri}#response_code={self.response_code}"
 
     @property
     def authorization_request_uri(self) -> str:

@@ -98,6 +98,8 @@ class PresentationRequests:
             expire_time=float(parameters.expires_at),
             request_uri=f"{self._settings.request_base}/{parameters.request_id}",
             request_object=signed,
+            return_uri=wish.return_uri,
+            response_code="" if wish.return_uri is None else _random(),
         )
         keep_until = request.expire_time + self._settings.retention
         if not await self._repository.insert(request, keep_until=keep_until):
@@ -151,6 +153,8 @@ class PresentationRequests:
     def _parameters(self, verifier: Verifier, wish: RequestWish) -> RequestParameters:
         _require_short(wish.purpose, "purpose", _MAX_PURPOSE)
         _require_short(wish.client_name, "client_name", _MAX_NAME)
+        if wish.return_uri is not None:
+            _require_own_url(verifier, wish.return_uri, "return_uri")
         lifetime = self._settings.lifetime if wish.lifetime is None else wish.lifetime
         if not 1 <= lifetime <= self._settings.lifetime:
             message = f"A request lives 1 to {self._settings.lifetime} seconds."
@@ -170,15 +174,7 @@ class PresentationRequests:
     def _response_uri(self, verifier: Verifier, wished: str | None) -> str:
         if wished is None:
             return self._settings.response_uri
-        origin, slash, _ = wished.removeprefix("https://").partition("/")
-        try:
-            named = str(parse_origin(f"https://{origin}"))
-        except LinkageError:
-            named = ""
-        acceptable = wished.startswith("https://") and slash and "#" not in wished and len(wished) <= _MAX_URI
-        if not acceptable or named not in verifier.response_origins:
-            message = "Answers go to an https URL on an origin that is configured for the verifier."
-            raise RequestError(Reason.INVALID_FIELD, message, field="response_uri")
+        _require_own_url(verifier, wished, "response_uri")
         return wished
 
 
@@ -212,3 +208,16 @@ def _chosen(value: str | None, field: str) -> str:
 def _require_short(value: str | None, field: str, limit: int) -> None:
     if value is not None and not 1 <= len(value) <= limit:
         raise RequestError(Reason.INVALID_FIELD, f"At most {limit} characters.", field=field)
+
+
+def _require_own_url(verifier: Verifier, url: str, field: str) -> None:
+    """*url* is one that *verifier* may send a wallet to. Raises `RequestError` INVALID_FIELD."""
+    origin, slash, _ = url.removeprefix("https://").partition("/")
+    try:
+        named = str(parse_origin(f"https://{origin}"))
+    except LinkageError:
+        named = ""
+    acceptable = url.startswith("https://") and slash and "#" not in url and len(url) <= _MAX_URI
+    if not acceptable or named not in verifier.response_origins:
+        message = "Name an https URL, without a fragment, on an origin that is configured for the verifier."
+        raise RequestError(Reason.INVALID_FIELD, message, field=field)

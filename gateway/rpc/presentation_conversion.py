@@ -57,6 +57,7 @@ def request_message(record: RequestRecord, now: float) -> pb.PresentationRequest
         submit_time=None if record.submit_time is None else _timestamp(record.submit_time),
         wallet_error=record.wallet_error or "",
         nonce=request.nonce,
+        response_code=request.response_code,
     )
     if record.result is not None:
         message.verification.CopyFrom(verification_message(record.result))

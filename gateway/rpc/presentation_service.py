@@ -59,6 +59,7 @@ class PresentationService(presentation_service_pb2_grpc.PresentationServiceServi
             client_name=request.client_name or None,
             response_uri=request.response_uri or None,
             response_mode=response_mode_of(request.response_mode),
+            return_uri=request.return_uri or None,
             lifetime=_lifetime(request),
         )
         record = await self._presentations.requests.create(wish, owner=_owner())

@@ -26,6 +26,8 @@ def to_document(request: PresentationRequest) -> str:
         "expire_time": to_microseconds(request.expire_time),
         "request_uri": request.request_uri,
         "request_object": request.request_object,
+        "return_uri": request.return_uri,
+        "response_code": request.response_code,
     }
     return json.dumps(members, separators=(",", ":"))
 

@@ -1,5 +1,6 @@
 """The edge's paths of presentations: what wallets and the world read, and what is refused unread."""
 
+import grpc
 import httpx
 import jwt
 import pytest
@@ -13,7 +14,7 @@ from gateway.keys.keyring import Keyring
 from gateway.presentations.own_did import OwnDid
 from signers import Algorithm
 from tests.support.edge import FORM
-from tests.support.presenting import objections, presenting
+from tests.support.presenting import APP, objections, presenting
 
 RESPONSE = "/presentations/response"
 
@@ -113,6 +114,49 @@ async def test_an_answer_is_acknowledged(stage, http):
     answer = await http.post(RESPONSE, data=form)
     assert (answer.status_code, answer.json()) == (200, {})
     assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_the_browser_of_the_wallet_comes_back_with_a_code(stage, http):
+    """Where asked for, the wallet is told where to send its user, with a code that was in no request."""
+    holder, issuer = stage.identity("holder", "jwk", Algorithm.ES256), stage.issuer("jwk", Algorithm.ES256)
+    wallet = stage.wallet(holder, [issuer.issue(holder.did)], http)
+    asked = await stage.ask(return_uri=f"{APP}/done?session=1")
+    token = (await http.get(path_of(asked))).text
+    answered = await wallet.present(asked.authorization_request_uri)
+    assert len(asked.response_code) == 43
+    assert answered.response.json() == {
+        "redirect_uri": f"{APP}/done?session=1#response_code={asked.response_code}"
+    }
+    assert asked.response_code not in jwt.decode(token, options={"verify_signature": False}).values()
+    assert (await stage.get(asked.name)).response_code == asked.response_code
+    assert (await stage.ask()).response_code == ""
+
+
+async def test_a_user_who_declined_comes_back_too(stage, http):
+    """The wallet that posted an error is told where to go as well; one that was refused is not."""
+    wallet = stage.wallet(stage.identity("holder", "jwk", Algorithm.ES256), [], http)
+    asked = await stage.ask(return_uri=f"{APP}/")
+    declined = await wallet.decline(asked.authorization_request_uri)
+    assert declined.response.json()["redirect_uri"].startswith(f"{APP}/#response_code=")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://elsewhere.example/",
+        "https://app.example.org",
+        "http://app.example.org/",
+        "https://app.example.org/#x",
+        "https://app.example.org@elsewhere.example/",
+        "https://app.example.org:8443/",
+        f"https://app.example.org/{'x' * 2048}",
+    ],
+)
+async def test_nobody_is_sent_to_where_the_verifier_is_not(stage, uri):
+    """A return URI is on an origin of the verifier, so that the gateway is no open redirector."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stage.ask(return_uri=uri)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_a_request_is_answered_once(stage, http):

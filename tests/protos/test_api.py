@@ -98,6 +98,7 @@ SECRET_FIELDS = {
     "actor_token",
     "id_token",
     "vp_token",
+    "response_code",
 }
 CODES_OF_RULES = {"countersign.v1.PresentationCheck.code"}
 

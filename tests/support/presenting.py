@@ -39,6 +39,7 @@ from tests.support.wallet_issuer import EmployeeIssuer
 
 VERIFIER: Final = "spiffe://example.org/verifier"
 HOST: Final = "others.example.test"
+APP: Final = "https://app.example.org"
 NAME: Final = "employees"
 _numbers = count()
 _PURPOSES: Final = (KeyPurpose.PRESENTATION_REQUESTS, KeyPurpose.LINKED_DOMAINS)
@@ -179,7 +180,7 @@ async def prepared_verifier(
             "loopback_ca": "root.pem",
             **(presentations or {}),
         },
-        verifiers=[{"name": NAME, "trusted_issuers": ["*"], **(verifier or {})}],
+        verifiers=[{"name": NAME, "trusted_issuers": ["*"], "response_origins": [APP], **(verifier or {})}],
         **sections,
     )
     environment = {} if hsm is None else hsm.environment

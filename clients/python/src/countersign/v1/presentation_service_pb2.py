@@ -28,13 +28,15 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)countersign/v1/presentation_service.proto\x12\x0e\x63ountersign.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x03\n\x13PresentationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08verifier\x18\x02 \x01(\t\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32(.countersign.v1.PresentationRequestState\x12!\n\x19\x61uthorization_request_uri\x18\x04 \x01(\t\x12\x13\n\x0brequest_uri\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nfetch_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bsubmit_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12>\n\x0cverification\x18\n \x01(\x0b\x32(.countersign.v1.PresentationVerification\x12\x14\n\x0cwallet_error\x18\x0b \x01(\t\x12\r\n\x05nonce\x18\x0c \x01(\t\"\xef\x01\n\x18PresentationVerification\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x08\x12\x31\n\x06\x63hecks\x18\x02 \x03(\x0b\x32!.countersign.v1.PresentationCheck\x12\x0e\n\x06holder\x18\x03 \x01(\t\x12\x38\n\x0b\x63redentials\x18\x04 \x03(\x0b\x32#.countersign.v1.PresentedCredential\x12\x33\n\x0f\x65valuation_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61t_time\x18\x06 \x01(\x08\"\xac\x01\n\x11PresentationCheck\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x39\n\x07outcome\x18\x02 \x01(\x0e\x32(.countersign.v1.PresentationCheckOutcome\x12\x0e\n\x06\x63lause\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x10\n\x08\x61\x64visory\x18\x06 \x01(\x08\x12\x0e\n\x06reason\x18\x07 \x01(\t\"\xd0\x01\n\x13PresentedCredential\x12\x15\n\rdescriptor_id\x18\x01 \x01(\t\x12\x0e\n\x06issuer\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\r\n\x05types\x18\x04 \x03(\t\x12+\n\ncredential\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\x05state\x18\x06 \x01(\x0e\x32\x1f.countersign.v1.CredentialState\x12\x15\n\rlinked_origin\x18\x07 \x01(\t\"M\n\x15VerifiedEmployeeQuery\x12\x1d\n\x0frequired_claims\x18\x01 \x03(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07purpose\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\xc9\x03\n CreatePresentationRequestRequest\x12\x16\n\x08verifier\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\'\n\x17presentation_definition\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12H\n\x11verified_employee\x18\x03 \x01(\x0b\x32%.countersign.v1.VerifiedEmployeeQueryB\x04\xe2\x41\x01\x01H\x00\x12\x13\n\x05nonce\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1d\n\x0fstate_parameter\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07purpose\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63lient_name\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0cresponse_uri\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x12\x45\n\rresponse_mode\x18\t \x01(\x0e\x32(.countersign.v1.PresentationResponseModeB\x04\xe2\x41\x01\x01\x12\x31\n\x08lifetime\x18\n \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\x12\x15\n\x07qr_code\x18\x0b \x01(\x08\x42\x04\xe2\x41\x01\x01\x42\x07\n\x05query\"y\n!CreatePresentationRequestResponse\x12\x34\n\x07request\x18\x01 \x01(\x0b\x32#.countersign.v1.PresentationRequest\x12\x0e\n\x06qr_svg\x18\x02 \x01(\x0c\x12\x0e\n\x06qr_png\x18\x03 \x01(\x0c\"3\n\x1dGetPresentationRequestRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"V\n\x1eGetPresentationRequestResponse\x12\x34\n\x07request\x18\x01 \x01(\x0b\x32#.countersign.v1.PresentationRequest\"5\n\x1fWatchPresentationRequestRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"X\n WatchPresentationRequestResponse\x12\x34\n\x07request\x18\x01 \x01(\x0b\x32#.countersign.v1.PresentationRequest\"-\n\x17GetRequestObjectRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"2\n\x18GetRequestObjectResponse\x12\x16\n\x0erequest_object\x18\x01 \x01(\t\"\x85\x01\n\x19SubmitPresentationRequest\x12\x1d\n\x0fstate_parameter\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x08id_token\x18\x02 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x01\x12\x19\n\x08vp_token\x18\x03 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x01\x12\x13\n\x05\x65rror\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"R\n\x1aSubmitPresentationResponse\x12\x34\n\x07request\x18\x01 \x01(\x0b\x32#.countersign.v1.PresentationRequest\"\xd8\x01\n\x19VerifyPresentationRequest\x12\x16\n\x08verifier\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12%\n\x17presentation_definition\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05nonce\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x08id_token\x18\x04 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02\x12\x19\n\x08vp_token\x18\x05 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02\x12\x31\n\x07\x61t_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"\\\n\x1aVerifyPresentationResponse\x12>\n\x0cverification\x18\x01 \x01(\x0b\x32(.countersign.v1.PresentationVerification*\xb9\x02\n\x18PresentationRequestState\x12*\n&PRESENTATION_REQUEST_STATE_UNSPECIFIED\x10\x00\x12&\n\"PRESENTATION_REQUEST_STATE_CREATED\x10\x01\x12&\n\"PRESENTATION_REQUEST_STATE_FETCHED\x10\x02\x12(\n$PRESENTATION_REQUEST_STATE_SUBMITTED\x10\x03\x12\'\n#PRESENTATION_REQUEST_STATE_VERIFIED\x10\x04\x12&\n\"PRESENTATION_REQUEST_STATE_REFUSED\x10\x05\x12&\n\"PRESENTATION_REQUEST_STATE_EXPIRED\x10\x06*\xe4\x01\n\x18PresentationCheckOutcome\x12*\n&PRESENTATION_CHECK_OUTCOME_UNSPECIFIED\x10\x00\x12%\n!PRESENTATION_CHECK_OUTCOME_PASSED\x10\x01\x12%\n!PRESENTATION_CHECK_OUTCOME_FAILED\x10\x02\x12&\n\"PRESENTATION_CHECK_OUTCOME_SKIPPED\x10\x03\x12&\n\"PRESENTATION_CHECK_OUTCOME_UNKNOWN\x10\x04*\x8e\x01\n\x0f\x43redentialState\x12 \n\x1c\x43REDENTIAL_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43REDENTIAL_STATE_ACTIVE\x10\x01\x12\x1e\n\x1a\x43REDENTIAL_STATE_SUSPENDED\x10\x02\x12\x1c\n\x18\x43REDENTIAL_STATE_REVOKED\x10\x03*\x97\x01\n\x18PresentationResponseMode\x12*\n&PRESENTATION_RESPONSE_MODE_UNSPECIFIED\x10\x00\x12#\n\x1fPRESENTATION_RESPONSE_MODE_POST\x10\x01\x12*\n&PRESENTATION_RESPONSE_MODE_DIRECT_POST\x10\x02\x32\xd3\x05\n\x13PresentationService\x12\x80\x01\n\x19\x43reatePresentationRequest\x12\x30.countersign.v1.CreatePresentationRequestRequest\x1a\x31.countersign.v1.CreatePresentationRequestResponse\x12w\n\x16GetPresentationRequest\x12-.countersign.v1.GetPresentationRequestRequest\x1a..countersign.v1.GetPresentationRequestResponse\x12\x7f\n\x18WatchPresentationRequest\x12/.countersign.v1.WatchPresentationRequestRequest\x1a\x30.countersign.v1.WatchPresentationRequestResponse0\x01\x12\x65\n\x10GetRequestObject\x12\'.countersign.v1.GetRequestObjectRequest\x1a(.countersign.v1.GetRequestObjectResponse\x12k\n\x12SubmitPresentation\x12).countersign.v1.SubmitPresentationRequest\x1a*.countersign.v1.SubmitPresentationResponse\x12k\n\x12VerifyPresentation\x12).countersign.v1.VerifyPresentationRequest\x1a*.countersign.v1.VerifyPresentationResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)countersign/v1/presentation_service.proto\x12\x0e\x63ountersign.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xea\x03\n\x13PresentationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08verifier\x18\x02 \x01(\t\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32(.countersign.v1.PresentationRequestState\x12!\n\x19\x61uthorization_request_uri\x18\x04 \x01(\t\x12\x13\n\x0brequest_uri\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nfetch_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bsubmit_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12>\n\x0cverification\x18\n \x01(\x0b\x32(.countersign.v1.PresentationVerification\x12\x14\n\x0cwallet_error\x18\x0b \x01(\t\x12\r\n\x05nonce\x18\x0c \x01(\t\x12\x1a\n\rresponse_code\x18\r \x01(\tB\x03\x80\x01\x01\"\xef\x01\n\x18PresentationVerification\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x08\x12\x31\n\x06\x63hecks\x18\x02 \x03(\x0b\x32!.countersign.v1.PresentationCheck\x12\x0e\n\x06holder\x18\x03 \x01(\t\x12\x38\n\x0b\x63redentials\x18\x04 \x03(\x0b\x32#.countersign.v1.PresentedCredential\x12\x33\n\x0f\x65valuation_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61t_time\x18\x06 \x01(\x08\"\xac\x01\n\x11PresentationCheck\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x39\n\x07outcome\x18\x02 \x01(\x0e\x32(.countersign.v1.PresentationCheckOutcome\x12\x0e\n\x06\x63lause\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x10\n\x08\x61\x64visory\x18\x06 \x01(\x08\x12\x0e\n\x06reason\x18\x07 \x01(\t\"\xd0\x01\n\x13PresentedCredential\x12\x15\n\rdescriptor_id\x18\x01 \x01(\t\x12\x0e\n\x06issuer\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\r\n\x05types\x18\x04 \x03(\t\x12+\n\ncredential\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\x05state\x18\x06 \x01(\x0e\x32\x1f.countersign.v1.CredentialState\x12\x15\n\rlinked_origin\x18\x07 \x01(\t\"M\n\x15VerifiedEmployeeQuery\x12\x1d\n\x0frequired_claims\x18\x01 \x03(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07purpose\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\xe3\x03\n CreatePresentationRequestRequest\x12\x16\n\x08verifier\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\'\n\x17presentation_definition\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12H\n\x11verified_employee\x18\x03 \x01(\x0b\x32%.countersign.v1.VerifiedEmployeeQueryB\x04\xe2\x41\x01\x01H\x00\x12\x13\n\x05nonce\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1d\n\x0fstate_parameter\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07purpose\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63lient_name\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0cresponse_uri\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x12\x45\n\rresponse_mode\x18\t \x01(\x0e\x32(.countersign.v1.PresentationResponseModeB\x04\xe2\x41\x01\x01\x12\x31\n\x08lifetime\x18\n \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\x12\x15\n\x07qr_code\x18\x0b \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x18\n\nreturn_uri\x18\x0c \x01(\tB\x04\xe2\x41\x01\x01\x42\x07\n\x05query\"y\n!CreatePresentationRequestResponse\x12\x34\n\x07request\x18\x01 \x01(\x0b\x32#.countersign.v1.PresentationRequest\x12\x0e\n\x06qr_svg\x18\x02 \x01(\x0c\x12\x0e\n\x06qr_png\x18\x03 \x01(\x0c\"3\n\x1dGetPresentationRequestRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"V\n\x1eGetPresentationRequestResponse\x12\x34\n\x07request\x18\x01 \x01(\x0b\x32#.countersign.v1.PresentationRequest\"5\n\x1fWatchPresentationRequestRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"X\n WatchPresentationRequestResponse\x12\x34\n\x07request\x18\x01 \x01(\x0b\x32#.countersign.v1.PresentationRequest\"-\n\x17GetRequestObjectRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"2\n\x18GetRequestObjectResponse\x12\x16\n\x0erequest_object\x18\x01 \x01(\t\"\x85\x01\n\x19SubmitPresentationRequest\x12\x1d\n\x0fstate_parameter\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x08id_token\x18\x02 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x01\x12\x19\n\x08vp_token\x18\x03 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x01\x12\x13\n\x05\x65rror\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"R\n\x1aSubmitPresentationResponse\x12\x34\n\x07request\x18\x01 \x01(\x0b\x32#.countersign.v1.PresentationRequest\"\xd8\x01\n\x19VerifyPresentationRequest\x12\x16\n\x08verifier\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12%\n\x17presentation_definition\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05nonce\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x08id_token\x18\x04 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02\x12\x19\n\x08vp_token\x18\x05 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x02\x12\x31\n\x07\x61t_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"\\\n\x1aVerifyPresentationResponse\x12>\n\x0cverification\x18\x01 \x01(\x0b\x32(.countersign.v1.PresentationVerification*\xb9\x02\n\x18PresentationRequestState\x12*\n&PRESENTATION_REQUEST_STATE_UNSPECIFIED\x10\x00\x12&\n\"PRESENTATION_REQUEST_STATE_CREATED\x10\x01\x12&\n\"PRESENTATION_REQUEST_STATE_FETCHED\x10\x02\x12(\n$PRESENTATION_REQUEST_STATE_SUBMITTED\x10\x03\x12\'\n#PRESENTATION_REQUEST_STATE_VERIFIED\x10\x04\x12&\n\"PRESENTATION_REQUEST_STATE_REFUSED\x10\x05\x12&\n\"PRESENTATION_REQUEST_STATE_EXPIRED\x10\x06*\xe4\x01\n\x18PresentationCheckOutcome\x12*\n&PRESENTATION_CHECK_OUTCOME_UNSPECIFIED\x10\x00\x12%\n!PRESENTATION_CHECK_OUTCOME_PASSED\x10\x01\x12%\n!PRESENTATION_CHECK_OUTCOME_FAILED\x10\x02\x12&\n\"PRESENTATION_CHECK_OUTCOME_SKIPPED\x10\x03\x12&\n\"PRESENTATION_CHECK_OUTCOME_UNKNOWN\x10\x04*\x8e\x01\n\x0f\x43redentialState\x12 \n\x1c\x43REDENTIAL_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43REDENTIAL_STATE_ACTIVE\x10\x01\x12\x1e\n\x1a\x43REDENTIAL_STATE_SUSPENDED\x10\x02\x12\x1c\n\x18\x43REDENTIAL_STATE_REVOKED\x10\x03*\x97\x01\n\x18PresentationResponseMode\x12*\n&PRESENTATION_RESPONSE_MODE_UNSPECIFIED\x10\x00\x12#\n\x1fPRESENTATION_RESPONSE_MODE_POST\x10\x01\x12*\n&PRESENTATION_RESPONSE_MODE_DIRECT_POST\x10\x02\x32\xd3\x05\n\x13PresentationService\x12\x80\x01\n\x19\x43reatePresentationRequest\x12\x30.countersign.v1.CreatePresentationRequestRequest\x1a\x31.countersign.v1.CreatePresentationRequestResponse\x12w\n\x16GetPresentationRequest\x12-.countersign.v1.GetPresentationRequestRequest\x1a..countersign.v1.GetPresentationRequestResponse\x12\x7f\n\x18WatchPresentationRequest\x12/.countersign.v1.WatchPresentationRequestRequest\x1a\x30.countersign.v1.WatchPresentationRequestResponse0\x01\x12\x65\n\x10GetRequestObject\x12\'.countersign.v1.GetRequestObjectRequest\x1a(.countersign.v1.GetRequestObjectResponse\x12k\n\x12SubmitPresentation\x12).countersign.v1.SubmitPresentationRequest\x1a*.countersign.v1.SubmitPresentationResponse\x12k\n\x12VerifyPresentation\x12).countersign.v1.VerifyPresentationRequest\x1a*.countersign.v1.VerifyPresentationResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'countersign.v1.presentation_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_PRESENTATIONREQUEST'].fields_by_name['response_code']._loaded_options = None
+  _globals['_PRESENTATIONREQUEST'].fields_by_name['response_code']._serialized_options = b'\200\001\001'
   _globals['_VERIFIEDEMPLOYEEQUERY'].fields_by_name['required_claims']._loaded_options = None
   _globals['_VERIFIEDEMPLOYEEQUERY'].fields_by_name['required_claims']._serialized_options = b'\342A\001\001'
   _globals['_VERIFIEDEMPLOYEEQUERY'].fields_by_name['purpose']._loaded_options = None
@@ -61,6 +63,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEPRESENTATIONREQUESTREQUEST'].fields_by_name['lifetime']._serialized_options = b'\342A\001\001'
   _globals['_CREATEPRESENTATIONREQUESTREQUEST'].fields_by_name['qr_code']._loaded_options = None
   _globals['_CREATEPRESENTATIONREQUESTREQUEST'].fields_by_name['qr_code']._serialized_options = b'\342A\001\001'
+  _globals['_CREATEPRESENTATIONREQUESTREQUEST'].fields_by_name['return_uri']._loaded_options = None
+  _globals['_CREATEPRESENTATIONREQUESTREQUEST'].fields_by_name['return_uri']._serialized_options = b'\342A\001\001'
   _globals['_GETPRESENTATIONREQUESTREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETPRESENTATIONREQUESTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_WATCHPRESENTATIONREQUESTREQUEST'].fields_by_name['name']._loaded_options = None
@@ -87,48 +91,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERIFYPRESENTATIONREQUEST'].fields_by_name['vp_token']._serialized_options = b'\200\001\001\342A\001\002'
   _globals['_VERIFYPRESENTATIONREQUEST'].fields_by_name['at_time']._loaded_options = None
   _globals['_VERIFYPRESENTATIONREQUEST'].fields_by_name['at_time']._serialized_options = b'\342A\001\001'
-  _globals['_PRESENTATIONREQUESTSTATE']._serialized_start=2863
-  _globals['_PRESENTATIONREQUESTSTATE']._serialized_end=3176
-  _globals['_PRESENTATIONCHECKOUTCOME']._serialized_start=3179
-  _globals['_PRESENTATIONCHECKOUTCOME']._serialized_end=3407
-  _globals['_CREDENTIALSTATE']._serialized_start=3410
-  _globals['_CREDENTIALSTATE']._serialized_end=3552
-  _globals['_PRESENTATIONRESPONSEMODE']._serialized_start=3555
-  _globals['_PRESENTATIONRESPONSEMODE']._serialized_end=3706
+  _globals['_PRESENTATIONREQUESTSTATE']._serialized_start=2917
+  _globals['_PRESENTATIONREQUESTSTATE']._serialized_end=3230
+  _globals['_PRESENTATIONCHECKOUTCOME']._serialized_start=3233
+  _globals['_PRESENTATIONCHECKOUTCOME']._serialized_end=3461
+  _globals['_CREDENTIALSTATE']._serialized_start=3464
+  _globals['_CREDENTIALSTATE']._serialized_end=3606
+  _globals['_PRESENTATIONRESPONSEMODE']._serialized_start=3609
+  _globals['_PRESENTATIONRESPONSEMODE']._serialized_end=3760
   _globals['_PRESENTATIONREQUEST']._serialized_start=190
-  _globals['_PRESENTATIONREQUEST']._serialized_end=652
-  _globals['_PRESENTATIONVERIFICATION']._serialized_start=655
-  _globals['_PRESENTATIONVERIFICATION']._serialized_end=894
-  _globals['_PRESENTATIONCHECK']._serialized_start=897
-  _globals['_PRESENTATIONCHECK']._serialized_end=1069
-  _globals['_PRESENTEDCREDENTIAL']._serialized_start=1072
-  _globals['_PRESENTEDCREDENTIAL']._serialized_end=1280
-  _globals['_VERIFIEDEMPLOYEEQUERY']._serialized_start=1282
-  _globals['_VERIFIEDEMPLOYEEQUERY']._serialized_end=1359
-  _globals['_CREATEPRESENTATIONREQUESTREQUEST']._serialized_start=1362
-  _globals['_CREATEPRESENTATIONREQUESTREQUEST']._serialized_end=1819
-  _globals['_CREATEPRESENTATIONREQUESTRESPONSE']._serialized_start=1821
-  _globals['_CREATEPRESENTATIONREQUESTRESPONSE']._serialized_end=1942
-  _globals['_GETPRESENTATIONREQUESTREQUEST']._serialized_start=1944
-  _globals['_GETPRESENTATIONREQUESTREQUEST']._serialized_end=1995
-  _globals['_GETPRESENTATIONREQUESTRESPONSE']._serialized_start=1997
-  _globals['_GETPRESENTATIONREQUESTRESPONSE']._serialized_end=2083
-  _globals['_WATCHPRESENTATIONREQUESTREQUEST']._serialized_start=2085
-  _globals['_WATCHPRESENTATIONREQUESTREQUEST']._serialized_end=2138
-  _globals['_WATCHPRESENTATIONREQUESTRESPONSE']._serialized_start=2140
-  _globals['_WATCHPRESENTATIONREQUESTRESPONSE']._serialized_end=2228
-  _globals['_GETREQUESTOBJECTREQUEST']._serialized_start=2230
-  _globals['_GETREQUESTOBJECTREQUEST']._serialized_end=2275
-  _globals['_GETREQUESTOBJECTRESPONSE']._serialized_start=2277
-  _globals['_GETREQUESTOBJECTRESPONSE']._serialized_end=2327
-  _globals['_SUBMITPRESENTATIONREQUEST']._serialized_start=2330
-  _globals['_SUBMITPRESENTATIONREQUEST']._serialized_end=2463
-  _globals['_SUBMITPRESENTATIONRESPONSE']._serialized_start=2465
-  _globals['_SUBMITPRESENTATIONRESPONSE']._serialized_end=2547
-  _globals['_VERIFYPRESENTATIONREQUEST']._serialized_start=2550
-  _globals['_VERIFYPRESENTATIONREQUEST']._serialized_end=2766
-  _globals['_VERIFYPRESENTATIONRESPONSE']._serialized_start=2768
-  _globals['_VERIFYPRESENTATIONRESPONSE']._serialized_end=2860
-  _globals['_PRESENTATIONSERVICE']._serialized_start=3709
-  _globals['_PRESENTATIONSERVICE']._serialized_end=4432
+  _globals['_PRESENTATIONREQUEST']._serialized_end=680
+  _globals['_PRESENTATIONVERIFICATION']._serialized_start=683
+  _globals['_PRESENTATIONVERIFICATION']._serialized_end=922
+  _globals['_PRESENTATIONCHECK']._serialized_start=925
+  _globals['_PRESENTATIONCHECK']._serialized_end=1097
+  _globals['_PRESENTEDCREDENTIAL']._serialized_start=1100
+  _globals['_PRESENTEDCREDENTIAL']._serialized_end=1308
+  _globals['_VERIFIEDEMPLOYEEQUERY']._serialized_start=1310
+  _globals['_VERIFIEDEMPLOYEEQUERY']._serialized_end=1387
+  _globals['_CREATEPRESENTATIONREQUESTREQUEST']._serialized_start=1390
+  _globals['_CREATEPRESENTATIONREQUESTREQUEST']._serialized_end=1873
+  _globals['_CREATEPRESENTATIONREQUESTRESPONSE']._serialized_start=1875
+  _globals['_CREATEPRESENTATIONREQUESTRESPONSE']._serialized_end=1996
+  _globals['_GETPRESENTATIONREQUESTREQUEST']._serialized_start=1998
+  _globals['_GETPRESENTATIONREQUESTREQUEST']._serialized_end=2049
+  _globals['_GETPRESENTATIONREQUESTRESPONSE']._serialized_start=2051
+  _globals['_GETPRESENTATIONREQUESTRESPONSE']._serialized_end=2137
+  _globals['_WATCHPRESENTATIONREQUESTREQUEST']._serialized_start=2139
+  _globals['_WATCHPRESENTATIONREQUESTREQUEST']._serialized_end=2192
+  _globals['_WATCHPRESENTATIONREQUESTRESPONSE']._serialized_start=2194
+  _globals['_WATCHPRESENTATIONREQUESTRESPONSE']._serialized_end=2282
+  _globals['_GETREQUESTOBJECTREQUEST']._serialized_start=2284
+  _globals['_GETREQUESTOBJECTREQUEST']._serialized_end=2329
+  _globals['_GETREQUESTOBJECTRESPONSE']._serialized_start=2331
+  _globals['_GETREQUESTOBJECTRESPONSE']._serialized_end=2381
+  _globals['_SUBMITPRESENTATIONREQUEST']._serialized_start=2384
+  _globals['_SUBMITPRESENTATIONREQUEST']._serialized_end=2517
+  _globals['_SUBMITPRESENTATIONRESPONSE']._serialized_start=2519
+  _globals['_SUBMITPRESENTATIONRESPONSE']._serialized_end=2601
+  _globals['_VERIFYPRESENTATIONREQUEST']._serialized_start=2604
+  _globals['_VERIFYPRESENTATIONREQUEST']._serialized_end=2820
+  _globals['_VERIFYPRESENTATIONRESPONSE']._serialized_start=2822
+  _globals['_VERIFYPRESENTATIONRESPONSE']._serialized_end=2914
+  _globals['_PRESENTATIONSERVICE']._serialized_start=3763
+  _globals['_PRESENTATIONSERVICE']._serialized_end=4486
 # @@protoc_insertion_point(module_scope)

@@ -64,7 +64,7 @@ PRESENTATION_RESPONSE_MODE_POST: PresentationResponseMode
 PRESENTATION_RESPONSE_MODE_DIRECT_POST: PresentationResponseMode
 
 class PresentationRequest(_message.Message):
-    __slots__ = ("name", "verifier", "state", "authorization_request_uri", "request_uri", "create_time", "expire_time", "fetch_time", "submit_time", "verification", "wallet_error", "nonce")
+    __slots__ = ("name", "verifier", "state", "authorization_request_uri", "request_uri", "create_time", "expire_time", "fetch_time", "submit_time", "verification", "wallet_error", "nonce", "response_code")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERIFIER_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -77,6 +77,7 @@ class PresentationRequest(_message.Message):
     VERIFICATION_FIELD_NUMBER: _ClassVar[int]
     WALLET_ERROR_FIELD_NUMBER: _ClassVar[int]
     NONCE_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_CODE_FIELD_NUMBER: _ClassVar[int]
     name: str
     verifier: str
     state: PresentationRequestState
@@ -89,7 +90,8 @@ class PresentationRequest(_message.Message):
     verification: PresentationVerification
     wallet_error: str
     nonce: str
-    def __init__(self, name: _Optional[str] = ..., verifier: _Optional[str] = ..., state: _Optional[_Union[PresentationRequestState, str]] = ..., authorization_request_uri: _Optional[str] = ..., request_uri: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fetch_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., submit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verification: _Optional[_Union[PresentationVerification, _Mapping]] = ..., wallet_error: _Optional[str] = ..., nonce: _Optional[str] = ...) -> None: ...
+    response_code: str
+    def __init__(self, name: _Optional[str] = ..., verifier: _Optional[str] = ..., state: _Optional[_Union[PresentationRequestState, str]] = ..., authorization_request_uri: _Optional[str] = ..., request_uri: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fetch_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., submit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verification: _Optional[_Union[PresentationVerification, _Mapping]] = ..., wallet_error: _Optional[str] = ..., nonce: _Optional[str] = ..., response_code: _Optional[str] = ...) -> None: ...
 
 class PresentationVerification(_message.Message):
     __slots__ = ("accepted", "checks", "holder", "credentials", "evaluation_time", "at_time")
@@ -152,7 +154,7 @@ class VerifiedEmployeeQuery(_message.Message):
     def __init__(self, required_claims: _Optional[_Iterable[str]] = ..., purpose: _Optional[str] = ...) -> None: ...
 
 class CreatePresentationRequestRequest(_message.Message):
-    __slots__ = ("verifier", "presentation_definition", "verified_employee", "nonce", "state_parameter", "purpose", "client_name", "response_uri", "response_mode", "lifetime", "qr_code")
+    __slots__ = ("verifier", "presentation_definition", "verified_employee", "nonce", "state_parameter", "purpose", "client_name", "response_uri", "response_mode", "lifetime", "qr_code", "return_uri")
     VERIFIER_FIELD_NUMBER: _ClassVar[int]
     PRESENTATION_DEFINITION_FIELD_NUMBER: _ClassVar[int]
     VERIFIED_EMPLOYEE_FIELD_NUMBER: _ClassVar[int]
@@ -164,6 +166,7 @@ class CreatePresentationRequestRequest(_message.Message):
     RESPONSE_MODE_FIELD_NUMBER: _ClassVar[int]
     LIFETIME_FIELD_NUMBER: _ClassVar[int]
     QR_CODE_FIELD_NUMBER: _ClassVar[int]
+    RETURN_URI_FIELD_NUMBER: _ClassVar[int]
     verifier: str
     presentation_definition: str
     verified_employee: VerifiedEmployeeQuery
@@ -175,7 +178,8 @@ class CreatePresentationRequestRequest(_message.Message):
     response_mode: PresentationResponseMode
     lifetime: _duration_pb2.Duration
     qr_code: bool
-    def __init__(self, verifier: _Optional[str] = ..., presentation_definition: _Optional[str] = ..., verified_employee: _Optional[_Union[VerifiedEmployeeQuery, _Mapping]] = ..., nonce: _Optional[str] = ..., state_parameter: _Optional[str] = ..., purpose: _Optional[str] = ..., client_name: _Optional[str] = ..., response_uri: _Optional[str] = ..., response_mode: _Optional[_Union[PresentationResponseMode, str]] = ..., lifetime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., qr_code: _Optional[bool] = ...) -> None: ...
+    return_uri: str
+    def __init__(self, verifier: _Optional[str] = ..., presentation_definition: _Optional[str] = ..., verified_employee: _Optional[_Union[VerifiedEmployeeQuery, _Mapping]] = ..., nonce: _Optional[str] = ..., state_parameter: _Optional[str] = ..., purpose: _Optional[str] = ..., client_name: _Optional[str] = ..., response_uri: _Optional[str] = ..., response_mode: _Optional[_Union[PresentationResponseMode, str]] = ..., lifetime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., qr_code: _Optional[bool] = ..., return_uri: _Optional[str] = ...) -> None: ...
 
 class CreatePresentationRequestResponse(_message.Message):
     __slots__ = ("request", "qr_svg", "qr_png")
