@@ -1,8 +1,8 @@
 """Azure Key Vault's keys as the REST reference describes them, on loopback, with real keys.
 
-lowkey-vault's runnable jar is not on Maven Central (only its client and its test containers are), and the
-emulators on PyPI sign with a bare hash, so this server stands in; tests/signers/azure_kms/test_emulator.py
-holds it to Microsoft's own client library.
+Of lowkey-vault, the runnable jar could not be had from Maven Central (only its client and its test containers),
+and the emulators on PyPI sign with a bare hash, so this server stands in;
+tests/signers/kms/azure/test_azure_emulator.py holds it to Microsoft's own client library.
 
 SOURCE: Azure Key Vault REST API reference, version 7.4: Create Key, Get Key, Sign, Update Key, Delete Key,
 Get Key Versions; "REST API error codes"; the token endpoint of App Service managed identities, api-version

@@ -1,8 +1,8 @@
 """Cloud KMS as its REST reference describes it, on loopback, with real keys and a real token endpoint.
 
-Google's own fake (the Go module ``cloud.google.com/kms/integrations/fakekms``) is not published where this
-project's machines can build it, so this server stands in; tests/signers/gcp_kms/test_emulator.py holds it to
-Google's own client library.
+Google's own fake (the Go module ``cloud.google.com/kms/integrations/fakekms``) could not be had from the Go
+module proxy, so this server stands in; tests/signers/kms/gcp/test_gcp_emulator.py holds it to Google's own
+client.
 
 SOURCE: Cloud KMS API v1 REST reference, projects.locations.keyRings.cryptoKeys.cryptoKeyVersions (methods
 asymmetricSign, getPublicKey, list, create, patch, destroy); AIP-193 for errors; RFC 7523 §2.1 for the tokens

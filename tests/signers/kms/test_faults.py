@@ -19,7 +19,7 @@ from signers import (
 from signers.errors import FaultClass
 from signers.remote import credentials
 from signers.verification import verify
-from tests.support.fault_proxy import altering, cut_after, cut_before, garbled, holding
+from tests.support.fault_proxy import FaultProxy, altering, cut_after, cut_before, garbled, holding
 
 MESSAGE = b"message"
 
@@ -186,3 +186,34 @@ async def test_every_call_ends_in_a_right_signature_or_a_typed_error(cloud):
             else:
                 assert isinstance(outcome, SignerError)
         assert signed > 0
+
+
+async def test_network_cut_under_load(cloud):
+    """While nobody answers, every call ends in a typed error; when the service is back,
+    signatures come again without anybody's help.
+    """
+    async with cloud.registry() as registry:
+        signer = await registry.open(cloud.uri, Algorithm.ES256)
+        await signer.check()
+        port = cloud.proxy.port
+        await cloud.proxy.__aexit__(None, None, None)
+        outcomes = await asyncio.gather(*(signer.sign(MESSAGE) for _ in range(40)), return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {SignerUnavailableError}
+        (health,) = registry.health().values()
+        assert not health.available
+        assert "cannot be reached" in health.detail
+        async with FaultProxy(upstream=cloud.proxy.upstream, port=port), asyncio.timeout(5):
+            while not await signs(signer):
+                pass
+        (health,) = registry.health().values()
+        assert health.available
+
+
+async def signs(signer):
+    """Whether a signature comes; where none does, the time that the error asks to wait has passed."""
+    try:
+        await signer.check()
+    except SignerUnavailableError as error:
+        await asyncio.sleep(error.retry_after or 0.01)
+        return False
+    return True
