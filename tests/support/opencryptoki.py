@@ -46,15 +46,24 @@ def opencryptoki(tmp_path_factory) -> Iterator[Provisioned]:
         softhsm2_conf=folder / "none", module=_MODULES[0], token=LABEL, pin_file=pin_file, uris=()
     )
     yield token
-    for label in (folder / "made").read_text().split() if (folder / "made").exists() else ():
+    for label in labels_made(token):
         delete_key(token, label)
 
 
 def made(token: Provisioned, label: str) -> str:
-    """*label*, remembered so that its key is deleted at the end."""
-    with (token.pin_file.parent / "made").open("a") as labels:
+    """*label* of this test run alone, remembered so that its key is deleted at the end."""
+    with _made(token).open("a") as labels:
         labels.write(f"{label}\n")
     return label
+
+
+def labels_made(token: Provisioned) -> list[str]:
+    """What was given to `made`."""
+    return _made(token).read_text().split() if _made(token).exists() else []
+
+
+def _made(token: Provisioned) -> Path:
+    return token.pin_file.parent / "made"
 
 
 @contextmanager
@@ -104,4 +113,4 @@ def _pkcsconf(*arguments: str, typed: str = "") -> str:
     return ran.stdout
 
 
-__all__ = ["LABEL", "is_usable", "made", "opencryptoki"]
+__all__ = ["LABEL", "is_usable", "labels_made", "made", "opencryptoki"]

@@ -4,6 +4,7 @@ A new backend adds one factory to `LABS`. What it lacks it declares in its `Lab`
 that it is refused.
 """
 
+import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -20,7 +21,7 @@ from signers.registry import SignerRegistry
 from signers.remote.options import RemoteOptions
 from tests.support.kms_emulators import AZURE_KEYS, GCP_ALGORITHMS, RING
 from tests.support.openbao import KEY_TYPES
-from tests.support.opencryptoki import is_usable, made
+from tests.support.opencryptoki import is_usable, labels_made, made
 from tests.support.private_jwk import private_jwk
 from tests.support.softhsm import LABELS
 
@@ -104,13 +105,15 @@ async def pkcs11_opencryptoki(request: pytest.FixtureRequest, folder: Path) -> A
     """RSA alone: the token of Debian's openCryptoki makes no other key that signs."""
     token = request.getfixturevalue("opencryptoki")
     async with SignerRegistry() as registry:
-        label = made(token, f"rsa-{os.urandom(4).hex()}")
-        await registry.create(token.uri(label), Algorithm.RS256)
+        # One for the whole test run, as generating takes seconds; another run on this machine has its own.
+        label = f"rsa-{hashlib.sha256(bytes(token.pin_file)).hexdigest()[:12]}"
+        if label not in labels_made(token):
+            await registry.create(token.uri(made(token, label)), Algorithm.RS256)
         yield Lab(
             registry,
             dict.fromkeys(Algorithm, token.uri(label)),
             token.uri("missing"),
-            token.uri(made(token, f"free-{label}")),
+            token.uri(made(token, f"free-{os.urandom(4).hex()}")),
             unsupported=frozenset(Algorithm) - {Algorithm.RS256, Algorithm.PS256},
             main=Algorithm.RS256,
         )
