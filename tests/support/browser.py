@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
+_PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS: Final = (
     "--headless",
     "--no-sandbox",  # The tests may run as root, in a container.
@@ -30,7 +31,8 @@ _ARGUMENTS: Final = (
 @contextmanager
 def browser(folder: Path, certificate: Path) -> Iterator[Chrome]:
     """A browser with an empty profile in *folder*, for the server with the PEM *certificate*."""
-    driver, program = which("chromedriver"), which("chromium")
+    driver = which("chromedriver")
+    program = next(filter(None, map(which, _PROGRAMS)), None)
     assert driver, "chromedriver is missing: .ci/need-chromium installs it"
     assert program, "chromium is missing: .ci/need-chromium installs it"
     options = ChromeOptions()

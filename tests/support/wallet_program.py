@@ -48,6 +48,8 @@ def main() -> int:
         f"             {asked.client_id}, which controls {asked.origin}\n"
         f"answered     {response.status_code} {response.reason_phrase}\n"
     )
+    if response.is_success and "redirect_uri" in response.json():
+        sys.stdout.write(f"go on at     {response.json()['redirect_uri']}\n")
     return 0 if response.is_success else 2
 
 
