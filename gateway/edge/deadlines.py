@@ -14,10 +14,14 @@ class Deadlines:
     def __init__(self) -> None:
         self._open: set[Deadline] = set()
         self._timer: asyncio.TimerHandle | None = None
+        # Kept, because asking for it is a system call in Python 3.11, and so is `current_task` without it.
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def within(self, seconds: float) -> "Deadline":
         """What must be over in *seconds*, as a context manager of the task that begins it."""
-        return Deadline(self, seconds)
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return Deadline(self, self._loop, seconds)
 
     def add(self, deadline: "Deadline", loop: asyncio.AbstractEventLoop) -> None:
         """Watch over *deadline*."""
@@ -40,21 +44,21 @@ class Deadlines:
 class Deadline:
     """As `asyncio.timeout`: whatever still runs when it passes is canceled, and `TimeoutError` raised."""
 
-    __slots__ = ("_deadlines", "_passed", "_seconds", "_task", "due")
+    __slots__ = ("_deadlines", "_loop", "_passed", "_seconds", "_task", "due")
 
-    def __init__(self, deadlines: Deadlines, seconds: float) -> None:
+    def __init__(self, deadlines: Deadlines, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         self._deadlines = deadlines
+        self._loop = loop
         self._seconds = seconds
         self._passed = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("a deadline is for a task")
         self._task: asyncio.Task[object] = task
-        loop = task.get_loop()
-        self.due = loop.time() + self._seconds
-        self._deadlines.add(self, loop)
+        self.due = self._loop.time() + self._seconds
+        self._deadlines.add(self, self._loop)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

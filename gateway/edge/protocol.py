@@ -306,7 +306,7 @@ class EdgeProtocol(asyncio.Protocol):
             self.abort()
         finally:
             # Not by a callback of the task: that would be one more turn of the loop for each request.
-            task = asyncio.current_task()
+            task = asyncio.current_task(self._loop)
             if task is not None:
                 self._limits.tasks.discard(task)
 
