@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.enrollment.identifiers import Identifier, IdentifierType
@@ -48,7 +49,8 @@ def to_document(order: Order) -> str:
 def from_document(document: str) -> Order:
     """The order that *document* holds; `AvailabilityError` (``store_corrupt``) where it holds none.
 
-    A step reads an order, decides, and reads it again where it is written: the same document is parsed once.
+    A step reads an order, decides, and reads it again where it is written: the same document is parsed once,
+    and the value, of which nothing changes, is shared.
     """
     try:
         return _order(json.loads(document))
@@ -119,7 +121,7 @@ def _challenge(members: Mapping[str, Any]) -> Challenge:
         status=ChallengeStatus(members["status"]),
         validate_time=None if validated is None else to_seconds(validated),
         error=_problem(members["error"]),
-        evidence=members["evidence"],
+        evidence=MappingProxyType(members["evidence"]),
     )
 
 
