@@ -31,7 +31,7 @@ class _Scheme:
 _SCHEMES: Mapping[str, _Scheme] = {
     "file": _Scheme("signers.file_backend", None),
     "pkcs11": _Scheme("signers.pkcs11.backend", "pkcs11"),
-    "vault": _Scheme("signers.vault.backend", "vault"),
+    "vault": _Scheme("signers.vault.backend", None),
     "awskms": _Scheme("signers.kms.aws.backend", "awskms"),
     "gcpkms": _Scheme("signers.kms.gcp.backend", "gcpkms"),
     "azurekms": _Scheme("signers.kms.azure.backend", "azurekms"),

@@ -63,7 +63,11 @@ class _Reading:
             raise ReplyError("The service sent more than one reply.")
 
     def reply(self) -> HttpReply:
-        return HttpReply(self._parser.get_status_code(), self._headers, bytes(self._body))
+        """The reply, after which nothing more is read."""
+        status = self._parser.get_status_code()
+        # It refers back to here: without this the garbage collector would have to find each reply.
+        del self._parser
+        return HttpReply(status, self._headers, bytes(self._body))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")

@@ -21,7 +21,6 @@ async def test_unknown_scheme():
 @pytest.mark.parametrize(
     ("uri", "library"),
     [
-        ("vault:key=k?address=https://vault.example", "httpx"),
         ("awskms:key-id=alias/k;region=eu-central-1", "botocore"),
         ("gcpkms:key=projects/p/locations/l/keyRings/r/cryptoKeys/k", "google.auth"),
         ("gcpkms:key=projects/p/locations/l/keyRings/r/cryptoKeys/k", "google_crc32c"),
@@ -53,6 +52,15 @@ asyncio.run(main())
     assert ran.stdout.strip().endswith(f"need an extra: pip install 'countersign-gateway[{scheme}]'."), (
         ran.stderr
     )
+
+
+async def test_a_missing_module_of_ours_is_no_missing_extra(monkeypatch):
+    """An installation that lacks a module of the gateway's own is not told to install an extra."""
+    monkeypatch.delitem(sys.modules, "signers.kms.aws.backend", raising=False)
+    monkeypatch.setitem(sys.modules, "signers.kms.aws.service", None)
+    async with SignerRegistry() as registry:
+        with pytest.raises(ModuleNotFoundError, match=r"signers\.kms\.aws\.service"):
+            await registry.open("awskms:key-id=alias/k;region=eu-central-1", Algorithm.ES256)
 
 
 async def test_module_path_is_needed():
