@@ -6,6 +6,7 @@ sign are opened without a PIN, and closing one of them never logs the others out
 """
 
 import logging
+import threading
 
 from signers.errors import (
     KeyAmbiguousError,
@@ -48,6 +49,7 @@ class Token:
         self._info: TokenInfo | None = None
         self._holder: int | None = None
         self._generation = -1
+        self._touching = threading.Lock()
 
     @property
     def info(self) -> TokenInfo:
@@ -87,10 +89,11 @@ class Token:
 
         The module must be entered. Raises `CryptokiError` where the session is gone.
         """
-        holder = self._holder
-        if holder is not None:
-            # A search goes to the device; C_GetSessionInfo alone may be answered by the library.
-            self._cryptoki.find(holder, ((ck.CKA_CLASS, ulong(ck.CKO_PRIVATE_KEY)),), 1)
+        # Providers that share this token share its session, in which one search can be under way.
+        with self._touching:
+            if self._holder is not None:
+                # A search goes to the device; C_GetSessionInfo alone may be answered by the library.
+                self._cryptoki.find(self._holder, ((ck.CKA_CLASS, ulong(ck.CKO_PRIVATE_KEY)),), 1)
 
     def connect(self, generation: int) -> None:
         """Find the token and log in, for *generation* of the module.
