@@ -67,14 +67,14 @@ async def open_presentations(
         verifier = PresentationVerifier(
             dids, IssuerChecks(lists, domains), deadline=settings.presentations.deadline, clock=clock
         )
+        submissions = PresentationSubmissions(verifiers, store.presentation_requests, verifier, clock=clock)
+        stack.push_async_callback(submissions.aclose)
         yield Presentations(
             verifiers=verifiers,
             requests=PresentationRequests(
                 verifiers, own_did, store.presentation_requests, _request_settings(settings), clock=clock
             ),
-            submissions=PresentationSubmissions(
-                verifiers, store.presentation_requests, verifier, clock=clock
-            ),
+            submissions=submissions,
             verifier=verifier,
             own_did=own_did,
             own_linkage=_own_linkage(settings, own_did, clock),

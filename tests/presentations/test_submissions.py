@@ -77,6 +77,10 @@ class VerifierDouble:
         return REFUSED
 
 
+class NoRepository:
+    """Must not be asked."""
+
+
 @dataclass
 class Replica:
     """The use cases of one process."""
@@ -277,3 +281,51 @@ async def test_an_error_of_a_wallet_uses_the_request_up(replicas):
     done = await two.submissions.submit(declined)
     assert (done.stored, done.wallet_error, done.result) == (RequestStatus.REFUSED, "user_cancelled", None)
     assert two.verifier.asked == []
+
+
+async def test_a_wallet_that_hangs_up_is_judged(replicas):
+    """The report reaches the verifier even where nobody waits for the answer any more."""
+    one, two = replicas
+    record = await one.requests.create(RequestWish("open", DEFINITION), owner=OWNER)
+    one.verifier.pause = asyncio.Event()
+    sent = asyncio.create_task(one.submissions.submit(answer(record.request.state)))
+    watching = two.requests.watch(record.request.request_id, owner=OWNER)
+    while (await anext(watching)).stored is not RequestStatus.SUBMITTED:
+        pass
+    sent.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sent
+    one.verifier.pause.set()
+    await one.submissions.aclose()
+    judged = await two.requests.get(record.request.request_id, owner=OWNER)
+    assert (judged.stored, judged.result) == (RequestStatus.REFUSED, REFUSED)
+
+
+async def test_answers_under_way_are_bounded(replicas):
+    """One more than may be is told to come again, before it uses anything up."""
+    one, two = replicas
+    record = await one.requests.create(RequestWish("open", DEFINITION), owner=OWNER)
+    full = PresentationSubmissions(VERIFIERS, NoRepository(), one.verifier, limit=0)
+    assert await outcome(full.submit(answer(record.request.state))) is Reason.OVERLOADED
+    assert (await two.requests.get(record.request.request_id, owner=OWNER)).stored is RequestStatus.CREATED
+
+
+class FailingVerifier:
+    """Has a fault of its own."""
+
+    async def verify(self, asked: VerificationInput) -> VerificationResult:
+        """Fail."""
+        raise ZeroDivisionError
+
+
+async def test_a_fault_of_ours_accepts_nothing(replicas, clock, caplog):
+    """The caller is told, the log has it, and the request ends without a verdict."""
+    one, two = replicas
+    record = await one.requests.create(RequestWish("open", DEFINITION), owner=OWNER)
+    one.submissions._verifier = FailingVerifier()
+    with pytest.raises(ZeroDivisionError):
+        await one.submissions.submit(answer(record.request.state))
+    assert "could not be judged" in caplog.text
+    clock.now += SUBMISSION_LEASE
+    left = await two.requests.get(record.request.request_id, owner=OWNER)
+    assert (left.status(clock.now), left.result) == (RequestStatus.EXPIRED, None)
