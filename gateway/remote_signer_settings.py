@@ -9,7 +9,7 @@ class RemoteSignerSettings(BaseModel):
     """How one kind of signer behind a network is used; what is left out is as its backend has it.
 
     - `sign_timeout`: seconds after which a signature is given up, retries included.
-    - `request_timeout`: seconds for one request to the service.
+    - `request_timeout`: seconds for one request to the service, half of `sign_timeout` at most.
     - `attempts`: requests made for one signature where the failure is one that passes.
     - `concurrency`: requests under way at once, per worker.
     - `queue`: signatures that may wait, per worker, before callers are told SIGNER_BUSY.

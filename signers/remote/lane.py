@@ -11,6 +11,7 @@ import os
 import random
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from signers.durations import StageTimes
 from signers.errors import (
@@ -158,7 +159,7 @@ class Lane:
             trial = self.circuit.trial_running = verdict is Verdict.TRIAL
             task = self._loop.create_task(self._serve(*batch, trial), name=f"sign-{self.name}")
             self._tasks.add(task)
-            task.add_done_callback(self._served)
+            task.add_done_callback(partial(self._served, batch[1], trial))
         if not self._tasks and not len(self._waiting):
             self._idle.set()
 
@@ -176,13 +177,23 @@ class Lane:
                 )
             )
 
-    def _served(self, task: "asyncio.Task[None]") -> None:
+    def _served(
+        self,
+        items: list[Item],
+        trial: bool,  # noqa: FBT001  # Our own calls only.
+        task: "asyncio.Task[None]",
+    ) -> None:
         self._tasks.discard(task)
+        if trial:
+            self.circuit.trial_running = False
+        for item in items:
+            # Nobody is left waiting, whatever ended this request.
+            item.fail(SignerUnavailableError("The request was given up."))
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("%s: a request ended by a fault of ours", self.name, exc_info=error)
         self._pump()
 
-    async def _serve(self, key: RemoteKey, batch: list[Item], trial: bool) -> None:  # noqa: FBT001  # Own call.
+    async def _serve(self, key: RemoteKey, batch: list[Item], trial: bool) -> None:  # noqa: FBT001  # As above.
         started = self._loop.time()
         try:
             async with asyncio.timeout_at(max(item.deadline for item in batch)):
@@ -195,12 +206,6 @@ class Lane:
             await self._deliver(key, batch, outcomes)
         except (SignerError, TimeoutError) as error:
             self._fail(key, batch, error)
-        finally:
-            if trial:
-                self.circuit.trial_running = False
-            for item in batch:
-                # Nobody is left waiting, whatever ended this request.
-                item.fail(SignerUnavailableError("The request was given up.", key=key.name))
 
     def _fail(self, key: RemoteKey, batch: list[Item], error: SignerError | TimeoutError) -> None:
         if isinstance(error, TimeoutError):
@@ -216,7 +221,8 @@ class Lane:
     ) -> Sequence[bytes | SignerError]:
         """One request, made again while the failure is one that passes and there is time."""
         messages = [item.message for item in batch]
-        limit = self._options.attempt_timeout
+        # A request that hangs leaves time for another, and for the circuit to learn of it.
+        limit = min(self._options.attempt_timeout, self._options.timeout / 2)
         if trial:
             limit = min(limit, TRIAL_TIMEOUT)
         deadline = max(item.deadline for item in batch)

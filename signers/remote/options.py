@@ -15,7 +15,8 @@ class RemoteOptions:
     """Settings for every provider of one scheme.
 
     `timeout`: seconds after which a signature is given up, whatever the caller waits, retries included.
-    `attempt_timeout`: seconds for one request; a request that hangs leaves time for another.
+    `attempt_timeout`: seconds for one request, half of `timeout` at most; a request that hangs leaves time
+    for another.
     `attempts`: requests made for one signature where the failure is one that passes.
     `concurrency`: requests under way at once. Where the service signs batches, fewer requests make larger
     batches.
