@@ -267,7 +267,8 @@ class KeySettings(_Section):
 
     - `purpose`: what it signs; ``tokens`` for access tokens.
     - `algorithm`: its JOSE name; a key has one.
-    - `uri`: ``file:keys/tokens.pem``, or ``pkcs11:token=…;object=…?module-path=…&pin-source=file:…``.
+    - `uri`: ``file:keys/tokens.pem``, ``pkcs11:token=…;object=…?module-path=…&pin-source=file:…``, or one of a
+      service (docs/kms.md).
     - `public_key_sha256`: SHA-256 of the SubjectPublicKeyInfo in hex; a mismatch stops the start.
     - `certificate`: PEM file whose public key must be this key's; a mismatch stops the start.
     """
