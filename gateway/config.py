@@ -393,7 +393,7 @@ class MetricsSettings(_Section):
 
     - `enabled`: whether they are served at all.
     - `address`: where the listener of the first worker binds, ``host:port``; each further worker takes the
-      next free port of as many as there are workers.
+      next free port of twice as many as there are workers.
     """
 
     enabled: bool = False

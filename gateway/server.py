@@ -181,7 +181,13 @@ async def _metrics(settings: Settings, application: Application) -> AsyncIterato
 
     keyring = application.keyring
     write = exposition(SigningMetrics(lambda: keyring.view, application.signers.health))
-    async with serving_metrics(settings.metrics.address, write, CONTENT_TYPE, ports=settings.server.workers):
+    async with serving_metrics(
+        settings.metrics.address,
+        write,
+        CONTENT_TYPE,
+        # Twice as many, because workers that drain still have theirs while their successors start.
+        ports=2 * settings.server.workers,
+    ):
         yield
 
 

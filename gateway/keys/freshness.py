@@ -3,6 +3,9 @@
 A key that was disabled must sign nothing a second later, on any replica, whatever becomes of the database or
 of the event loop meanwhile. So knowledge has an age: it was true when the look at the database *began*, and
 after `MAX_AGE` a signature is made, or handed out, only after another look.
+
+The age is counted by the machine's monotonic clock. That stands still with a machine that is suspended as a
+whole: what such a one does in its first `MAX_AGE` after it went on is not covered.
 """
 
 import asyncio
