@@ -32,6 +32,16 @@ async def test_found_key_signs_and_tells_its_version():
     assert (signer.key_version, signer.pinned_uri) == ("1", "test:key=one;version=1")
 
 
+async def test_the_public_key_is_fetched_once():
+    """However often a signer signs, the service is asked for its key once."""
+    service = ScriptedService()
+    signer = await provider_of(service).signer("test:key=one", Algorithm.ES256)
+    for _ in range(20):
+        await signer.sign(b"m")
+    await signer.check()
+    assert (service.finds, len(service.key.requests)) == (1, 21)
+
+
 async def test_looking_up_is_tried_again():
     """A service that does not answer a look-up at first is asked again."""
     service = ScriptedService(script=[SignerUnavailableError("down"), SignerTimeoutError("slow")])
