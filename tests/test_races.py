@@ -6,12 +6,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
 import pytest
 import pytest_asyncio
+from countersign import GatewayClient, TlsConfig
 
 from gateway.jose.jwk import JwkSet
 from gateway.tokens.client import ClientAuthenticationMethod, GrantType
@@ -19,7 +20,7 @@ from tests.support.assertions import claims, jwks_of, signed
 from tests.support.authorizations import PKCE, REDIRECT, SECRET, code_for, is_active, tokens_for, web_client
 from tests.support.dpop import Prover
 from tests.support.edge import TOKEN, free_ports
-from tests.support.gateway import ISSUER, OpenedApplication, Prepared, opened_application, prepare
+from tests.support.gateway import ADMIN, API, ISSUER, OpenedApplication, Prepared, opened_application, prepare
 from tests.support.pki import new_key
 from tests.support.stores import DATABASES, empty_database
 
@@ -37,11 +38,19 @@ class Workers:
     app: OpenedApplication
     url: str
     tls: ssl.SSLContext
+    mtls_target: str
 
     async def post(self, headers: dict[str, str] | None = None, **form: str) -> httpx.Response:
         """One token request on a connection of its own, so that the system chooses the worker anew."""
         async with httpx.AsyncClient(verify=self.tls, trust_env=False, timeout=30) as client:
             return await client.post(self.url + TOKEN, data=form, headers=headers)
+
+    def caller(self, san_uri: str) -> GatewayClient:
+        """A client over gRPC with a connection of its own, as *san_uri* of the configuration."""
+        root = self.app.prepared.root
+        identity = root.leaf("caller", uris=(san_uri,))
+        tls = TlsConfig(ca=root.pem, certificate=identity.chain_pem, private_key=identity.key_pem)
+        return GatewayClient(self.mtls_target, tls=tls)
 
     async def race(self, headers: dict[str, str] | None = None, **form: str) -> list[httpx.Response]:
         """The same request many times at once."""
@@ -93,7 +102,10 @@ async def workers(url, tmp_path_factory) -> AsyncIterator[Workers]:
     prepared = await prepare(folder, database_url=url, server=server)
     async with opened_application(folder, prepared=prepared) as app, serving(prepared):
         running = Workers(
-            app, f"https://localhost:{https}", ssl.create_default_context(cafile=folder / "client-ca.pem")
+            app,
+            f"https://localhost:{https}",
+            ssl.create_default_context(cafile=folder / "client-ca.pem"),
+            f"127.0.0.1:{mtls}",
         )
         await web_client(app)
         await web_client(
@@ -163,6 +175,37 @@ async def test_an_assertion_is_accepted_once(workers: Workers):
         grant_type="client_credentials", client_assertion_type=ASSERTION_TYPE, client_assertion=assertion
     )
     assert told(responses) == {"ok": 1, "invalid_client": RACERS - 1}
+
+
+async def seen_by(watcher: GatewayClient, wanted: int, watching: asyncio.Event) -> list[str]:
+    """The ids of the first revocations of tokens that *watcher* is told of; *watching*: it is connected."""
+    found: list[str] = []
+    async with aclosing(watcher.watch_revocations()) as batches:
+        async for batch in batches:
+            watching.set()
+            found += [each.token_id for each in batch.revocations if each.token_id.startswith("race-")]
+            if len(found) >= wanted:
+                return found
+    raise AssertionError("the stream ended")
+
+
+async def test_every_watcher_sees_every_revocation_in_one_order(workers: Workers):
+    """Whichever worker revokes, and whichever a watcher is connected to: nothing is missed or swapped."""
+    async with AsyncExitStack() as stack, asyncio.timeout(30):
+        watchers = [await stack.enter_async_context(workers.caller(API)) for _ in range(4)]
+        admins = [await stack.enter_async_context(workers.caller(ADMIN)) for _ in range(4)]
+        events = [asyncio.Event() for _ in watchers]
+        watching = [
+            asyncio.create_task(seen_by(watcher, 2 * RACERS, event))
+            for watcher, event in zip(watchers, events, strict=True)
+        ]
+        await asyncio.gather(*(event.wait() for event in events))
+        await asyncio.gather(
+            *(admins[number % 4].revoke_token_id(f"race-{number}") for number in range(2 * RACERS))
+        )
+        orders = await asyncio.gather(*watching)
+    assert set(orders[0]) == {f"race-{number}" for number in range(2 * RACERS)}
+    assert all(order == orders[0] for order in orders)
 
 
 def basic(client_id: str) -> dict[str, str]:
