@@ -5,7 +5,7 @@ time.
 from collections.abc import Callable
 from typing import TypeVar
 
-from signers.errors import SignerUnavailableError
+from signers.errors import SignerTimeoutError, SignerUnavailableError
 from signers.pkcs11.threads import call_in_thread
 
 T = TypeVar("T")
@@ -40,4 +40,9 @@ class Login:
             finally:
                 self._running = False
 
-        return await call_in_thread(tracked, seconds=LOGIN_TIMEOUT, key=self._name)
+        try:
+            return await call_in_thread(tracked, seconds=LOGIN_TIMEOUT, key=self._name)
+        except SignerTimeoutError:
+            raise SignerTimeoutError(
+                f"No credentials came within {LOGIN_TIMEOUT:g} seconds.", key=self._name
+            ) from None

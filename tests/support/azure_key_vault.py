@@ -1,6 +1,6 @@
 """Azure Key Vault's keys as the REST reference describes them, on loopback, with real keys.
 
-Of lowkey-vault, the runnable jar could not be had from Maven Central (only its client and its test containers),
+Of lowkey-vault, the jar that runs could not be had from Maven Central (only its client and test containers),
 and the emulators on PyPI sign with a bare hash, so this server stands in;
 tests/signers/kms/azure/test_azure_emulator.py holds it to Microsoft's own client library.
 

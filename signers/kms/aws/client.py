@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -22,6 +23,8 @@ class AwsKmsClient:
         """*url* is the base URL of *http*, without a slash at its end."""
         self._http = http
         self._url = f"{url}/"
+        # It is signed as it is sent; botocore by itself would leave out the port where it is the usual one.
+        self._host = urlsplit(url).netloc
         self._region = region
         self._credentials = credentials
 
@@ -45,6 +48,7 @@ class AwsKmsClient:
 
     async def _send(self, operation: str, content: bytes, keys: AwsKeys) -> HttpReply:
         headers = {
+            "Host": self._host,
             "Content-Type": "application/x-amz-json-1.1",
             "X-Amz-Target": f"TrentService.{operation}",
         }

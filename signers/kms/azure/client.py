@@ -47,7 +47,6 @@ class AzureKmsClient:
     async def _send(self, method: str, path: str, body: bytes | None, token: str) -> HttpReply:
         headers = {
             "Authorization": f"Bearer {token}",
-            "Accept-Encoding": "identity",
             "Content-Type": "application/json",
         }
         return await self._http.request(

@@ -46,5 +46,5 @@ class GcpKmsClient:
         return JsonReply.parse(reply.body, key)
 
     async def _send(self, method: str, path: str, body: bytes | None, token: GcpToken) -> HttpReply:
-        headers = {**token.headers, "Accept-Encoding": "identity", "Content-Type": "application/json"}
+        headers = {**token.headers, "Content-Type": "application/json"}
         return await self._http.request(method, f"/v1/{path}", headers=headers, body=body)

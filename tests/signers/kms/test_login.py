@@ -27,7 +27,7 @@ async def test_call_that_hangs(monkeypatch):
         release.wait(10)
 
     attempts = login.Login("name")
-    with pytest.raises(SignerTimeoutError):
+    with pytest.raises(SignerTimeoutError, match="No credentials came within"):
         await attempts.run(hang)
     for _ in range(5):
         with pytest.raises(SignerUnavailableError, match="earlier attempt"):
