@@ -125,6 +125,7 @@ class PresentationSettings(_Section):
     - `request_lifetime`: seconds for which a request can be answered; a caller may ask for less.
     - `retention`: seconds for which a request and its checks are kept once it expired.
     - `deadline`: seconds that verifying one answer may take.
+    - `ports`: that addresses of others may name: of did:web, status lists, hubs and DID configurations.
     - `ion_node`: URL of a Sidetree node, without ``/identifiers``; short forms of did:ion need one. None is
       the default.
     - `ion_networks`: networks of that node's host that may be private, in CIDR form.
@@ -145,6 +146,7 @@ class PresentationSettings(_Section):
     request_lifetime: int = Field(300, ge=10, le=3_600)
     retention: int = Field(86_400, ge=3_600, le=366 * 86_400)
     deadline: float = Field(8.0, gt=0, le=30)
+    ports: tuple[Annotated[int, Field(ge=1, le=65_535)], ...] = Field((443,), min_length=1)
     ion_node: HttpsUrl | None = None
     ion_networks: tuple[str, ...] = ()
     ion_state: Literal["offline", "prefer_node", "require_node"] = "offline"

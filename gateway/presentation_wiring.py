@@ -5,6 +5,7 @@ Imported only where verifiers are configured: what it needs comes with the extra
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from types import MappingProxyType
 from urllib.parse import quote, urlsplit
 
@@ -20,6 +21,7 @@ from gateway.dids import (
     default_methods,
     parse_did,
 )
+from gateway.dids.did_web import DID_WEB_POLICY
 from gateway.fetching import (
     DangerousLoopbackDoor,
     FetchError,
@@ -31,14 +33,19 @@ from gateway.keys.keyring import Keyring
 from gateway.presentation_settings import ANY_ISSUER, VerifierSettings
 from gateway.presentations.core import Presentations
 from gateway.presentations.issuer_checks import IssuerChecks
-from gateway.presentations.linked_domains import LinkedDomains, declared_origins
+from gateway.presentations.linked_domains import (
+    LINKAGE_POLICY,
+    LinkagePolicy,
+    LinkedDomains,
+    declared_origins,
+)
 from gateway.presentations.origins import Origin, parse_origin
 from gateway.presentations.own_did import OwnDid
 from gateway.presentations.own_linkage import OwnDidConfiguration
 from gateway.presentations.request import ResponseMode
 from gateway.presentations.requests import PresentationRequests, RequestSettings
 from gateway.presentations.status import OnUnknown, StatusPolicy
-from gateway.presentations.status_lists import StatusLists
+from gateway.presentations.status_lists import LIST_POLICY, ListLimits, StatusLists
 from gateway.presentations.submissions import PresentationSubmissions
 from gateway.presentations.verification import PresentationVerifier
 from gateway.presentations.verifier import Display, LinkageRule, Policy, Verifier, Verifiers
@@ -58,9 +65,13 @@ async def open_presentations(
         stack.callback(client.close)
         dids = DidResolver(_methods(settings, client, resolver), clock=clock)
         stack.push_async_callback(dids.aclose)
-        lists = StatusLists(client, dids, clock=clock)
+        ports = frozenset(settings.presentations.ports)
+        lists = StatusLists(
+            client, dids, limits=ListLimits(fetch=replace(LIST_POLICY, ports=ports)), clock=clock
+        )
         stack.push_async_callback(lists.aclose)
-        domains = LinkedDomains(client, clock=clock)
+        linkage = LinkagePolicy(fetch=replace(LINKAGE_POLICY, ports=ports))
+        domains = LinkedDomains(client, policy=linkage, clock=clock)
         stack.push_async_callback(domains.aclose)
         own_did = await _own_did(settings, keyring, dids)
         verifiers = _verifiers(settings, own_did.did.text)
@@ -144,7 +155,9 @@ def _methods(settings: Settings, client: GuardedClient, resolver: Resolver) -> M
         unsafe_non_canonical_ion=configured.unsafe_non_canonical_ion,
         test_network=configured.ion_test_network,
     )
-    return default_methods(client, ion_policy=policy, ion_node=_node(settings, client, resolver))
+    web_policy = replace(DID_WEB_POLICY, ports=frozenset(configured.ports))
+    node = _node(settings, client, resolver)
+    return default_methods(client, web_policy=web_policy, ion_policy=policy, ion_node=node)
 
 
 def _node(settings: Settings, client: GuardedClient, resolver: Resolver) -> SidetreeNode | None:

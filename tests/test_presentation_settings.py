@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from gateway.clock import system_clock
 from gateway.config import ConfigurationError, Settings
-from gateway.dids import did_jwk
+from gateway.dids import DidError, DidFault, did_jwk
 from gateway.keys.keyring import Keyring
 from gateway.presentation_opening import presentations_if_configured
 from gateway.presentation_settings import PresentationSettings, VerifierSettings
@@ -90,6 +90,8 @@ def test_a_verifier_that_cannot_be(changes):
         {"ion_node": "http://node.example.org"},
         {"loopback_names": ("localhost",)},
         {"loopback_ca": "root.pem"},
+        {"ports": ()},
+        {"ports": (0,)},
     ],
 )
 def test_a_section_that_cannot_be(changes):
@@ -168,6 +170,23 @@ async def test_our_did_can_be_a_key(tmp_path):
     did = did_jwk(KEY.public_key)
     presentations = await opened(tmp_path, {"did": did})
     assert presentations.own_did.document().id.text == did
+
+
+@pytest.mark.parametrize(
+    ("ports", "fault"), [((443,), DidFault.TARGET_REFUSED), ((443, 8443), DidFault.UNREACHABLE)]
+)
+async def test_a_port_is_for_who_configured_it(tmp_path, ports, fault):
+    """A did:web on another port is refused before its name is looked up, unless the port is listed."""
+    configured = settings(tmp_path, {"ports": ports})
+    async with (
+        open_store(f"sqlite:///{tmp_path}/state.db", migrate=True) as store,
+        presentations_if_configured(
+            configured, store, Keyring(), NoDns(), clock=system_clock
+        ) as presentations,
+    ):
+        with pytest.raises(DidError) as caught:
+            await presentations.verifier._resolver.resolve("did:web:issuer.example.org%3A8443")
+    assert caught.value.fault is fault
 
 
 @pytest.mark.parametrize(

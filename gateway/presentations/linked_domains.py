@@ -47,6 +47,9 @@ _NOT_FOUND: Final = frozenset({404, 410})
 _TOO_MANY_REQUESTS: Final = 429
 
 
+LINKAGE_POLICY: Final = FetchPolicy(deadline=5.0, max_body=MAX_CONFIGURATION, max_redirects=2)
+
+
 @dataclass(frozen=True, slots=True)
 class LinkagePolicy:
     """Bounds of `LinkedDomains`.
@@ -58,7 +61,7 @@ class LinkagePolicy:
     - `leeway`: seconds of clock difference forgiven to a credential.
     """
 
-    fetch: FetchPolicy = FetchPolicy(deadline=5.0, max_body=MAX_CONFIGURATION, max_redirects=2)  # noqa: RUF009 - frozen.
+    fetch: FetchPolicy = LINKAGE_POLICY
     default_lifetime: float = 300.0
     max_lifetime: float = 3600.0
     failure_lifetime: float = 5.0

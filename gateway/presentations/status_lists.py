@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -55,20 +55,20 @@ _ISSUERS: Final = frozenset({Relationship.ASSERTION_METHOD})
 _ANY_KEY: Final = frozenset({Relationship.ASSERTION_METHOD, Relationship.AUTHENTICATION})
 
 
-_FETCH: Final = FetchPolicy(deadline=5.0, max_body=MAX_TOKEN, max_redirects=2)
+LIST_POLICY: Final = FetchPolicy(deadline=5.0, max_body=MAX_TOKEN, max_redirects=2)
 
 
 @dataclass(frozen=True, slots=True)
 class ListLimits:
     """Bounds of `StatusLists`.
 
-    - `fetch`: for a list over HTTPS.
+    - `fetch`: for a list over HTTPS, and but for size and redirects for one from a hub.
     - `default_lifetime`, `max_lifetime`: seconds for which a list is kept that says nothing, and at most.
     - `failure_lifetime`: seconds for which a failed fetch is remembered.
     - `entries`, `max_size`, `flights`: lists kept, their octets together, and fetches under way at once.
     """
 
-    fetch: FetchPolicy = _FETCH
+    fetch: FetchPolicy = LIST_POLICY
     default_lifetime: float = 300.0
     max_lifetime: float = 3600.0
     failure_lifetime: float = 5.0
@@ -100,7 +100,8 @@ class StatusLists:
         self._client = client
         self._resolver = resolver
         self._limits = limits or ListLimits()
-        self._hub = IdentityHub(client, resolver, policy=FetchPolicy(deadline=5.0, max_body=MAX_ANSWER))
+        hub = replace(self._limits.fetch, max_body=MAX_ANSWER, max_redirects=0)
+        self._hub = IdentityHub(client, resolver, policy=hub)
         self._clock = clock
         self._kept = BoundedCache[_Source](max_entries=self._limits.entries, max_size=self._limits.max_size)
         self._flights = Flights[_Source](self._limits.flights)
