@@ -7,7 +7,14 @@ is asked every few minutes, on a thread, because it may make requests.
 from typing import NamedTuple, Protocol, cast
 
 import botocore.session
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConfigParseError,
+    InvalidConfigError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
 from botocore.loaders import create_loader
 from botocore.regions import EndpointResolver
 
@@ -17,6 +24,9 @@ from signers.remote.credentials import Credentials, Lease
 
 LOOK_EVERY = 300.0
 """Seconds after which botocore is asked again."""
+
+
+_MISCONFIGURED = (ConfigParseError, InvalidConfigError, PartialCredentialsError, ProfileNotFound)
 
 
 class AwsKeys(NamedTuple):
@@ -48,6 +58,13 @@ class AwsLogin:
         """The keys in force; for None the chain is gone through anew, files and environment included."""
         try:
             keys = await self._login.run(lambda: self._frozen(anew=previous is None))
+        except ClientError as error:
+            # STS or SSO, asked for the credentials of a role, said no.
+            raise AccessDeniedError(f"AWS gives no credentials: {error}", key=self._name) from error
+        except _MISCONFIGURED as error:
+            raise AccessDeniedError(
+                f"The AWS configuration cannot be used: {error}", key=self._name
+            ) from error
         except BotoCoreError as error:
             raise SignerUnavailableError(f"No AWS credentials: {error}", key=self._name) from error
         return Lease(keys, LOOK_EVERY, renewable=True)

@@ -31,7 +31,7 @@ class AzureLogin:
         """
         try:
             return await self._login.run(partial(_fetch, self._scope))
-        except CredentialUnavailableError as error:
+        except (CredentialUnavailableError, OSError, ValueError) as error:
             raise AccessDeniedError(
                 f"There are no Azure credentials: {str(error)[:_MAX_MESSAGE]}", key=self._name
             ) from error

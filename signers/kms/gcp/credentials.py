@@ -57,7 +57,8 @@ class GcpLogin:
         """A new token; what it is obtained with is looked up anew, so that a replaced key file counts."""
         try:
             return await self._login.run(self._fetch)
-        except DefaultCredentialsError as error:
+        except (DefaultCredentialsError, OSError, ValueError, AttributeError, TypeError) as error:
+            # The last two are what google-auth makes of a key file with other JSON in it.
             raise AccessDeniedError(f"There are no Google credentials: {error}", key=self._name) from error
         except TransportError as error:
             raise SignerUnavailableError(f"No token from Google: {error}", key=self._name) from error

@@ -98,6 +98,48 @@ async def test_credentials_of_a_profile(ministack, aws_keys, aws_user, monkeypat
             await registry.open(ministack.uri(aws_keys["ES256"]), Algorithm.ES256)
 
 
+async def test_credentials_of_a_role(ministack, aws_keys, aws_user, monkeypatch, tmp_path):
+    """Temporary credentials of a role that the profile assumes serve, with their session token; a role that
+    may not be assumed is told in the words of STS.
+    """
+    isolate(monkeypatch, tmp_path)
+    name = f"role-{os.urandom(4).hex()}"
+    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    iam = ministack.client("iam")
+    role = iam.create_role(
+        RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )["Role"]
+    iam.put_role_policy(RoleName=name, PolicyName="sign", PolicyDocument=json.dumps(POLICY))
+    assume = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role["Arn"]}
+    source = ministack.user(f"{name}-user", {"Version": "2012-10-17", "Statement": [assume]})
+    (tmp_path / "aws-credentials").write_text(
+        f"[source]\naws_access_key_id = {source['AWS_ACCESS_KEY_ID']}\n"
+        f"aws_secret_access_key = {source['AWS_SECRET_ACCESS_KEY']}\n"
+    )
+    (tmp_path / "aws-config").write_text(
+        f"[profile signer]\nrole_arn = {role['Arn']}\nsource_profile = source\n"
+        f"[profile other]\nrole_arn = {role['Arn']}x\nsource_profile = source\n"
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", ministack.url)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("AWS_PROFILE", "signer")
+    async with SignerRegistry() as registry:
+        await (await registry.open(ministack.uri(aws_keys["ES256"]), Algorithm.ES256)).check()
+    monkeypatch.setenv("AWS_PROFILE", "other")
+    async with SignerRegistry() as registry:
+        with pytest.raises(AccessDeniedError, match=r"AWS gives no credentials: .*AssumeRole"):
+            await registry.open(ministack.uri(aws_keys["ES256"]), Algorithm.ES256)
+
+
+async def test_profile_that_does_not_exist(ministack, aws_keys, monkeypatch, tmp_path):
+    """A profile that is not in the AWS configuration is named."""
+    isolate(monkeypatch, tmp_path)
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    async with SignerRegistry() as registry:
+        with pytest.raises(AccessDeniedError, match=r"cannot be used: .*\(nobody\)"):
+            await registry.open(ministack.uri(aws_keys["ES256"]), Algorithm.ES256)
+
+
 async def test_expired_credentials_that_nothing_replaces(registry, ministack, aws_keys, monkeypatch):
     """Expired credentials for which the chain has no others are told as what they are."""
     monkeypatch.setattr(credentials, "MIN_AGE", 0.0)

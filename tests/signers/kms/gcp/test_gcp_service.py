@@ -195,6 +195,17 @@ async def test_no_credentials(gcp_kms, tmp_path, monkeypatch):
             await registry.open(gcp_kms.uri(KEY), Algorithm.ES256)
 
 
+@pytest.mark.parametrize("content", ["{", "[]", '{"type": "unheard_of"}', '{"type": "service_account"}'])
+async def test_key_file_that_cannot_be_used(gcp_kms, tmp_path, monkeypatch, content):
+    """A key file with something else in it is told as such."""
+    path = tmp_path / "broken.json"
+    path.write_text(content)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+    async with SignerRegistry() as registry:
+        with pytest.raises(AccessDeniedError, match="no Google credentials"):
+            await registry.open(gcp_kms.uri(KEY), Algorithm.ES256)
+
+
 @pytest.mark.parametrize(
     ("status", "http", "error"),
     [
