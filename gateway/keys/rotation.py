@@ -10,6 +10,7 @@ the key before it: so where a replica ends between making and registering one, t
 """
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -219,7 +220,10 @@ class _Line:
         return self.policy.purpose, self.policy.algorithm
 
     def name_of_next(self) -> str:
-        return self.records[-1].key_id[:_NAME_SIZE] if self.records else "first"
+        """What ``{after}`` stands for: hex digits, as services differ in what else they take in a name."""
+        if not self.records:
+            return "first"
+        return hashlib.sha256(self.records[-1].key_id.encode()).hexdigest()[:_NAME_SIZE]
 
     def is_promotion_due(self, now: float, published: float) -> bool:
         """Where no key signs, at once: there is nothing to wait for."""
