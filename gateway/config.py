@@ -406,7 +406,8 @@ class RotationSettings(_Section):
     - `purpose`, `algorithm`: which.
     - `period`: seconds that a key signs. Its successor is made and published a quarter of that before, and at
       least `tokens.jwks_max_age`.
-    - `uri`: where a successor is made, with ``{after}`` for 16 hex digits that follow from the key before it: ``pkcs11:token=prod;object=tokens-{after}``, ``file:keys/tokens-{after}.pem``.
+    - `uri`: where a successor is made, with ``{after}`` for 16 hex digits that follow from the key before it:
+      ``pkcs11:token=prod;object=tokens-{after}``, ``file:keys/tokens-{after}.pem``.
     - `delegated`: the successor is certified by the active key of purpose ``delegation``; `uri` is a file.
     """
 
