@@ -1,5 +1,7 @@
 """The configuration of presentations: what it refuses, and what comes of it."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +216,39 @@ async def test_without_verifiers_there_is_nothing(tmp_path):
         presentations_if_configured(without, store, Keyring(), NoDns(), clock=system_clock) as nothing,
     ):
         assert nothing is None
+
+
+@pytest.mark.parametrize(
+    ("verifiers", "told"),
+    [("()", "nothing"), ("(1,)", "countersign-gateway[presentations]")],
+)
+def test_without_the_extra(verifiers, told):
+    """The gateway starts while no verifier is configured; else the message says what to install."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTRA.format(verifiers=verifiers)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert told in done.stdout, done.stderr
+
+
+WITHOUT_EXTRA = """
+import asyncio, sys, types
+for name in ("re2", "segno", "jsonschema", "jsonpath"):
+    sys.modules[name] = None
+import gateway.server
+from gateway.config import ConfigurationError
+from gateway.presentation_opening import presentations_if_configured
+
+async def main():
+    settings = types.SimpleNamespace(verifiers={verifiers})
+    try:
+        async with presentations_if_configured(settings, None, None, None, clock=None):
+            print("nothing")
+    except ConfigurationError as error:
+        print(error)
+
+asyncio.run(main())
+"""
