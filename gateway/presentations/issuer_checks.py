@@ -1,6 +1,8 @@
 """What is asked about an issuer: whether it is trusted, what its lists say, and where it is at home."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gateway.dids import DidDocument
 from gateway.presentations.checks import Check, Outcome
@@ -11,12 +13,16 @@ from gateway.presentations.report import Report
 from gateway.presentations.rules import PresentationCheck
 from gateway.presentations.signed_token import SignedToken
 from gateway.presentations.status import (
+    ListSource,
     StatusCheck,
+    StatusError,
     StatusPolicy,
     StatusReport,
+    Unreachable,
     VerifiedToken,
     check_status,
     has_status,
+    parse_entries,
 )
 from gateway.presentations.status.rules import line
 from gateway.presentations.status_lists import StatusLists
@@ -80,8 +86,9 @@ class IssuerChecks:
             )
             if checked is not None:
                 return checked
-        # Without sources every list that is needed is unreachable, and the policy says what follows.
-        return check_status(token.payload, issuer, {}, _nobody, now=0, policy=status_policy)
+        # Every list that is needed is unreachable then, and the policy says what follows.
+        late = _too_late(token.payload)
+        return check_status(token.payload, issuer, late, _nobody, now=0, policy=status_policy)
 
     async def _linked_origin(
         self, report: Report, path: str, document: DidDocument, policy: Policy, deadline: Deadline
@@ -125,6 +132,14 @@ def _nothing_asked(path: str) -> tuple[Check, ...]:
     detail = "Not applied: what it is about was refused before."
     status = line(StatusCheck.ENTRY_PRESENT, Outcome.SKIPPED, path=path, detail=detail)
     return (status, *report.checks)
+
+
+def _too_late(payload: Mapping[str, Any]) -> Mapping[str, ListSource]:
+    """For each list that is needed, that it did not come in time."""
+    try:
+        return {entry.uri: Unreachable("deadline_exceeded") for entry in parse_entries(payload)}
+    except StatusError:
+        return {}  # `check_status` reports it.
 
 
 def _nobody(token: str) -> VerifiedToken:  # noqa: ARG001 - the signature of a TokenVerifier.

@@ -155,7 +155,7 @@ async def test_a_list_that_never_answers_costs_the_deadline():
         async with asyncio.timeout(PATIENCE * 10):
             result = await patient(host.client).verify(answer.asked())
         silent.set()
-    assert refusals(result) == {("status_list_available", "")}
+    assert refusals(result) == {("status_list_available", "deadline_exceeded")}
 
 
 @pytest.mark.parametrize(

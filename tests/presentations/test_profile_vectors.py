@@ -59,7 +59,7 @@ async def test_the_list_that_is_nowhere_is_unknown_and_fails_by_default():
     answer.change_policy(status=StatusPolicy())
     strict = await answer.verify()
     assert not strict.accepted
-    assert refusals(strict) == {("status_list_available", "")}
+    assert refusals(strict) == {("status_list_available", "dns_failed")}
 
 
 async def test_the_vectors_as_of_now_have_expired():

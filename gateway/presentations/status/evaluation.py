@@ -45,8 +45,9 @@ def check_status(
 
 
 class _Broken(Exception):  # noqa: N818 - it ends an entry with a check, and reaches no caller.
-    def __init__(self, code: StatusCheck, outcome: Outcome, detail: str) -> None:
+    def __init__(self, code: StatusCheck, outcome: Outcome, detail: str, reason: str = "") -> None:
         super().__init__(detail)
+        self.reason = reason
         self.code = code
         self.outcome = outcome
         self.detail = detail
@@ -99,7 +100,7 @@ class _Evaluation:
             self._require_current(entry, kept)
             size = self._require_room(entry, kept.status_list)
         except _Broken as broken:
-            self._add(broken.code, broken.outcome, entry.path, broken.detail)
+            self._add(broken.code, broken.outcome, entry.path, broken.detail, broken.reason)
             return None
         value = kept.status_list.value(entry.index, size)
         self._statuses.append(EntryStatus(entry, value, entry.messages.get(value)))
@@ -111,7 +112,7 @@ class _Evaluation:
         source = self._sources.get(entry.uri, Unreachable("not_fetched"))
         if isinstance(source, Unreachable):
             detail = f"The list could not be had ({source.reason})."
-            raise _Broken(StatusCheck.LIST_AVAILABLE, Outcome.UNKNOWN, detail)
+            raise _Broken(StatusCheck.LIST_AVAILABLE, Outcome.UNKNOWN, detail, source.reason)
         self._passed(StatusCheck.LIST_AVAILABLE, entry, "The list was to be had.")
         if isinstance(source, KeptList):
             kept = source
@@ -189,9 +190,9 @@ class _Evaluation:
     def _passed(self, code: StatusCheck, entry: StatusEntry, detail: str) -> None:
         self._add(code, Outcome.PASSED, entry.path, detail)
 
-    def _add(self, code: StatusCheck, outcome: Outcome, path: str, detail: str) -> None:
+    def _add(self, code: StatusCheck, outcome: Outcome, path: str, detail: str, reason: str = "") -> None:
         tolerated = outcome is Outcome.UNKNOWN and self._policy.on_unknown is OnUnknown.ACCEPT
-        self._checks.append(line(code, outcome, path=path, detail=detail, advisory=tolerated))
+        self._checks.append(line(code, outcome, path=path, detail=detail, advisory=tolerated, reason=reason))
 
     def _report(self, state: CredentialState | None) -> StatusReport:
         return StatusReport(tuple(self._checks), state, tuple(self._statuses), self._lists)

@@ -65,6 +65,14 @@ class StatusError(Exception):
         self.path = path
 
 
-def line(code: StatusCheck, outcome: Outcome, *, path: str, detail: str, advisory: bool = False) -> Check:
+def line(
+    code: StatusCheck,
+    outcome: Outcome,
+    *,
+    path: str,
+    detail: str,
+    advisory: bool = False,
+    reason: str = "",
+) -> Check:
     """One line of a status report."""
-    return Check(code, outcome, CLAUSES[code], path, detail, advisory)
+    return Check(code, outcome, CLAUSES[code], path, detail, advisory, reason)
