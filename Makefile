@@ -12,13 +12,14 @@ INSTALLED := .venv/.installed
 # Arguments for the tool behind a target: make test ARGS='-k dpop', make bench ARGS='--seconds 2 --rounds 1'.
 ARGS ?=
 
-.PHONY: help demo serve test bench lint proto constraints venv softhsm opencryptoki chromium clean
+.PHONY: help demo serve test test-clients bench lint proto constraints venv softhsm opencryptoki chromium clean
 
 help:
 	@printf '%s\n' \
 	  'make demo         run the whole story once, with file keys and with SoftHSM, and exit' \
 	  'make serve        start a development gateway in ./var and keep it running' \
 	  'make test         run every test; a skipped one fails' \
+	  'make test-clients the clients in Go and TypeScript, their examples, the Helm chart; needs Go and Node.js' \
 	  'make bench        measure throughput, latency, CPU and memory into bench/results.json' \
 	  'make lint         formatting, lint, types, import directions, API rules, stale stubs' \
 	  'make proto        regenerate the stubs in clients/python from protos/' \
@@ -51,6 +52,11 @@ serve: $(INSTALLED)
 # CI=true makes a skipped or expected-to-fail test a failure (tests/conftest.py).
 test: $(INSTALLED) softhsm opencryptoki chromium
 	@CI=true $(PYTHON) -m pytest -q $(ARGS)
+
+# Not part of `make test`, which needs neither Go nor Node.js; .ci/run runs both.
+test-clients: $(INSTALLED)
+	@.ci/need-clients
+	@CI=true COUNTERSIGN_TEST_CLIENTS=1 $(PYTHON) -m pytest -q tests/clients_other $(ARGS)
 
 bench: $(INSTALLED)
 	@.ci/need-softhsm --optional

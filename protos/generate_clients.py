@@ -5,7 +5,7 @@
     python protos/generate_clients.py go         only those of one language, ``go`` or ``typescript``
 
 protoc is that of grpcio-tools; its plugins come at the versions that clients/go/tools/go.mod and
-clients/typescript/package.json pin. `make test-clients` sets up what is needed: Go, or Node.js and the packages.
+clients/typescript/package.json pin. Go, and Node.js with those packages, must be there: see .ci/need-clients.
 """
 
 import argparse
@@ -50,10 +50,8 @@ def _write_go(target: Path) -> None:
             check=True,
             timeout=BUILD_TIMEOUT,
         )
-        options = [
-            f"--{kind}_opt=module={GO_PACKAGE},{','.join(f'M{source}={GO_PACKAGE}' for source in _own_sources())}"
-            for kind in ("go", "go-grpc")
-        ]
+        names = ",".join([f"module={GO_PACKAGE}", *(f"M{source}={GO_PACKAGE}" for source in _own_sources())])
+        options = [f"--{kind}_opt={names}" for kind in ("go", "go-grpc")]
         plugins = [f"--plugin={folder}/protoc-gen-go", f"--plugin={folder}/protoc-gen-go-grpc"]
         run_protoc([*plugins, *options, f"--go_out={target}", f"--go-grpc_out={target}"])
 
@@ -62,7 +60,7 @@ def _write_typescript(target: Path) -> None:
     """One module for each source, and for the parts of google.api and google.rpc that these need."""
     plugin = CLIENTS / "typescript" / "node_modules" / ".bin" / "protoc-gen-es"
     if not plugin.exists():
-        raise FileNotFoundError(f"{plugin} is missing: run make test-clients, which installs it")
+        raise FileNotFoundError(f"{plugin} is missing: run .ci/need-clients, which installs it")
     options = "--es_opt=target=ts,import_extension=js"
     run_protoc([f"--plugin={plugin}", options, f"--es_out={target}", FIELD_BEHAVIOR, *GOOGLE_RPC])
 

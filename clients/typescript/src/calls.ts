@@ -1,0 +1,141 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type { DescMethod, Message } from "@bufbuild/protobuf";
+import { Metadata, status, type Client, type ServiceError } from "@grpc/grpc-js";
+
+import { CountersignError, errorOfCall, REQUEST_ID } from "./errors.js";
+import { identified, mayRepeat } from "./repetition.js";
+import { pauseAfter, type RetryPolicy } from "./retry.js";
+import { wire, type CallOptions, type Transport } from "./stub.js";
+
+/** Does for every call what a channel does not: a deadline, a request id, repetition, typed errors. */
+export class Caller implements Transport {
+  constructor(
+    private readonly channel: Client,
+    private readonly timeoutMs: number,
+    private readonly retry: RetryPolicy,
+    private readonly callerToken: (() => string | Promise<string>) | undefined,
+  ) {}
+
+  /** Makes the attempts of one call, under one request id and one deadline. */
+  async unary(method: DescMethod, given: Message, options: CallOptions): Promise<Message> {
+    const deadline = Date.now() + positive(options.timeoutMs ?? this.timeoutMs);
+    const requestId = options.metadata?.[REQUEST_ID] ?? randomUUID();
+    const request = identified(given);
+    // A DPoP proof is good for one attempt (RFC 9449 §11.1).
+    const repeat = mayRepeat(method, request) && options.metadata?.["dpop"] === undefined;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.attempt(method, request, options, requestId, deadline);
+      } catch (error) {
+        const pause =
+          repeat && error instanceof CountersignError
+            ? pauseAfter(this.retry, attempt, error, deadline - Date.now())
+            : undefined;
+        if (pause === undefined || !(await slept(pause, options.signal))) {
+          throw error;
+        }
+      }
+    }
+  }
+
+  /**
+   * Opens a stream. Leaving the loop ends it. Opening it anew is left to the caller, who knows where to go on.
+   */
+  async *stream(method: DescMethod, request: Message, options: CallOptions): AsyncIterable<Message> {
+    const requestId = options.metadata?.[REQUEST_ID] ?? randomUUID();
+    const metadata = await this.metadata(options, requestId);
+    const { path, serialize, deserialize } = wire(method);
+    const limits = options.timeoutMs === undefined ? {} : { deadline: Date.now() + positive(options.timeoutMs) };
+    refuseAborted(options.signal, requestId);
+    const call = this.channel.makeServerStreamRequest(path, serialize, deserialize, request, metadata, limits);
+    let header: Metadata | undefined;
+    call.on("metadata", (received: Metadata) => (header = received));
+    const cancel = () => call.cancel();
+    options.signal?.addEventListener("abort", cancel);
+    try {
+      yield* call as AsyncIterable<Message>;
+    } catch (failure) {
+      throw errorOfCall(failure as ServiceError, requestId, header, options.signal?.aborted ?? false);
+    } finally {
+      options.signal?.removeEventListener("abort", cancel);
+      call.cancel();
+    }
+  }
+
+  private async attempt(
+    method: DescMethod,
+    request: Message,
+    options: CallOptions,
+    requestId: string,
+    deadline: number,
+  ): Promise<Message> {
+    const metadata = await this.metadata(options, requestId);
+    refuseAborted(options.signal, requestId);
+    const { path, serialize, deserialize } = wire(method);
+    return await new Promise<Message>((resolve, reject) => {
+      let header: Metadata | undefined;
+      const cancel = () => call.cancel();
+      const call = this.channel.makeUnaryRequest(
+        path,
+        serialize,
+        deserialize,
+        request,
+        metadata,
+        { deadline },
+        (failure, response) => {
+          options.signal?.removeEventListener("abort", cancel);
+          if (failure === null && response !== undefined) {
+            resolve(response);
+          } else {
+            reject(errorOfCall(failure as ServiceError, requestId, header, options.signal?.aborted ?? false));
+          }
+        },
+      );
+      call.on("metadata", (received) => (header = received));
+      options.signal?.addEventListener("abort", cancel);
+    });
+  }
+
+  private async metadata(options: CallOptions, requestId: string): Promise<Metadata> {
+    const metadata = new Metadata();
+    for (const [name, value] of Object.entries(options.metadata ?? {})) {
+      metadata.set(name, value);
+    }
+    metadata.set(REQUEST_ID, requestId);
+    if (this.callerToken !== undefined) {
+      try {
+        metadata.set("authorization", `Bearer ${await this.callerToken()}`);
+      } catch (cause) {
+        const detail = "the caller's token could not be had";
+        throw new CountersignError("unauthenticated", status.UNAUTHENTICATED, detail, { requestId, cause });
+      }
+    }
+    return metadata;
+  }
+}
+
+/** `milliseconds`, which must be above 0. */
+export function positive(milliseconds: number): number {
+  if (!(milliseconds > 0)) {
+    throw new RangeError("timeoutMs must be above 0");
+  }
+  return milliseconds;
+}
+
+function refuseAborted(signal: AbortSignal | undefined, requestId: string): void {
+  if (signal?.aborted) {
+    throw new CountersignError("cancelled", status.CANCELLED, "given up here", { requestId });
+  }
+}
+
+/** Waits, and says whether nobody gave up meanwhile. */
+async function slept(pause: number, signal: AbortSignal | undefined): Promise<boolean> {
+  try {
+    await sleep(pause, undefined, signal === undefined ? {} : { signal });
+    return true;
+  } catch {
+    return false;
+  }
+}
