@@ -87,19 +87,22 @@ class ClientAuthenticator:
         # The certificate whose name was last found to be the client's: the very same two objects.
         self._matched: OrderedDict[str, tuple[Client, ClientCertificate]] = OrderedDict()
 
-    async def authenticate_recent(self, call: Call, client_id: str) -> Client | None:
-        """The client *client_id* as it was a moment ago, proven by the call's certificate; None where that
-        does not prove it, which only `authenticate` may conclude.
+    async def authenticate_recent(
+        self, call: Call, client_id: str, secret: ClientSecret | None
+    ) -> Client | None:
+        """The client *client_id* as it was a moment ago, proven by *secret* or else by the name in the call's
+        certificate; None where neither proves it, which only `authenticate` may conclude.
         """
         client = await self._clients.recent(client_id) if CLIENT_ID_PATTERN.fullmatch(client_id) else None
-        if (
-            client is None
-            or client.disabled
-            or client.authentication_method is not ClientAuthenticationMethod.TLS_CLIENT_AUTH
-        ):
+        if client is None or client.disabled:
             return None
         try:
-            self._match_name(client, call.certificate)
+            if secret is not None:
+                _match_secret(client, secret)
+            elif client.authentication_method is ClientAuthenticationMethod.TLS_CLIENT_AUTH:
+                self._match_name(client, call.certificate)
+            else:
+                return None
         except AuthenticationError:
             return None
         return client
@@ -122,9 +125,6 @@ class ClientAuthenticator:
             _require(method is ClientAuthenticationMethod.PRIVATE_KEY_JWT, "method_not_registered")
             await self._assertions.verify(client, credential.assertion)
         elif isinstance(credential, ClientSecret):
-            _require(
-                method in _SECRET_METHODS and credential.method in {None, method}, "method_not_registered"
-            )
             _match_secret(client, credential)
         elif method is ClientAuthenticationMethod.TLS_CLIENT_AUTH:
             self._match_name(client, call.certificate)
@@ -173,6 +173,9 @@ class ClientAuthenticator:
 
 
 def _match_secret(client: Client, credential: ClientSecret) -> None:
+    """The one method that is registered, and its secret."""
+    method = client.authentication_method
+    _require(method in _SECRET_METHODS and credential.method in {None, method}, "method_not_registered")
     presented = hashlib.sha256(credential.secret.encode("utf-8", "surrogatepass")).digest()
     if client.secret_hash is None or not hmac.compare_digest(presented, client.secret_hash):
         raise refused("secret_mismatch")

@@ -14,10 +14,11 @@ from gateway.jose import base64url
 from gateway.keys.keyring import Keyring, SigningKey
 from gateway.keys.model import KeyPurpose
 from gateway.principal import Call
+from gateway.telemetry.caller import current_caller
 from gateway.tokens.access_token import TYP, AccessToken
 from gateway.tokens.binding import binding_of
 from gateway.tokens.client import AccessTokenFormat, Client
-from gateway.tokens.client_authentication import ClientAuthenticator, ClientCredential
+from gateway.tokens.client_authentication import ClientAuthenticator, ClientCredential, PrivateKeyJwt
 from gateway.tokens.grant_ports import OpaqueTokenRepository
 from gateway.tokens.grants import (
     Decider,
@@ -127,6 +128,8 @@ class TokenMinter:
             granted = await decider.decide(call, client, request)
             terms = self._terms_of(call, client, granted)
             settle, latest_expiry = granted.settle, granted.latest_expiry
+        if not call.principal.name:
+            current_caller.set(f"client:{client.client_id}")  # Who has this signed was not known at the door.
         draft = self._draft(client, terms, int(self._clock()), latest_expiry)
         if client.access_token_format is AccessTokenFormat.JWT:
             value = await self._signing_key().sign_jws(TYP, draft.payload)
@@ -138,10 +141,10 @@ class TokenMinter:
         self, call: Call, client_id: str, credential: ClientCredential | None, request: TokenRequest
     ) -> tuple[Client, TokenTerms]:
         """Who the client is, and what it gets by client credentials."""
-        if credential is None:
+        if not isinstance(credential, PrivateKeyJwt):  # An assertion is used up by the first look at it.
             # A token that was minted a moment earlier lives as long, so what was true a moment ago suffices
             # to mint. A refusal is due to what is true now.
-            recent = await self._authenticator.authenticate_recent(call, client_id)
+            recent = await self._authenticator.authenticate_recent(call, client_id, credential)
             if recent is not None:
                 with contextlib.suppress(GatewayError):
                     return recent, self._terms(call, recent, request)

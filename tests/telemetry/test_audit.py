@@ -5,8 +5,8 @@ import logging
 import os
 
 import pytest
-from countersign import TokenRequest
-from countersign.clients import CertificateName, GrantType, TlsClientAuth
+from countersign import ClientSecret, TokenRequest
+from countersign.clients import CertificateName, ClientSecretBasicAuth, GrantType, TlsClientAuth
 
 from gateway.config import LogSettings
 from gateway.server import open_server
@@ -146,6 +146,23 @@ async def test_who_had_what_signed(gateway):
     )  # fmt: skip
     assert batch.signatures == 5
     assert not any(part in repr(one) for part in token.split("."))
+
+
+async def test_a_client_that_its_secret_names(gateway):
+    """Who connects without a certificate is on record as the client that it proved to be."""
+    running, audit = gateway
+    async with running.client(running.admin) as admin:
+        created = await admin.create_client(
+            "web",
+            authentication=ClientSecretBasicAuth(),
+            grant_types=[GrantType.CLIENT_CREDENTIALS],
+            audiences=[RESOURCE],
+            default_audience=RESOURCE,
+        )
+    async with running.client() as nobody:
+        await nobody.mint_token("web", credential=ClientSecret(created.client_secret))
+    (record,) = audit.records
+    assert record.caller == "client:web"
 
 
 async def test_a_probe_is_no_use(gateway):

@@ -300,6 +300,20 @@ async def test_what_another_replica_gave(app, leaf, clock):
     assert minted.terms.scope == ("admin",)
 
 
+async def test_a_secret_that_another_replica_rotated(app, clock):
+    """The new secret counts at once, and the old one a moment longer at most."""
+    registered = await app.register("backend", certificate_bound_access_tokens=False, **by_secret("old"))
+    await app.minter.mint(call_of(), "backend", ClientSecret("old"), ALL)
+    async with open_application(app.prepared.settings, app.roots, clock=clock) as other:
+        rotated = replace(registered, secret_hash=by_secret("new")["secret_hash"])
+        await other.store.clients.replace(rotated, expected_revision=registered.revision)
+    await app.minter.mint(call_of(), "backend", ClientSecret("new"), ALL)
+    await asyncio.sleep(RECENT)
+    with pytest.raises(AuthenticationError) as caught:
+        await app.minter.mint(call_of(), "backend", ClientSecret("old"), ALL)
+    assert caught.value.cause == "secret_mismatch"
+
+
 async def test_the_same_request_with_another_certificate(app):
     """What was decided for one certificate binds no token of another, nor one without."""
     await app.register("backend", certificate_bound_access_tokens=False, **by_secret("s"))
