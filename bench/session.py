@@ -17,8 +17,8 @@ from bench.facts import NO_FACTS, Facts
 from bench.generators import Generators, Window
 from bench.report import Measurement, Plan, ServerFigures, document
 from bench.servers import GrpcReadiness, Readiness, Server, free_port
-from gateway.config import ServerSettings
 from gateway.rpc.listeners import server_options
+from gateway.settings.server import ServerSettings
 from softhsm.provision import Provisioned
 
 REST = 2.0

@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
-from gateway.config import ServerSettings
 from gateway.errors import AvailabilityError, Reason
+from gateway.settings.server import ServerSettings
 
 
 @dataclass(frozen=True, slots=True)

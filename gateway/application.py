@@ -15,7 +15,7 @@ from cryptography import x509
 from gateway.client_key_wiring import client_keys
 from gateway.client_roots import ClientRoots
 from gateway.clock import Clock, system_clock
-from gateway.config import ConfigurationError, KeySettings, Settings
+from gateway.config import ConfigurationError, Settings
 from gateway.enrollment.core import Enrollment
 from gateway.enrollment.minter import ClientTokenMinter
 from gateway.enrollment_wiring import enrollment_of, wire_minter
@@ -35,6 +35,7 @@ from gateway.login.delegated import DelegatedLogin
 from gateway.login_wiring import delegated_login
 from gateway.pki import PkiError
 from gateway.presentation_opening import presentations_if_configured
+from gateway.settings.keys import KeySettings
 from gateway.store import Store, StoreOptions, open_store
 from gateway.telemetry.audit import AuditLog
 from gateway.token_use_cases import token_use_cases

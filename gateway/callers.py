@@ -15,10 +15,10 @@ from cryptography import x509
 
 from gateway.client_roots import ClientRoots
 from gateway.clock import Clock
-from gateway.config import CallerSettings
 from gateway.pki import CertificateIdentity, IdentityKind, PkiError, PkiFault, names_of
 from gateway.principal import ANONYMOUS, Principal, Role
 from gateway.proofs.client_certificate import ClientCertificate
+from gateway.settings.callers import CallerSettings
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,6 @@ from gateway.enrollment.model import ChallengeType
 from gateway.enrollment.provisioners import Provisioner, Provisioners, WireDpop, WireOidc
 from gateway.enrollment.targets import TargetTemplate
 from gateway.enrollment.wire_names import Generation
-from gateway.enrollment_settings import ProvisionerSettings
 from gateway.fetching import DnsResolver, FetchError, FetchPolicy, GuardedClient, parse_inner_network
 from gateway.inner_roots import read_roots
 from gateway.jose.key_material import implied_algorithm
@@ -35,6 +34,7 @@ from gateway.pki.profile import CertificateProfile, KeyUsageBit, Validity
 from gateway.pki.wire import wire_profile
 from gateway.proofs.nonces import MIN_SECRET_SIZE
 from gateway.proofs.single_use_nonces import SingleUseNonces
+from gateway.settings.enrollment import ProvisionerSettings
 from gateway.store import Store
 from signers import Algorithm, PublicKey
 

@@ -30,7 +30,6 @@ from gateway.fetching import (
     parse_inner_network,
 )
 from gateway.keys.keyring import Keyring
-from gateway.presentation_settings import ANY_ISSUER, VerifierSettings
 from gateway.presentations.core import Presentations
 from gateway.presentations.issuer_checks import IssuerChecks
 from gateway.presentations.linked_domains import (
@@ -49,6 +48,7 @@ from gateway.presentations.status_lists import LIST_POLICY, ListLimits, StatusLi
 from gateway.presentations.submissions import PresentationSubmissions
 from gateway.presentations.verification import PresentationVerifier
 from gateway.presentations.verifier import Display, LinkageRule, Policy, Verifier, Verifiers
+from gateway.settings.presentations import ANY_ISSUER, VerifierSettings
 from gateway.store import Store
 
 REQUESTS_PATH = "/presentations/requests"

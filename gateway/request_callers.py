@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Final, Protocol, TypeAlias
 
 from gateway.callers import CertificatePrincipals
-from gateway.config import TerminatorSettings
 from gateway.errors import AuthenticationError, Reason
 from gateway.pki import DistinguishedName, names_of
 from gateway.principal import ANONYMOUS, Principal
@@ -21,6 +20,7 @@ from gateway.proofs.terminator import (
     TerminatorPolicy,
     resolve_client_certificate,
 )
+from gateway.settings.server import TerminatorSettings
 
 Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 

@@ -7,10 +7,10 @@ import pytest
 from gateway import callers
 from gateway.callers import REFUSAL_LIFETIME, CallerDirectory, CertificatePrincipals, Grant
 from gateway.client_roots import ClientRoots
-from gateway.config import CallerSettings
 from gateway.pki import PkiError
 from gateway.principal import ANONYMOUS, Role
 from gateway.proofs.client_certificate import ClientCertificate
+from gateway.settings.callers import CallerSettings
 from tests.support.pki import Authority
 
 ROOT = Authority.root()

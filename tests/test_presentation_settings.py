@@ -13,9 +13,9 @@ from gateway.config import ConfigurationError, Settings
 from gateway.dids import DidError, DidFault, did_jwk
 from gateway.keys.keyring import Keyring
 from gateway.presentation_opening import presentations_if_configured
-from gateway.presentation_settings import PresentationSettings, VerifierSettings
 from gateway.presentations.status import OnUnknown
 from gateway.presentations.verifier import LinkageRule
+from gateway.settings.presentations import PresentationSettings, VerifierSettings
 from gateway.store import open_store
 from signers import Algorithm
 from tests.support.dids import NoDns, TestSigner

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from pydantic import ValidationError
 
-from gateway.remote_signer_settings import RemoteSignerSettings
+from gateway.settings.remote_signers import RemoteSignerSettings
 from signers.remote.options import RemoteOptions, RemoteOverrides
 
 EVERYTHING = {

@@ -20,10 +20,11 @@ from cryptography import x509
 from gateway.application import load_roots, open_signers, store_options, store_url
 from gateway.cli.key_faults import remedy
 from gateway.clock import system_clock
-from gateway.config import ConfigurationError, KeySettings, Settings, load
+from gateway.config import ConfigurationError, Settings, load
 from gateway.errors import GatewayError
 from gateway.keys.certificates import chain_der
 from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
+from gateway.settings.keys import KeySettings
 from gateway.store import StoreError, open_store
 from signers import SignerError, VersionedSigner
 from signers.registry import SignerRegistry

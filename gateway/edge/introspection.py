@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.config import CompatibilitySettings
 from gateway.edge.accept import preferred
 from gateway.edge.credentials import client_claim
 from gateway.edge.exchange import EdgeRequest
@@ -13,6 +12,7 @@ from gateway.edge.response import Response
 from gateway.introspection.document import document_of
 from gateway.introspection.introspect import ActiveToken, Introspector
 from gateway.introspection.signed_response import TYP, SigningIntrospector
+from gateway.settings.server import CompatibilitySettings
 from gateway.tokens.binding import CertificateBinding
 
 JSON: Final = "application/json"

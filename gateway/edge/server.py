@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from gateway.config import ServerSettings
 from gateway.edge.protocol import Application, ConnectionLimits, EdgeProtocol
 from gateway.edge.tls import RotatingContext
 from gateway.errors import GatewayError
 from gateway.ports import ListenError
 from gateway.proofs.client_certificate import ClientCertificate
 from gateway.request_callers import RequestCallers
+from gateway.settings.server import ServerSettings
 from gateway.tls_files import TlsFileError
 from gateway.tls_reload import ListenerTls
 

@@ -9,8 +9,8 @@ from typing import Final, TypeAlias
 
 import grpc
 
-from gateway.config import ServerSettings
 from gateway.ports import ListenError, Ports
+from gateway.settings.server import ServerSettings
 
 __all__ = ["Options", "bind", "server_options"]
 

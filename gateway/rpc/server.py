@@ -12,13 +12,13 @@ from grpc_channelz.v1 import channelz, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
-from gateway.config import ServerSettings
 from gateway.health import HealthMonitor
 from gateway.ports import Ports
 from gateway.rpc.health import HealthServicer
 from gateway.rpc.listeners import bind, server_options
 from gateway.rpc.pipeline import Pipeline
 from gateway.rpc.tls import RotatingCredentials
+from gateway.settings.server import ServerSettings
 from gateway.tls_reload import ListenerTls, TlsReloader
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from gateway.config import LogSettings
+from gateway.settings.operation import LogSettings
 from gateway.telemetry.access_log import AccessRecord
 from gateway.telemetry.audit import SignatureRecord
 from gateway.telemetry.log_format import LogFormat, access_line, event_fields, line, signature_line

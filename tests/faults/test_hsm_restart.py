@@ -55,7 +55,7 @@ async def test_stopped_and_resumed(network_hsm, isolation):
         await load.finish()
         # Sessions come back one by one: a call goes on signing as soon as the first is there.
         async with asyncio.timeout(5):
-            while next(iter(registry.health().values())).stuck_threads:
+            while next(iter(registry.health().values())).stuck_threads:  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.01)
         (health,) = registry.health().values()
         assert health.available

@@ -7,9 +7,10 @@ import grpc
 import pytest
 from countersign.v1 import token_service_pb2
 
-from gateway.config import CallerSettings, TerminatorSettings
 from gateway.principal import ANONYMOUS, Principal, Role
 from gateway.rpc.pipeline import current_call
+from gateway.settings.callers import CallerSettings
+from gateway.settings.server import TerminatorSettings
 from tests.support.pki import SERVER_AUTH, Authority, as_authority, self_signed
 from tests.support.rpc_server import LIST_KEYS, MINT, Anchors, reason_of, serving
 

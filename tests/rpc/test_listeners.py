@@ -3,9 +3,9 @@
 import grpc
 import pytest
 
-from gateway.config import ServerSettings
 from gateway.ports import ListenError
 from gateway.rpc.listeners import server_options
+from gateway.settings.server import ServerSettings
 from tests.support.pki import Authority
 from tests.support.rpc_server import MINT, serving
 

@@ -9,12 +9,12 @@ from countersign.v1 import token_service_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.authorization import POLICIES
-from gateway.config import CallerSettings
 from gateway.errors import AvailabilityError, GatewayError, Reason, RequestError
 from gateway.failures import RETRY_AFTER
 from gateway.principal import ANONYMOUS, Role
 from gateway.rpc.pipeline import Pipeline, current_call
 from gateway.rpc.status import STATUS
+from gateway.settings.callers import CallerSettings
 from gateway.telemetry.request_id import current_request_id
 from signers import SignerUnavailableError
 from tests.support.pki import Authority

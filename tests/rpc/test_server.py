@@ -9,8 +9,8 @@ from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from gateway.config import CallerSettings
 from gateway.principal import Role
+from gateway.settings.callers import CallerSettings
 from tests.support.pki import Authority
 from tests.support.rpc_server import JWKS, MINT, reason_of, serving
 

@@ -17,7 +17,6 @@ from gateway.admission import Limits
 from gateway.authorization import authorize
 from gateway.callers import CallerDirectory, CertificatePrincipals
 from gateway.client_roots import ClientRoots
-from gateway.config import CallerSettings, ServerSettings, TerminatorSettings
 from gateway.errors import AuthenticationError, Reason
 from gateway.health import HealthMonitor, Probe
 from gateway.principal import Principal
@@ -26,6 +25,8 @@ from gateway.request_callers import RequestCallers
 from gateway.rpc.caller import CallerResolver
 from gateway.rpc.pipeline import Pipeline
 from gateway.rpc.server import GrpcServer
+from gateway.settings.callers import CallerSettings
+from gateway.settings.server import ServerSettings, TerminatorSettings
 from gateway.telemetry.access_log import AccessRecord
 from gateway.tls_files import TlsFiles
 from gateway.tls_reload import TlsReloader

@@ -8,8 +8,8 @@ import pytest
 from countersign import ClientSecret, TokenRequest
 from countersign.clients import CertificateName, ClientSecretBasicAuth, GrantType, TlsClientAuth
 
-from gateway.config import LogSettings
 from gateway.server import open_server
+from gateway.settings.operation import LogSettings
 from gateway.telemetry.audit import AuditedKey, SignatureRecord
 from gateway.telemetry.caller import current_caller
 from gateway.telemetry.logs import MAX_WAITING, LogWriter, open_log

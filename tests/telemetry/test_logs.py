@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from gateway.config import LogSettings
+from gateway.settings.operation import LogSettings
 from gateway.telemetry import logs
 from gateway.telemetry.access_log import AccessRecord
 from gateway.telemetry.logs import LogWriter, open_log

@@ -3,18 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from gateway.enrollment.targets import TargetTemplate
 from gateway.oidc.mapping import ClaimPath
 from gateway.proofs.target_uri import TargetUri, TargetUriError
+from gateway.settings.section import Section
 from signers import Algorithm
 
 ChallengeName = Literal["wire-oidc-01", "wire-dpop-01", "http-01", "dns-01", "tls-alpn-01"]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _target(value: str) -> str:
@@ -45,7 +42,7 @@ Target = Annotated[str, AfterValidator(_target)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
-class EnrollmentSettings(_Section):
+class EnrollmentSettings(Section):
     """What all provisioners share.
 
     - `nonce_secrets`: files with at least 32 random bytes each, the same on every replica; the first makes
@@ -68,7 +65,7 @@ class EnrollmentSettings(_Section):
     ocsp_algorithm: Algorithm = Algorithm.ES256
 
 
-class ProvisionerSettings(_Section):
+class ProvisionerSettings(Section):
     """One way to get certificates.
 
     - `name`: 1 to 64 of ``a-z``, ``0-9`` and ``-``; it stands in certificates of the kind ``wire``.

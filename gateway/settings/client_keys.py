@@ -3,20 +3,19 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from gateway.fetching import parse_inner_network
+from gateway.settings.section import Section
 
 
-class ClientKeySettings(BaseModel):
+class ClientKeySettings(Section):
     """Where a client's `jwks_uri` may lead. By default it must have a public address.
 
     - `hosts`: names of hosts in networks of one's own; only these may have an address there.
     - `networks`: private networks (``10.0.0.0/8``) in which those hosts are.
     - `ca`: PEM file of further roots, for those hosts and no others.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     hosts: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()

@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gateway.fetching import parse_inner_network
+from gateway.settings.section import Section
 from gateway.tokens.client_authentication import CLIENT_ID_PATTERN
 
 
-class UpstreamSettings(BaseModel):
+class UpstreamSettings(Section):
     """The OpenID provider where users log in at `/oauth2/authorize`. Off unless named.
 
     - `issuer`: exactly as the provider spells it.
@@ -25,8 +26,6 @@ class UpstreamSettings(BaseModel):
     - `max_logins_per_client`, `max_logins`: logins of one client, and in all, that may be under way; beyond
       them the client is told `temporarily_unavailable`. One that nobody finishes counts for ten minutes.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     issuer: str | None = None
     client_id: str | None = Field(None, min_length=1)

@@ -1,11 +1,12 @@
 """Configuration of signers behind a network: Vault or OpenBao, and the KMS of the clouds."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from gateway.settings.section import Section
 from signers.remote.options import MAX_CONCURRENCY, MAX_QUEUE, MAX_TIMEOUT, RemoteOverrides
 
 
-class RemoteSignerSettings(BaseModel):
+class RemoteSignerSettings(Section):
     """How one kind of signer behind a network is used; what is left out is as its backend has it.
 
     - `sign_timeout`: seconds after which a signature is given up, retries included.
@@ -19,8 +20,6 @@ class RemoteSignerSettings(BaseModel):
     - `burst`: requests that a worker may make at once after a pause.
     - `budget_wait`: seconds that a signature waits for the budget before its caller is refused.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sign_timeout: float | None = Field(None, gt=0, le=MAX_TIMEOUT)
     request_timeout: float | None = Field(None, gt=0, le=MAX_TIMEOUT)

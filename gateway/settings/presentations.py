@@ -4,18 +4,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from gateway.dids import DID_ALGORITHMS, DidError, parse_did
 from gateway.presentations.linkage_errors import LinkageError
 from gateway.presentations.origins import parse_origin
+from gateway.settings.section import Section
 from signers import Algorithm
 
 ANY_ISSUER = "*"
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _did(value: str) -> str:
@@ -59,7 +56,7 @@ HttpsUrl = Annotated[str, AfterValidator(_https)]
 MethodName = Literal["web", "ion", "jwk", "key"]
 
 
-class VerifierSettings(_Section):
+class VerifierSettings(Section):
     """One verifier: how it presents itself, and what it accepts.
 
     - `name`: 1 to 64 of ``a-z``, ``0-9`` and ``-``.
@@ -104,7 +101,7 @@ class VerifierSettings(_Section):
     status_required: bool = False
     status_unavailable: Literal["fail", "accept"] = "fail"
     status_max_age: int | None = Field(None, ge=60)
-    status_list_issuers: dict[DidText, tuple[DidText, ...]] = {}
+    status_list_issuers: dict[DidText, tuple[DidText, ...]] = Field(default_factory=dict)
     max_age: int = Field(600, ge=10, le=86_400)
     max_lifetime: int = Field(86_400, ge=60, le=30 * 86_400)
     clock_skew: int = Field(60, ge=0, le=300)
@@ -116,7 +113,7 @@ class VerifierSettings(_Section):
         return self
 
 
-class PresentationSettings(_Section):
+class PresentationSettings(Section):
     """What all verifiers share. Without `verifiers` there are no presentations.
 
     - `did`: the gateway's own; by default the did:web of `edge.public_url`, whose document the edge serves.

@@ -1,0 +1,49 @@
+"""What every section is, and the kinds of values that several have."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from gateway.proofs.target_uri import Origins, TargetUriError
+
+_LARGEST_PORT = 65_535
+_PORT = re.compile(r"[0-9]{1,5}")
+
+
+class Section(BaseModel):
+    """A table of the file. An unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _host_and_port(value: str) -> str:
+    host, separator, port = value.rpartition(":")
+    if not separator or not host or not _PORT.fullmatch(port) or int(port) > _LARGEST_PORT:
+        raise ValueError("write it as host:port, for example 127.0.0.1:50051")
+    return value
+
+
+def _issuer(value: str) -> str:
+    if not value.startswith("https://") or "?" in value or "#" in value or value.endswith("/"):
+        raise ValueError(
+            "an issuer is an https URL without query, fragment or trailing slash (RFC 8414 §2), "
+            "for example https://id.example.org"
+        )
+    return value
+
+
+def _public_url(value: str) -> str:
+    try:
+        Origins.parse((value,))
+    except TargetUriError as error:
+        raise ValueError(f"{error}; write https://host or https://host:port") from error
+    if value.endswith("/"):
+        raise ValueError("leave the slash at the end out")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_host_and_port)]
+OptionalAddress = Annotated[str, AfterValidator(lambda value: _host_and_port(value) if value else value)]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
+Issuer = Annotated[str, AfterValidator(_issuer)]
