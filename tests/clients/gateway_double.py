@@ -16,6 +16,7 @@ from countersign.v1 import (
     enrollment_service_pb2_grpc,
     introspection_service_pb2_grpc,
     key_service_pb2_grpc,
+    presentation_service_pb2_grpc,
     token_service_pb2_grpc,
 )
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -39,6 +40,9 @@ SERVICES = {
     ),
     enrollment_service_pb2_grpc.EnrollmentServiceServicer: (
         enrollment_service_pb2_grpc.add_EnrollmentServiceServicer_to_server
+    ),
+    presentation_service_pb2_grpc.PresentationServiceServicer: (
+        presentation_service_pb2_grpc.add_PresentationServiceServicer_to_server
     ),
 }
 

@@ -7,6 +7,8 @@ import pytest
 from countersign import GatewayClient, SyncGatewayClient
 from countersign._enrollment_aio import AsyncEnrollment
 from countersign._enrollment_blocking import BlockingEnrollment
+from countersign._presentations_aio import AsyncPresentations
+from countersign._presentations_blocking import BlockingPresentations
 
 from tests.clients.gateway_double import SERVICES
 
@@ -46,9 +48,14 @@ def test_everything_offered_exists():
     assert all(hasattr(countersign, name) for name in countersign.__all__)
 
 
-def test_both_clients_enroll_alike():
-    """The methods of enrollment take the same arguments, and say the same of them."""
-    asynchronous, blocking = public(AsyncEnrollment), public(BlockingEnrollment)
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(AsyncEnrollment, BlockingEnrollment), (AsyncPresentations, BlockingPresentations)],
+    ids=["enrollment", "presentations"],
+)
+def test_both_clients_have_the_same_parts(one, other):
+    """The methods of a service take the same arguments, and say the same of them."""
+    asynchronous, blocking = public(one), public(other)
     assert list(asynchronous) == list(blocking)
     for name, method in asynchronous.items():
         twin = blocking[name]

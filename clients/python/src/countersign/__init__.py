@@ -45,6 +45,18 @@ from countersign.keys import (
     KeyState,
     SignatureAlgorithm,
 )
+from countersign.presentations import (
+    CreatedPresentationRequest,
+    CredentialState,
+    PresentationCheck,
+    PresentationCheckOutcome,
+    PresentationRequest,
+    PresentationRequestState,
+    PresentationResponseMode,
+    PresentationVerification,
+    PresentedCredential,
+    VerifiedEmployeeQuery,
+)
 from countersign.retry import RetryPolicy
 from countersign.sync_client import SyncGatewayClient
 from countersign.tls import TlsConfig
@@ -86,6 +98,8 @@ __all__ = [
     "ClientWithSecret",
     "ConflictError",
     "CountersignError",
+    "CreatedPresentationRequest",
+    "CredentialState",
     "DeadlineExceededError",
     "DeviceKey",
     "DpopKey",
@@ -110,6 +124,13 @@ __all__ = [
     "OkpPublicKey",
     "PermissionDeniedError",
     "Pkce",
+    "PresentationCheck",
+    "PresentationCheckOutcome",
+    "PresentationRequest",
+    "PresentationRequestState",
+    "PresentationResponseMode",
+    "PresentationVerification",
+    "PresentedCredential",
     "PrivateKeyJwtAuth",
     "PushedRequest",
     "Reason",
@@ -128,5 +149,6 @@ __all__ = [
     "TokenType",
     "TokenTypeHint",
     "UnavailableError",
+    "VerifiedEmployeeQuery",
     "WireDevice",
 ]

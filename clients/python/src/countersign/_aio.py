@@ -10,13 +10,14 @@ import grpc
 
 from countersign._base import BaseClient, ClientNotOpenError
 from countersign._operations.operation import Operation, Page
-from countersign._status import error_of_call
+from countersign._status import ended_early, error_of_call
 from countersign.tokens import RevocationBatch
 from countersign.v1.authorization_service_pb2_grpc import AuthorizationServiceStub
 from countersign.v1.client_service_pb2_grpc import ClientServiceStub
 from countersign.v1.enrollment_service_pb2_grpc import EnrollmentServiceStub
 from countersign.v1.introspection_service_pb2_grpc import IntrospectionServiceStub
 from countersign.v1.key_service_pb2_grpc import KeyServiceStub
+from countersign.v1.presentation_service_pb2_grpc import PresentationServiceStub
 from countersign.v1.token_service_pb2_grpc import TokenServiceStub
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from countersign.v1.enrollment_service_pb2_grpc import EnrollmentServiceAsyncStub
     from countersign.v1.introspection_service_pb2_grpc import IntrospectionServiceAsyncStub
     from countersign.v1.key_service_pb2_grpc import KeyServiceAsyncStub
+    from countersign.v1.presentation_service_pb2_grpc import PresentationServiceAsyncStub
     from countersign.v1.token_service_pb2_grpc import TokenServiceAsyncStub
 
 Result = TypeVar("Result")
@@ -47,6 +49,7 @@ class AsyncCaller(BaseClient):
             "keys": KeyServiceStub(self._channel),
             "clients": ClientServiceStub(self._channel),
             "enrollment": EnrollmentServiceStub(self._channel),
+            "presentations": PresentationServiceStub(self._channel),
         }
         return self
 
@@ -91,6 +94,12 @@ class AsyncCaller(BaseClient):
     def enrollment(self) -> "EnrollmentServiceAsyncStub":
         """The bare stub of EnrollmentService."""
         stub: EnrollmentServiceAsyncStub = self._stub("enrollment")
+        return stub
+
+    @property
+    def presentations(self) -> "PresentationServiceAsyncStub":
+        """The bare stub of PresentationService."""
+        stub: PresentationServiceAsyncStub = self._stub("presentations")
         return stub
 
     def _stub(self, service: str) -> Any:
@@ -140,6 +149,46 @@ class AsyncCaller(BaseClient):
                 if pause is None:
                     raise error from failure
                 await asyncio.sleep(pause)
+
+    async def _watched(
+        self, operation: Operation[Result], is_final: Callable[[Result], bool], timeout: float
+    ) -> AsyncIterator[Result]:
+        """The values of a stream that tells the present first, each once, until one that is final.
+
+        It is opened again where it ends before that, within *timeout* seconds for all of it.
+        """
+        attempts = self._attempts(operation, timeout)
+        last: Result | None = None
+        while True:
+            method = getattr(self._stub(operation.service), operation.method)
+            request_id = self._new_request_id()
+            call = method(
+                operation.request(),
+                timeout=attempts.remaining(),
+                metadata=self._metadata(request_id, operation),
+                wait_for_ready=self._wait_for_ready,
+            )
+            try:
+                async for response in call:
+                    attempts.answered()
+                    value = operation.result(response)
+                    if value != last:
+                        yield value
+                    last = value
+                    if is_final(value):
+                        return
+                error = ended_early(request_id)
+                pause = self._pause_after(attempts, error)
+                if pause is None:
+                    raise error
+            except grpc.aio.AioRpcError as failure:
+                error = error_of_call(failure, request_id)
+                pause = self._pause_after(attempts, error)
+                if pause is None:
+                    raise error from failure
+            finally:
+                call.cancel()
+            await asyncio.sleep(pause)
 
     async def _pages(
         self, page: Callable[[str], Operation[Page[Result]]], timeout: float | None

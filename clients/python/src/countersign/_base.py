@@ -14,6 +14,8 @@ from countersign.retry import Attempts, RetryPolicy
 from countersign.tls import TlsConfig
 
 _STREAM_OUTAGE = 3600.0  # seconds; the number of attempts bounds how long an outage is borne
+WATCHED_AT_MOST = 4000.0
+"""Seconds. A presentation request lives for an hour at most; what is left is for verifying its answer."""
 
 
 class ClientNotOpenError(RuntimeError):

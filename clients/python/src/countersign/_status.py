@@ -6,7 +6,13 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from countersign.errors import CLASS_OF_CODE, CLASS_OF_REASON, CountersignError, FieldViolation
+from countersign.errors import (
+    CLASS_OF_CODE,
+    CLASS_OF_REASON,
+    CountersignError,
+    FieldViolation,
+    UnavailableError,
+)
 
 DOMAIN = "countersign"
 REQUEST_ID = "x-request-id"
@@ -36,6 +42,13 @@ def error_of_call(call: Any, request_id: str) -> CountersignError:
     error = error_of_status(status, answered)
     error.dpop_nonce = _metadata_value(call.trailing_metadata(), DPOP_NONCE)
     return error
+
+
+def ended_early(request_id: str) -> CountersignError:
+    """The error for a stream that the gateway ended, as it should, before what was waited for."""
+    return UnavailableError(
+        "The gateway ended the stream.", code=grpc.StatusCode.UNAVAILABLE, request_id=request_id
+    )
 
 
 def error_of_status(status: status_pb2.Status, request_id: str | None = None) -> CountersignError:

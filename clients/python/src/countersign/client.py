@@ -12,6 +12,7 @@ from countersign._operations import clients as client_calls
 from countersign._operations import introspection as introspection_calls
 from countersign._operations import keys as key_calls
 from countersign._operations import tokens as token_calls
+from countersign._presentations_aio import AsyncPresentations
 from countersign.authorizations import AuthorizationCode, AuthorizationRequest, PushedRequest
 from countersign.clients import AuthenticationMethod, Client, ClientChanges, ClientFields, ClientWithSecret
 from countersign.credentials import ClientCredential
@@ -29,13 +30,13 @@ from countersign.tokens import (
 )
 
 
-class GatewayClient(AsyncEnrollment):
+class GatewayClient(AsyncEnrollment, AsyncPresentations):
     """The gateway, for asyncio. Use it as ``async with GatewayClient(...) as client``.
 
     Every method takes a *timeout* in seconds for all its attempts (None: the client's), and raises a
     `CountersignError`. Methods that are safe to repeat are repeated by the client's `RetryPolicy`; one that
-    is not says so. `tokens`, `authorizations`, `introspection`, `keys` and `clients` are the bare stubs,
-    without any of that.
+    is not says so. `tokens`, `authorizations`, `introspection`, `keys`, `clients`, `enrollment` and
+    `presentations` are the bare stubs, without any of that.
 
     A client belongs to the event loop that opened it; any number of tasks may share it.
     """

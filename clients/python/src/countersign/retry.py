@@ -68,6 +68,11 @@ class Attempts:
         """Seconds until the deadline, never below 0."""
         return max(0.0, self._deadline - self._clock())
 
+    def answered(self) -> None:
+        """A stream gave a response: failures are counted anew. The deadline stays."""
+        self._failed = 0
+        self._nonce_taken = False
+
     def first_nonce(self) -> bool:
         """Whether this call may be sent again at once with a nonce that it was told: it may once."""
         first, self._nonce_taken = not self._nonce_taken, True

@@ -11,6 +11,7 @@ from countersign._operations import clients as client_calls
 from countersign._operations import introspection as introspection_calls
 from countersign._operations import keys as key_calls
 from countersign._operations import tokens as token_calls
+from countersign._presentations_blocking import BlockingPresentations
 from countersign.authorizations import AuthorizationCode, AuthorizationRequest, PushedRequest
 from countersign.clients import AuthenticationMethod, Client, ClientChanges, ClientFields, ClientWithSecret
 from countersign.credentials import ClientCredential
@@ -28,13 +29,13 @@ from countersign.tokens import (
 )
 
 
-class SyncGatewayClient(BlockingEnrollment):
+class SyncGatewayClient(BlockingEnrollment, BlockingPresentations):
     """The gateway, for threads. Use it as ``with SyncGatewayClient(...) as client``.
 
     Every method takes a *timeout* in seconds for all its attempts (None: the client's), and raises a
     `CountersignError`. Methods that are safe to repeat are repeated by the client's `RetryPolicy`; one that
-    is not says so. `tokens`, `authorizations`, `introspection`, `keys` and `clients` are the bare stubs,
-    without any of that.
+    is not says so. `tokens`, `authorizations`, `introspection`, `keys`, `clients`, `enrollment` and
+    `presentations` are the bare stubs, without any of that.
 
     Any number of threads may share a client. Open it after a fork, never before.
     """

@@ -6,7 +6,9 @@ from typing import Any, Generic, Literal, TypeVar
 
 Result = TypeVar("Result")
 
-Service = Literal["tokens", "authorizations", "introspection", "keys", "clients", "enrollment"]
+Service = Literal[
+    "tokens", "authorizations", "introspection", "keys", "clients", "enrollment", "presentations"
+]
 
 
 _SERVICES = {
@@ -16,6 +18,7 @@ _SERVICES = {
     "keys": "KeyService",
     "clients": "ClientService",
     "enrollment": "EnrollmentService",
+    "presentations": "PresentationService",
 }
 
 
