@@ -28,9 +28,9 @@ from gateway.application import load_roots, open_application
 from gateway.config import load
 from gateway.enrollment.core import Enrollment
 from gateway.enrollment.minter import ClientTokenMinter
-from gateway.enrollment_wiring import enrollment_of
 from gateway.fetching import DnsResolver, FetchPolicy, FetchRequest, GuardedClient
 from gateway.fetching.message import Fetched
+from gateway.wiring.enrollment import enrollment_of
 from signers.jose_form import public_jwk, thumbprint
 
 IDP: Final = "https://idp.example.org"

@@ -12,33 +12,26 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from cryptography import x509
 
-from gateway.client_key_wiring import client_keys
 from gateway.client_roots import ClientRoots
 from gateway.clock import Clock, system_clock
 from gateway.config import ConfigurationError, Settings
 from gateway.enrollment.core import Enrollment
 from gateway.enrollment.minter import ClientTokenMinter
-from gateway.enrollment_wiring import enrollment_of, wire_minter
 from gateway.fetching import DnsResolver, GuardedClient
 from gateway.introspection.feed import RevocationFeed
 from gateway.introspection.introspect import Introspector
 from gateway.introspection.signed_response import SigningIntrospector
-from gateway.key_wiring import honored, key_rotator, publish_before_use
 from gateway.keys.declared import DeclaredKey
-from gateway.keys.delegation import Delegator
 from gateway.keys.keyring import Keyring
 from gateway.keys.loading import KeyringLoader
 from gateway.keys.management import KeyManager
 from gateway.keys.model import KeyPurpose
 from gateway.keys.rotation import KeyRotator
 from gateway.login.delegated import DelegatedLogin
-from gateway.login_wiring import delegated_login
 from gateway.pki import PkiError
-from gateway.presentation_opening import presentations_if_configured
 from gateway.settings.keys import KeySettings
 from gateway.store import Store, StoreOptions, open_store
 from gateway.telemetry.audit import AuditLog
-from gateway.token_use_cases import token_use_cases
 from gateway.tokens.authorization_requests import AuthorizationRequests
 from gateway.tokens.caller import CallerTokenAuthenticator
 from gateway.tokens.client_authentication import CertificateTrust
@@ -48,6 +41,12 @@ from gateway.tokens.metadata import AUTHORIZATION_PATH, PublicUrls, ServerMetada
 from gateway.tokens.mint import TokenMinter
 from gateway.tokens.registration import ClientRegistrar
 from gateway.tokens.revocation import TokenRevoker
+from gateway.wiring.client_keys import client_keys
+from gateway.wiring.enrollment import enrollment_of, wire_minter
+from gateway.wiring.keys import key_manager, key_rotator
+from gateway.wiring.login import delegated_login
+from gateway.wiring.presentation_extra import presentations_if_configured
+from gateway.wiring.tokens import token_use_cases
 from signers.pkcs11.options import Pkcs11Options
 from signers.registry import SignerRegistry
 
@@ -241,15 +240,8 @@ def _wire(
         client_keys=client_keys,
         clock=clock,
     )
-    manager = KeyManager(
-        keyring=keyring,
-        loader=loader,
-        repository=store.keys,
-        signers=signers,
-        clock=clock,
-        delegator=Delegator(keyring, clock),
-        publish_before_use=publish_before_use(settings),
-        honor_after_use=honored(settings),
+    manager = key_manager(
+        settings, keyring=keyring, loader=loader, repository=store.keys, signers=signers, clock=clock
     )
     resolver = DnsResolver()
     fetcher = guarded_client(resolver)
@@ -269,6 +261,7 @@ def _wire(
             settings,
             authorizations=use_cases.authorizations,
             pending=store.pending_logins,
+            fetcher=fetcher,
             client=partial(guarded_client, resolver),
             clock=clock,
         ),
@@ -281,16 +274,21 @@ def _wire(
         ),
         callers=use_cases.callers,
         dpop=use_cases.dpop,
-        metadata=describe(
-            tokens.issuer,
-            tokens.assertion_algorithms,
-            tokens.dpop_algorithms,
-            public_urls(settings),
-            [key.algorithm for key in settings.keys if key.purpose is KeyPurpose.INTROSPECTION],
-        ),
+        metadata=_metadata(settings),
         client_tokens=wire_minter(settings, store, keyring, clock),
         enrollment=enrollment_of(settings, store, keyring, fetcher, resolver, clock),
         presentations=None,
+    )
+
+
+def _metadata(settings: Settings) -> ServerMetadata:
+    tokens = settings.tokens
+    return describe(
+        tokens.issuer,
+        tokens.assertion_algorithms,
+        tokens.dpop_algorithms,
+        public_urls(settings),
+        [key.algorithm for key in settings.keys if key.purpose is KeyPurpose.INTROSPECTION],
     )
 
 

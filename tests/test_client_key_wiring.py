@@ -3,9 +3,9 @@
 import pytest
 from countersign import CountersignError, PrivateKeyJwtAuth
 
-from gateway.client_key_wiring import client_keys
 from gateway.config import ConfigurationError, load
 from gateway.fetching import GuardedClient, parse_inner_network
+from gateway.wiring.client_keys import client_keys
 from tests.support.edge import register
 from tests.support.gateway import prepare, running_gateway
 

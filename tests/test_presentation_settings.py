@@ -12,11 +12,11 @@ from gateway.clock import system_clock
 from gateway.config import ConfigurationError, Settings
 from gateway.dids import DidError, DidFault, did_jwk
 from gateway.keys.keyring import Keyring
-from gateway.presentation_opening import presentations_if_configured
 from gateway.presentations.status import OnUnknown
 from gateway.presentations.verifier import LinkageRule
 from gateway.settings.presentations import PresentationSettings, VerifierSettings
 from gateway.store import open_store
+from gateway.wiring.presentation_extra import presentations_if_configured
 from signers import Algorithm
 from tests.support.dids import NoDns, TestSigner
 
@@ -240,7 +240,7 @@ for name in ("re2", "segno", "jsonschema", "jsonpath"):
     sys.modules[name] = None
 import gateway.server
 from gateway.config import ConfigurationError
-from gateway.presentation_opening import presentations_if_configured
+from gateway.wiring.presentation_extra import presentations_if_configured
 
 async def main():
     settings = types.SimpleNamespace(verifiers={verifiers})

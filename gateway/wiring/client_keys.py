@@ -6,8 +6,8 @@ from collections.abc import Callable
 from gateway.clock import Clock
 from gateway.config import ConfigurationError, Settings
 from gateway.fetching import GuardedClient, parse_inner_network
-from gateway.inner_roots import read_roots
 from gateway.tokens.client_keys import CLIENT_KEYS_LIMITS, ClientKeys
+from gateway.wiring.inner_roots import read_roots
 
 
 def client_keys(settings: Settings, client: Callable[..., GuardedClient], clock: Clock) -> ClientKeys:

@@ -9,9 +9,12 @@ from gateway.clock import Clock
 from gateway.config import ConfigurationError, Settings
 from gateway.enrollment.client_access_token import LIFETIME as CLIENT_TOKEN_LIFETIME
 from gateway.enrollment.ocsp import RESPONDER_LIFETIME, RESPONSE_LIFETIME
+from gateway.keys.delegation import Delegator
 from gateway.keys.keyring import Keyring
+from gateway.keys.loading import KeyringLoader
 from gateway.keys.management import KeyManager
 from gateway.keys.model import KeyPurpose
+from gateway.keys.opening import SignerOpener
 from gateway.keys.ports import KeyRepository
 from gateway.keys.rotation import KeyRotator, RotationPolicy
 from signers.uri import parse_file_uri
@@ -42,6 +45,28 @@ def honored(settings: Settings) -> Mapping[KeyPurpose, timedelta]:
 def publish_before_use(settings: Settings) -> timedelta:
     """How long verifiers may keep a key set, and so how long a key is published before it signs."""
     return timedelta(seconds=settings.tokens.jwks_max_age)
+
+
+def key_manager(
+    settings: Settings,
+    *,
+    keyring: Keyring,
+    loader: KeyringLoader,
+    repository: KeyRepository,
+    signers: SignerOpener,
+    clock: Clock,
+) -> KeyManager:
+    """What changes keys."""
+    return KeyManager(
+        keyring=keyring,
+        loader=loader,
+        repository=repository,
+        signers=signers,
+        clock=clock,
+        delegator=Delegator(keyring, clock),
+        publish_before_use=publish_before_use(settings),
+        honor_after_use=honored(settings),
+    )
 
 
 def key_rotator(

@@ -23,7 +23,7 @@ async def presentations_if_configured(
         yield None
         return
     try:
-        from gateway.presentation_wiring import open_presentations  # noqa: PLC0415 - behind the extra.
+        from gateway.wiring.presentations import open_presentations  # noqa: PLC0415 - behind the extra.
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "gateway":
             raise  # A module of ours that is missing is our own fault, which no extra mends.

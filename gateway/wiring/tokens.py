@@ -1,12 +1,11 @@
 """Tokens, wired: minting, revocation, introspection, authorization, from the configuration and the store."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from gateway.callers import CallerDirectory
 from gateway.clock import Clock
 from gateway.config import Settings
-from gateway.dpop_doors import dpop_doors
 from gateway.introspection.introspect import Introspector
 from gateway.introspection.refresh_tokens import RefreshTokenReader
 from gateway.introspection.signed_response import SigningIntrospector
@@ -34,7 +33,8 @@ from gateway.tokens.revocation import TokenRevoker
 from gateway.tokens.revocation_status import RevocationStatus
 from gateway.tokens.token_exchange import TokenExchanger
 from gateway.tokens.verification import AccessTokenVerifier
-from gateway.trusted_issuers import trusted_issuers
+from gateway.wiring.dpop_doors import dpop_doors
+from gateway.wiring.trusted_issuers import trusted_issuers
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +79,12 @@ def token_use_cases(
         status=status,
         refresh=RefreshTokenReader(issuer=tokens.issuer, repository=store.refresh_tokens, clock=clock),
     )
+    deciders = {
+        **_deciders(settings, store, clock),
+        TokenExchangeGrant: TokenExchanger(verifier=verifier, status=status, clients=store.clients),
+    }
     return TokenUseCases(
-        minter=TokenMinter(
-            issuer=tokens.issuer,
-            algorithm=tokens.algorithm,
-            lifetime=tokens.lifetime,
-            keyring=keyring,
-            authenticator=authenticator,
-            deciders={
-                **_deciders(settings, store, clock),
-                TokenExchangeGrant: TokenExchanger(verifier=verifier, status=status, clients=store.clients),
-            },
-            opaque=store.opaque_tokens,
-            clock=clock,
-        ),
+        minter=_minter(settings, store, keyring, authenticator, deciders, clock),
         revoker=TokenRevoker(
             authenticator=authenticator,
             verifier=verifier,
@@ -129,6 +121,27 @@ def token_use_cases(
             dpop=doors.api,
         ),
         dpop=doors.server,
+    )
+
+
+def _minter(
+    settings: Settings,
+    store: Store,
+    keyring: Keyring,
+    authenticator: ClientAuthenticator,
+    deciders: Mapping[type[Grant], Decider],
+    clock: Clock,
+) -> TokenMinter:
+    tokens = settings.tokens
+    return TokenMinter(
+        issuer=tokens.issuer,
+        algorithm=tokens.algorithm,
+        lifetime=tokens.lifetime,
+        keyring=keyring,
+        authenticator=authenticator,
+        deciders=deciders,
+        opaque=store.opaque_tokens,
+        clock=clock,
     )
 
 

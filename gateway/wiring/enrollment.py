@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -20,13 +19,12 @@ from gateway.enrollment.model import ChallengeType
 from gateway.enrollment.provisioners import Provisioner, Provisioners, WireDpop, WireOidc
 from gateway.enrollment.targets import TargetTemplate
 from gateway.enrollment.wire_names import Generation
-from gateway.fetching import DnsResolver, FetchError, FetchPolicy, GuardedClient, parse_inner_network
-from gateway.inner_roots import read_roots
+from gateway.fetching import DnsResolver, GuardedClient
 from gateway.jose.key_material import implied_algorithm
 from gateway.keys.keyring import Keyring
 from gateway.keys.model import KeyPurpose
 from gateway.oidc.mapping import WIRE_DEVICE_AND_USER, WIREAPP_ID, ClaimMapping, ClaimPath, ClaimRule
-from gateway.oidc.provider import Provider, ProviderConfig
+from gateway.oidc.provider import Provider
 from gateway.oidc.verifier import IdTokenVerifier
 from gateway.pki.issuance_errors import IssuingError
 from gateway.pki.name_policy import NamePolicy
@@ -36,9 +34,8 @@ from gateway.proofs.nonces import MIN_SECRET_SIZE
 from gateway.proofs.single_use_nonces import SingleUseNonces
 from gateway.settings.enrollment import ProvisionerSettings
 from gateway.store import Store
+from gateway.wiring.openid_provider import ProviderSettings, open_provider
 from signers import Algorithm, PublicKey
-
-_HTTPS: Final = 443
 
 
 def wire_minter(settings: Settings, store: Store, keyring: Keyring, clock: Clock) -> ClientTokenMinter | None:
@@ -168,18 +165,20 @@ def _provider(
     issuer, client_id = configured.oidc_issuer, configured.oidc_client_id
     if issuer is None or client_id is None:
         return None
-    try:
-        parts = urlsplit(issuer)
-        ports = frozenset({_HTTPS, parts.port or _HTTPS})
-        config = ProviderConfig(issuer, client_id, fetch_policy=FetchPolicy(ports=ports))
-        networks = [parse_inner_network(each) for each in configured.oidc_networks]
-        if networks:
-            roots = read_roots(settings, configured.oidc_ca, "provisioners.oidc_ca")
-            client = GuardedClient(resolver, inner_hosts={parts.hostname or "": networks}, ca_pem=roots)
-        client.parse(issuer, config.fetch_policy)
-    except (ValueError, FetchError) as error:
-        raise ConfigurationError(f"provisioners.oidc_issuer: {error}.") from error
-    return Provider(config, client=client, clock=clock)
+    return open_provider(
+        settings,
+        ProviderSettings(
+            issuer,
+            client_id,
+            configured.oidc_networks,
+            configured.oidc_ca,
+            "provisioners.oidc_issuer",
+            "provisioners.oidc_ca",
+        ),
+        shared=client,
+        own=partial(GuardedClient, resolver),
+        clock=clock,
+    )
 
 
 def _oidc(configured: ProvisionerSettings, provider: Provider, clock: Clock) -> WireOidc:
