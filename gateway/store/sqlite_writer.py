@@ -1,7 +1,11 @@
 """The one thread that writes to a SQLite database, several units of work to a commit.
 
-A commit costs a flush to disk; work that waits meanwhile shares the next one. Each unit has a savepoint of
-its own, so that a failed one takes nothing along. Nobody is answered before COMMIT has returned.
+A commit costs a flush to disk; work that waits meanwhile shares the next one. A failed unit takes nothing
+along. Nobody is answered before COMMIT has returned.
+
+The event loop gives the thread a turn when there is work and the last batch is settled, after whoever that
+woke has run. So the two threads seldom want the interpreter at once, and what the woken ask for next goes
+into one commit.
 """
 
 import asyncio
@@ -10,6 +14,7 @@ import logging
 import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -52,11 +57,12 @@ class SqliteTransaction:
 class _Job:
     """A unit of work, who waits for it, and what became of it."""
 
-    __slots__ = ("abandoned", "context", "error", "future", "value", "work")
+    __slots__ = ("abandoned", "context", "deadline", "error", "future", "value", "work")
 
-    def __init__(self, work: Work[Any], future: "asyncio.Future[Any]") -> None:
+    def __init__(self, work: Work[Any], future: "asyncio.Future[Any]", deadline: float) -> None:
         self.work = work
         self.future = future
+        self.deadline = deadline  # By the event loop's clock.
         self.context = contextvars.copy_context()
         self.value: Any = None
         self.error: BaseException | None = None
@@ -91,7 +97,12 @@ class SqliteWriter:
         self._on_gone = on_gone
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._unsettled = 0  # Changed on the event loop only.
+        self._turns: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # Changed on the event loop only.
+        self._at_work = False  # From the moment that a turn is due until its batch is settled.
+        self._unsettled = 0
+        self._asked: deque[_Job] = deque()  # By deadline; some at its end are settled already.
+        self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._ended = False  # Changed on the writer's thread only.
         self._stopped = asyncio.Event()
@@ -111,17 +122,19 @@ class SqliteWriter:
             raise AvailabilityError(Reason.SHUTTING_DOWN, "The gateway is shutting down.")
         if self._unsettled >= self._options.write_queue_size:
             raise overloaded()
-        job = _Job(work, self._loop.create_future())
+        job = _Job(work, self._loop.create_future(), self._loop.time() + self._options.write_timeout)
         self._unsettled += 1
+        self._asked.append(job)
+        if self._timer is None:
+            self._timer = self._loop.call_at(job.deadline, self._expire)
         self._queue.put(job)
-        timer = self._loop.call_later(self._options.write_timeout, job.expire)
+        if not self._at_work:
+            self._give_turn()
         try:
             result: T = await job.future
         except asyncio.CancelledError:
             job.abandoned = True
             raise
-        finally:
-            timer.cancel()
         return result
 
     async def aclose(self) -> None:
@@ -129,18 +142,38 @@ class SqliteWriter:
         if not self._closed:
             self._closed = True
             self._queue.put(None)
+            if not self._at_work:
+                self._give_turn()
         try:
             async with asyncio.timeout(self._options.write_timeout):
                 await self._stopped.wait()
         except TimeoutError:
             logger.exception("The database writer did not stop within %.0f s", self._options.write_timeout)
+        else:
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _give_turn(self) -> None:
+        """Let the writer take what waits, once everybody who can run now has run."""
+        self._at_work = True
+        self._loop.call_soon(self._turns.put, None)
+
+    def _expire(self) -> None:
+        """One timer for all: whoever asked first is the first whose time is over."""
+        self._timer = None
+        now = self._loop.time()
+        while self._asked and (self._asked[0].future.done() or self._asked[0].deadline <= now):
+            self._asked.popleft().expire()
+        if self._asked:
+            self._timer = self._loop.call_at(self._asked[0].deadline, self._expire)
 
     # From here on, the writer's thread.
 
     def _serve(self) -> None:
         while not self._ended:
+            self._turns.get()
             batch: list[_Job] = []
-            self._take(batch, wait=True)
+            self._take(batch)
             gone = False
             try:
                 self._commit(batch)
@@ -150,11 +183,11 @@ class SqliteWriter:
         self._disconnect()
         self._tell(self._stopped.set)
 
-    def _take(self, batch: list[_Job], *, wait: bool) -> None:
-        """Add to *batch* everything that waits, as far as it fits; with *wait*, wait for the first."""
+    def _take(self, batch: list[_Job]) -> None:
+        """Add to *batch* everything that waits, as far as it fits."""
         while not self._ended and len(batch) < self._options.write_batch_size:
             try:
-                job = self._queue.get(block=wait and not batch)
+                job = self._queue.get_nowait()
             except queue.Empty:
                 return
             if job is None:
@@ -169,7 +202,7 @@ class SqliteWriter:
         self._lock.acquire(timeout=self._options.busy_timeout)
         try:
             # Whatever came while this process waited for its turn shares the commit.
-            self._take(batch, wait=False)
+            self._take(batch)
             # The checkpoint that COMMIT may begin ends with it, within the turn.
             self._commit_in_turn(connection, [job for job in batch if not job.abandoned])
         finally:
@@ -179,8 +212,12 @@ class SqliteWriter:
         connection.execute("BEGIN IMMEDIATE")
         try:
             transaction = SqliteTransaction(connection)
-            for job in batch:
-                self._run_job(connection, transaction, job)
+            if not all(self._run_job(connection, transaction, job) for job in batch):
+                # One failed half done. Seldom enough that savepoints, which cost, are set only now.
+                connection.execute("ROLLBACK")
+                connection.execute("BEGIN IMMEDIATE")
+                for job in batch:
+                    self._run_apart(connection, transaction, job)
             self._require_same_file()
             connection.execute("COMMIT")
         except BaseException:
@@ -189,15 +226,24 @@ class SqliteWriter:
                 connection.execute("ROLLBACK")
             raise
 
-    def _run_job(self, connection: sqlite3.Connection, transaction: SqliteTransaction, job: _Job) -> None:
-        connection.execute("SAVEPOINT work")
+    def _run_job(self, connection: sqlite3.Connection, transaction: SqliteTransaction, job: _Job) -> bool:
+        """Run *job*; False where it failed after it had changed something, which is left to be undone."""
+        changes = connection.total_changes
         try:
             job.value = job.context.run(_drive, job.work(transaction))
         except BaseException as error:  # Raised again where the work was asked for.
             if not connection.in_transaction:
                 raise  # The database has given up the whole transaction, everybody's part included.
-            connection.execute("ROLLBACK TO work")
             job.error = job.context.run(from_sqlite, error)
+            return connection.total_changes == changes
+        return True
+
+    def _run_apart(self, connection: sqlite3.Connection, transaction: SqliteTransaction, job: _Job) -> None:
+        """Run *job*, again, so that its failure undoes its own part only."""
+        job.value = job.error = None
+        connection.execute("SAVEPOINT work")
+        if not self._run_job(connection, transaction, job):
+            connection.execute("ROLLBACK TO work")
         connection.execute("RELEASE work")
 
     def _fail(self, batch: list[_Job], error: BaseException) -> bool:
@@ -241,10 +287,17 @@ class SqliteWriter:
 
     def _settle(self, batch: list[_Job], gone: bool) -> None:  # noqa: FBT001  # A callback's argument.
         self._unsettled -= len(batch)
-        if gone:
-            self._on_gone()
-        for job in batch:
-            job.settle()
+        try:
+            if gone:
+                self._on_gone()
+            for job in batch:
+                job.settle()
+            while self._asked and self._asked[0].future.done():
+                self._asked.popleft()
+        finally:
+            self._at_work = False
+            if not self._queue.empty():
+                self._give_turn()
 
 
 def _drive(work: Coroutine[Any, Any, T]) -> T:

@@ -65,7 +65,43 @@ async def test_work_that_waits_shares_a_commit(store, tmp_path):
         other.execute("ROLLBACK")
         assert await asyncio.gather(first, second, third) == [True, True, True]
     assert statements.count("COMMIT") == 3  # Of the trace itself, of the first, and of the other two.
-    assert statements.count("SAVEPOINT work") == 3
+    assert "SAVEPOINT work" not in statements
+
+
+async def test_what_the_woken_ask_for_next_shares_a_commit(store):
+    """Callers that were answered together and go on at once are served by one commit."""
+    statements: list[str] = []
+
+    async def trace(transaction):
+        transaction._connection.set_trace_callback(statements.append)
+
+    async def twice(value: str) -> None:
+        assert await store.replay.use_once("first", value, expire_time=NOW)
+        assert await store.replay.use_once("second", value, expire_time=NOW)
+
+    await store.database.transaction(trace)
+    statements.clear()
+    await asyncio.gather(*map(twice, "abc"))
+    assert statements.count("COMMIT") == 2
+
+
+async def test_work_that_fails_before_it_changes_anything_is_not_undone(store):
+    """There is nothing to take back, and nobody else's part is done twice."""
+    runs: list[str] = []
+
+    async def good(transaction):
+        runs.append("good")
+        return await transaction.fetch_one(_USE, digest=b"good", expire_time=1)
+
+    async def fail(transaction):
+        raise LookupError("of its own")
+
+    outcomes = await asyncio.gather(
+        store.database.transaction(good), store.database.transaction(fail), return_exceptions=True
+    )
+    assert outcomes[0] is not None
+    assert isinstance(outcomes[1], LookupError)
+    assert runs == ["good"]
 
 
 async def test_failing_work_takes_nothing_along(store, tmp_path):
