@@ -54,6 +54,7 @@ var kindOfReason = map[string]error{
 	"ACCOUNT_KEY_IN_USE":                  ErrConflict,
 	"ORDER_NOT_READY":                     ErrConflict,
 	"ALREADY_REVOKED":                     ErrConflict,
+	"ALREADY_REPLACED":                    ErrConflict,
 	"ISSUER_UNAVAILABLE":                  ErrUnavailable,
 	"INVALID_PRESENTATION_DEFINITION":     ErrInvalidRequest,
 	"INVALID_PRESENTATION_RESPONSE":       ErrInvalidRequest,

@@ -55,6 +55,7 @@ ACME: Final[Mapping[Reason, AcmeRow]] = {
     Reason.ACCOUNT_KEY_IN_USE: AcmeRow(409, "malformed"),
     Reason.ORDER_NOT_READY: AcmeRow(403, "orderNotReady"),
     Reason.ALREADY_REVOKED: AcmeRow(400, "alreadyRevoked"),
+    Reason.ALREADY_REPLACED: AcmeRow(409, "alreadyReplaced"),  # RFC 9773 §7.4.
     Reason.SIGNER_UNAVAILABLE: _UNAVAILABLE,
     Reason.SIGNER_BUSY: _UNAVAILABLE,
     Reason.NO_ACTIVE_KEY: _UNAVAILABLE,

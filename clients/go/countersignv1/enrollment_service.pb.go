@@ -1321,7 +1321,7 @@ type CreateOrderRequest struct {
 	NotBefore *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
 	// When it is to end.
 	NotAfter *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
-	// The renewal identifier (RFC 9773 §4.1) of the certificate that it replaces.
+	// The renewal identifier (RFC 9773 §4.1) of the certificate that it replaces. One order does, unless it is invalid.
 	Replaces      string `protobuf:"bytes,5,opt,name=replaces,proto3" json:"replaces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

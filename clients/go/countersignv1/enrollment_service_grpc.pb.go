@@ -74,7 +74,7 @@ type EnrollmentServiceClient interface {
 	// ACCOUNT_UNUSABLE, ACCOUNT_KEY_IN_USE, SIGNED_REQUEST_REFUSED, BAD_NONCE or BAD_PUBLIC_KEY.
 	RolloverAccountKey(ctx context.Context, in *RolloverAccountKeyRequest, opts ...grpc.CallOption) (*RolloverAccountKeyResponse, error)
 	// Makes an order with an authorization for each identifier (RFC 8555 §7.4). Each call makes another one. Fails with
-	// ACCOUNT_NOT_FOUND, ACCOUNT_UNUSABLE, UNSUPPORTED_IDENTIFIER or REJECTED_IDENTIFIER.
+	// ACCOUNT_NOT_FOUND, ACCOUNT_UNUSABLE, UNSUPPORTED_IDENTIFIER, REJECTED_IDENTIFIER or ALREADY_REPLACED.
 	CreateOrder(ctx context.Context, in *CreateOrderRequest, opts ...grpc.CallOption) (*CreateOrderResponse, error)
 	// Returns an order. A certificate that was left half made is finished. Fails with ENROLLMENT_NOT_FOUND.
 	GetOrder(ctx context.Context, in *GetOrderRequest, opts ...grpc.CallOption) (*GetOrderResponse, error)
@@ -371,7 +371,7 @@ type EnrollmentServiceServer interface {
 	// ACCOUNT_UNUSABLE, ACCOUNT_KEY_IN_USE, SIGNED_REQUEST_REFUSED, BAD_NONCE or BAD_PUBLIC_KEY.
 	RolloverAccountKey(context.Context, *RolloverAccountKeyRequest) (*RolloverAccountKeyResponse, error)
 	// Makes an order with an authorization for each identifier (RFC 8555 §7.4). Each call makes another one. Fails with
-	// ACCOUNT_NOT_FOUND, ACCOUNT_UNUSABLE, UNSUPPORTED_IDENTIFIER or REJECTED_IDENTIFIER.
+	// ACCOUNT_NOT_FOUND, ACCOUNT_UNUSABLE, UNSUPPORTED_IDENTIFIER, REJECTED_IDENTIFIER or ALREADY_REPLACED.
 	CreateOrder(context.Context, *CreateOrderRequest) (*CreateOrderResponse, error)
 	// Returns an order. A certificate that was left half made is finished. Fails with ENROLLMENT_NOT_FOUND.
 	GetOrder(context.Context, *GetOrderRequest) (*GetOrderResponse, error)

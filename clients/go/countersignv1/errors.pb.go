@@ -159,6 +159,8 @@ const (
 	ErrorReason_ERROR_REASON_ORDER_NOT_READY ErrorReason = 47
 	// The certificate is revoked already (RFC 8555 §7.6 `alreadyRevoked`). FAILED_PRECONDITION.
 	ErrorReason_ERROR_REASON_ALREADY_REVOKED ErrorReason = 48
+	// Another order replaces the certificate (RFC 9773 §7.4 `alreadyReplaced`). FAILED_PRECONDITION.
+	ErrorReason_ERROR_REASON_ALREADY_REPLACED ErrorReason = 70
 	// The issuing CA cannot issue now: its key, its chain or its configuration is wrong or not there. UNAVAILABLE.
 	ErrorReason_ERROR_REASON_ISSUER_UNAVAILABLE ErrorReason = 49
 	// The users' OpenID provider does not answer, or not as it should. UNAVAILABLE.
@@ -233,6 +235,7 @@ var (
 		46: "ERROR_REASON_ACCOUNT_KEY_IN_USE",
 		47: "ERROR_REASON_ORDER_NOT_READY",
 		48: "ERROR_REASON_ALREADY_REVOKED",
+		70: "ERROR_REASON_ALREADY_REPLACED",
 		49: "ERROR_REASON_ISSUER_UNAVAILABLE",
 		63: "ERROR_REASON_IDENTITY_PROVIDER_UNAVAILABLE",
 		64: "ERROR_REASON_INVALID_PRESENTATION_DEFINITION",
@@ -295,6 +298,7 @@ var (
 		"ERROR_REASON_ACCOUNT_KEY_IN_USE":                  46,
 		"ERROR_REASON_ORDER_NOT_READY":                     47,
 		"ERROR_REASON_ALREADY_REVOKED":                     48,
+		"ERROR_REASON_ALREADY_REPLACED":                    70,
 		"ERROR_REASON_ISSUER_UNAVAILABLE":                  49,
 		"ERROR_REASON_IDENTITY_PROVIDER_UNAVAILABLE":       63,
 		"ERROR_REASON_INVALID_PRESENTATION_DEFINITION":     64,
@@ -337,7 +341,7 @@ var File_countersign_v1_errors_proto protoreflect.FileDescriptor
 
 const file_countersign_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1bcountersign/v1/errors.proto\x12\x0ecountersign.v1*\xba\x11\n" +
+	"\x1bcountersign/v1/errors.proto\x12\x0ecountersign.v1*\xdd\x11\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\x1e\n" +
@@ -391,7 +395,8 @@ const file_countersign_v1_errors_proto_rawDesc = "" +
 	"!ERROR_REASON_ENROLLMENT_NOT_FOUND\x10-\x12#\n" +
 	"\x1fERROR_REASON_ACCOUNT_KEY_IN_USE\x10.\x12 \n" +
 	"\x1cERROR_REASON_ORDER_NOT_READY\x10/\x12 \n" +
-	"\x1cERROR_REASON_ALREADY_REVOKED\x100\x12#\n" +
+	"\x1cERROR_REASON_ALREADY_REVOKED\x100\x12!\n" +
+	"\x1dERROR_REASON_ALREADY_REPLACED\x10F\x12#\n" +
 	"\x1fERROR_REASON_ISSUER_UNAVAILABLE\x101\x12.\n" +
 	"*ERROR_REASON_IDENTITY_PROVIDER_UNAVAILABLE\x10?\x120\n" +
 	",ERROR_REASON_INVALID_PRESENTATION_DEFINITION\x10@\x12.\n" +

@@ -73,6 +73,7 @@ export const KIND_OF_REASON: ReadonlyMap<string, ErrorKind> = new Map([
   ["ACCOUNT_KEY_IN_USE", "conflict"],
   ["ORDER_NOT_READY", "conflict"],
   ["ALREADY_REVOKED", "conflict"],
+  ["ALREADY_REPLACED", "conflict"],
   ["ISSUER_UNAVAILABLE", "unavailable"],
   ["INVALID_PRESENTATION_DEFINITION", "invalid-request"],
   ["INVALID_PRESENTATION_RESPONSE", "invalid-request"],

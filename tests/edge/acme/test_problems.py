@@ -13,6 +13,7 @@ from gateway.errors import AvailabilityError, GatewayError, Reason, RequestError
 
 REGISTERED = {
     "accountDoesNotExist",
+    "alreadyReplaced",
     "alreadyRevoked",
     "badCSR",
     "badNonce",
@@ -37,7 +38,7 @@ REGISTERED = {
     "unsupportedIdentifier",
     "userActionRequired",
 }
-"""SOURCE: RFC 8555 §6.7."""
+"""SOURCE: RFC 8555 §6.7, RFC 9773 §7.4."""
 ENROLLMENT = [
     Reason.SIGNED_REQUEST_REFUSED,
     Reason.BAD_NONCE,
@@ -53,6 +54,7 @@ ENROLLMENT = [
     Reason.ACCOUNT_KEY_IN_USE,
     Reason.ORDER_NOT_READY,
     Reason.ALREADY_REVOKED,
+    Reason.ALREADY_REPLACED,
     Reason.ISSUER_UNAVAILABLE,
     Reason.IDENTITY_PROVIDER_UNAVAILABLE,
 ]

@@ -153,6 +153,7 @@ CLASS_OF_REASON: Mapping[str, type[CountersignError]] = {
     Reason.ACCOUNT_KEY_IN_USE: ConflictError,
     Reason.ORDER_NOT_READY: ConflictError,
     Reason.ALREADY_REVOKED: ConflictError,
+    Reason.ALREADY_REPLACED: ConflictError,
     Reason.ISSUER_UNAVAILABLE: UnavailableError,
     Reason.INVALID_PRESENTATION_DEFINITION: InvalidRequestError,
     Reason.INVALID_PRESENTATION_RESPONSE: InvalidRequestError,

@@ -218,7 +218,7 @@ class EnrollmentServiceServicer:
 
     def CreateOrder(self, request, context):
         """Makes an order with an authorization for each identifier (RFC 8555 §7.4). Each call makes another one. Fails with
-        ACCOUNT_NOT_FOUND, ACCOUNT_UNUSABLE, UNSUPPORTED_IDENTIFIER or REJECTED_IDENTIFIER.
+        ACCOUNT_NOT_FOUND, ACCOUNT_UNUSABLE, UNSUPPORTED_IDENTIFIER, REJECTED_IDENTIFIER or ALREADY_REPLACED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -543,7 +543,7 @@ export type CreateOrderRequest = Message<"countersign.v1.CreateOrderRequest"> & 
   notAfter?: Timestamp;
 
   /**
-   * The renewal identifier (RFC 9773 §4.1) of the certificate that it replaces.
+   * The renewal identifier (RFC 9773 §4.1) of the certificate that it replaces. One order does, unless it is invalid.
    *
    * @generated from field: string replaces = 5;
    */
@@ -2117,7 +2117,7 @@ export const EnrollmentService: GenService<{
   },
   /**
    * Makes an order with an authorization for each identifier (RFC 8555 §7.4). Each call makes another one. Fails with
-   * ACCOUNT_NOT_FOUND, ACCOUNT_UNUSABLE, UNSUPPORTED_IDENTIFIER or REJECTED_IDENTIFIER.
+   * ACCOUNT_NOT_FOUND, ACCOUNT_UNUSABLE, UNSUPPORTED_IDENTIFIER, REJECTED_IDENTIFIER or ALREADY_REPLACED.
    *
    * @generated from rpc countersign.v1.EnrollmentService.CreateOrder
    */
