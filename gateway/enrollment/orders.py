@@ -62,7 +62,8 @@ class Orders:
         """A pending order, with an authorization for each identifier.
 
         Raises `RequestError`: INVALID_FIELD, UNSUPPORTED_IDENTIFIER, REJECTED_IDENTIFIER; `StateError`
-        ENROLLMENT_NOT_FOUND for what *replaces* names; `AvailabilityError`.
+        ENROLLMENT_NOT_FOUND for what *replaces* names, ALREADY_REPLACED where another order replaces it;
+        `AvailabilityError`.
         """
         provisioner = self._provisioners.get(account.provisioner)
         identifiers = parse_identifiers(wish.identifiers)
@@ -76,8 +77,9 @@ class Orders:
             raise RequestError(
                 Reason.INVALID_FIELD, "The validity asked for is not granted.", field="not_after"
             ) from error
+        replaced = None
         if wish.replaces is not None:
-            await self._require_replaceable(account, identifiers, wish.replaces)
+            replaced = await self._replaceable(account, identifiers, wish.replaces)
         order = Order(
             order_id=new_id(),
             account_id=account.account_id,
@@ -91,7 +93,7 @@ class Orders:
             expire_time=expire_time,
             replaces=wish.replaces,
         )
-        await self._orders.create(order)
+        await self._orders.create(order, replaced=replaced)
         return order
 
     async def get(self, account: Account, order_id: str) -> Order:
@@ -137,10 +139,11 @@ class Orders:
             raise not_ready(error) from error
         return await self.by_authorization(account, authorization_id)
 
-    async def _require_replaceable(
-        self, account: Account, identifiers: Sequence[Identifier], text: str
-    ) -> None:
-        """RFC 9773 §5: the certificate to replace is the account's own, and names one of *identifiers*."""
+    async def _replaceable(self, account: Account, identifiers: Sequence[Identifier], text: str) -> str:
+        """The id of the certificate to replace, the account's own, which names one of *identifiers*.
+
+        RFC 9773 §5. Whether another order replaces it is decided where this one is stored.
+        """
         try:
             identifier = RenewalIdentifier.parse(text)
         except issuance_errors.RevocationError as error:
@@ -155,6 +158,7 @@ class Orders:
             raise RequestError(
                 Reason.INVALID_FIELD, "The certificate to replace has none of these names.", field="replaces"
             )
+        return found.certificate_id
 
 
 def not_ready(error: TransitionError) -> StateError:

@@ -124,8 +124,13 @@ class AccountRepository(Protocol):
 class OrderRepository(Protocol):
     """Orders, with their authorizations and challenges."""
 
-    async def create(self, order: Order) -> None:
-        """Insert *order*."""
+    async def create(self, order: Order, *, replaced: str | None = None) -> None:
+        """Insert *order*, and mark the certificate with the id *replaced* as replaced by it, together.
+
+        Of several that replace one certificate exactly one succeeds. Raises `StateError`: ALREADY_REPLACED
+        where another order does that is not invalid (RFC 9773 §5), and ENROLLMENT_NOT_FOUND where the
+        certificate is gone.
+        """
         ...
 
     async def get(self, order_id: str) -> Order | None:

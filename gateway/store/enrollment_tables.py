@@ -63,12 +63,16 @@ certificates = sa.Table(
     sa.Column("spki_sha256", sa.LargeBinary),
     sa.Column("revoke_time", sa.BigInteger),
     sa.Column("revoke_reason", sa.Text),
+    sa.Column("replaced_by", BYTEWISE),
     sa.Index("enrollment_certificates_by_serial", "serial", unique=True),
     sa.Index("enrollment_certificates_by_order", "order_id", unique=True),
     sa.Index("enrollment_certificates_by_revocation", "issuer_key_id", "revoke_time"),
     sa.Index("enrollment_certificates_by_expiry", "expire_time"),
 )
-"""From the moment that a serial number (40 hexadecimal digits) is taken; `der` is NULL until it is signed."""
+"""From the moment that a serial number (40 hexadecimal digits) is taken; `der` is NULL until it is signed.
+
+`replaced_by` is the order that replaces it, if that has not become invalid.
+"""
 
 crls = sa.Table(
     "enrollment_crls",

@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
-from gateway.enrollment.model import Order
+from gateway.enrollment import transitions
+from gateway.enrollment.model import Order, OrderStatus
 from gateway.enrollment.ports import SingleUse, UsedError
 from gateway.errors import Reason, StateError
 from gateway.store import replays
 from gateway.store.database import Database, Transaction, to_microseconds
-from gateway.store.enrollment_tables import authorizations, orders
+from gateway.store.enrollment_tables import authorizations, certificates, orders
 from gateway.store.order_document import from_document, to_document
 from gateway.store.statement import Statement
 
@@ -54,6 +55,16 @@ _INSERT_AUTHORIZATION = Statement(
         {name: sa.bindparam(name) for name in ("authorization_id", "order_id", "expire_time")}
     )
 )
+_REPLACED = certificates.c.certificate_id == sa.bindparam("certificate")
+_LOCK_REPLACED = Statement(lambda _: sa.select(certificates.c.replaced_by).where(_REPLACED).with_for_update())
+_REPLACE = Statement(
+    lambda _: sa.update(certificates).where(_REPLACED).values(replaced_by=sa.bindparam("order"))
+)
+_ISSUED = Statement(
+    lambda _: sa.select(certificates.c.certificate_id).where(
+        certificates.c.order_id == sa.bindparam("order"), certificates.c.der.is_not(None)
+    )
+)
 _STORE = Statement(lambda _: sa.update(orders).where(_BY_ID).values(document=sa.bindparam("document")))
 
 
@@ -63,11 +74,13 @@ class SqlOrderRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, order: Order) -> None:
+    async def create(self, order: Order, *, replaced: str | None = None) -> None:
         """See `OrderRepository.create`."""
         expire_time = to_microseconds(order.expire_time + KEPT_AFTER_EXPIRY)
 
         async def work(transaction: Transaction) -> None:
+            if replaced is not None:
+                await _replace(transaction, replaced, order)
             await transaction.execute(
                 _INSERT,
                 order_id=order.order_id,
@@ -134,3 +147,26 @@ async def change_order(transaction: Transaction, order_id: str, step: Callable[[
     if changed != before:
         await transaction.execute(_STORE, order=order_id, document=to_document(changed))
     return changed
+
+
+async def _replace(transaction: Transaction, certificate_id: str, order: Order) -> None:
+    """Mark the certificate as replaced by *order*; see `OrderRepository.create`."""
+    row = await transaction.fetch_one(_LOCK_REPLACED, certificate=certificate_id)
+    if row is None:
+        raise StateError(Reason.ENROLLMENT_NOT_FOUND, "There is no such certificate.", field="replaces")
+    if row[0] is not None and await _stands(transaction, row[0], order.create_time):
+        raise StateError(Reason.ALREADY_REPLACED, "Another order replaces the certificate.", field="replaces")
+    await transaction.execute(_REPLACE, certificate=certificate_id, order=order.order_id)
+
+
+async def _stands(transaction: Transaction, order_id: str, now: float) -> bool:
+    """Whether the order is not invalid at *now*. One that has expired is stored as that.
+
+    So no replica whose clock is behind can go on with it. Of an order that is kept no longer its certificate
+    tells what became of it.
+    """
+    row = await transaction.fetch_one(_FIND, order=order_id)
+    if row is None:
+        return await transaction.fetch_one(_ISSUED, order=order_id) is not None
+    aged = await change_order(transaction, order_id, lambda before: transitions.as_of(before, now))
+    return aged.status is not OrderStatus.INVALID

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gateway.store.failures import SchemaRevisionError
 
-HEAD_REVISION = "0007"
+HEAD_REVISION = "0008"
 """What this program needs. A constant, so that a start does not pay for loading Alembic."""
 
 
