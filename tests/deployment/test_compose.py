@@ -113,9 +113,11 @@ def test_the_health_check_asks_the_edge(services):
 
 def test_images_are_built_or_pinned(services):
     """The image is built from our file at a stage that it has; those of others are named by version."""
-    build = services["softhsm"]["build"]
+    build = services["gateway"]["build"]
     dockerfile = (COMPOSE / build["context"] / build["dockerfile"]).read_text()
     assert f" AS {build['target']}\n" in dockerfile
+    for name in ("gateway", "softhsm"):
+        assert (services[name]["build"], services[name]["pull_policy"]) == (build, "build")
     assert services["gateway"]["image"] == services["softhsm"]["image"]
     for name in ("postgres", "envoy"):
         assert re.search(r"\d+\.\d+", services[name]["image"].partition(":")[2])
