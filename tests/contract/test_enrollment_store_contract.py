@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,8 @@ from tests.support.orders import (
     reservation,
 )
 from tests.support.stores import DATABASES, NOW, SettableClock, empty_database
+
+TEN_YEARS = datetime.fromtimestamp(NOW + 10 * 365 * 86_400, UTC)
 
 
 @pytest.fixture(params=DATABASES)
@@ -317,6 +320,100 @@ class TestPurgedKeys:
 def begin(before):
     """The step of a reservation."""
     return transitions.begin_issuing(before, NOW)
+
+
+class TestReplacing:
+    """`OrderRepository.create` with a certificate that the order replaces (RFC 9773 §5)."""
+
+    async def issued(self, replicas):
+        """The id of a certificate, of ten years."""
+        reserved = reservation()
+        await replicas.one.certificates.reserve(reserved, None)
+        await replicas.one.certificates.complete(certificate(reserved, not_after=TEN_YEARS), None)
+        return reserved.certificate_id
+
+    async def test_one_order_replaces_a_certificate(self, replicas):
+        """Of many orders at once exactly one is made; the others are not there."""
+        certificate_id = await self.issued(replicas)
+        wanted = [order() for _ in range(8)]
+
+        made = await asyncio.gather(
+            *(
+                store.orders.create(each, replaced=certificate_id)
+                for store, each in zip(replicas.each(8), wanted, strict=True)
+            ),
+            return_exceptions=True,
+        )
+
+        assert made.count(None) == 1
+        refused = [each for each in made if each is not None]
+        assert {each.reason for each in refused} == {Reason.ALREADY_REPLACED}
+        found = [await replicas.two.orders.get(each.order_id) for each in wanted]
+        assert [each is not None for each in found] == [each is None for each in made]
+
+    async def refused(self, replicas, certificate_id, **changes):
+        with pytest.raises(StateError) as caught:
+            await replicas.two.orders.create(order(**changes), replaced=certificate_id)
+        return caught.value.reason
+
+    async def test_an_invalid_order_replaces_nothing(self, replicas):
+        """After it another order may, and that one stands."""
+        certificate_id = await self.issued(replicas)
+        first = order()
+        await replicas.one.orders.create(first, replaced=certificate_id)
+        await replicas.one.orders.change(
+            first.order_id, lambda before: replace(before, status=OrderStatus.INVALID)
+        )
+
+        await replicas.two.orders.create(order(), replaced=certificate_id)
+        assert await self.refused(replicas, certificate_id) is Reason.ALREADY_REPLACED
+
+    async def test_an_expired_order_replaces_nothing(self, replicas):
+        """It is stored as invalid then, so that no clock that is behind lets it go on."""
+        certificate_id = await self.issued(replicas)
+        first = order()
+        await replicas.one.orders.create(first, replaced=certificate_id)
+        in_time = {"create_time": first.expire_time - 1, "expire_time": first.expire_time + 3600}
+        assert await self.refused(replicas, certificate_id, **in_time) is Reason.ALREADY_REPLACED
+
+        late = order(create_time=first.expire_time, expire_time=first.expire_time + 3600)
+        await replicas.two.orders.create(late, replaced=certificate_id)
+
+        assert (await replicas.one.orders.get(first.order_id)).status is OrderStatus.INVALID
+
+    async def test_an_order_under_way_stands(self, replicas):
+        """Its certificate is being made, even where its time is over."""
+        certificate_id = await self.issued(replicas)
+        first = ready(order())
+        await replicas.one.orders.create(first, replaced=certificate_id)
+        await replicas.one.certificates.reserve(reservation(first), begin)
+        late = {"create_time": first.expire_time + 1, "expire_time": first.expire_time + 3600}
+        assert await self.refused(replicas, certificate_id, **late) is Reason.ALREADY_REPLACED
+
+    @pytest.mark.parametrize("finished", [True, False])
+    async def test_an_order_that_is_kept_no_longer(self, replicas, finished):
+        """What it became is known by its certificate: with one it stands, without one it replaces nothing."""
+        certificate_id = await self.issued(replicas)
+        first = ready(order())
+        await replicas.one.orders.create(first, replaced=certificate_id)
+        if finished:
+            reserved = reservation(first)
+            await replicas.one.certificates.reserve(reserved, begin)
+            await replicas.one.certificates.complete(certificate(reserved, not_after=TEN_YEARS), None)
+        replicas.clock.now = NOW + 300 * 86_400
+        while await replicas.one.purge.once():
+            pass
+        assert await replicas.one.orders.get(first.order_id) is None
+        after = {"create_time": replicas.clock.now, "expire_time": replicas.clock.now + 3600}
+
+        if finished:
+            assert await self.refused(replicas, certificate_id, **after) is Reason.ALREADY_REPLACED
+        else:
+            await replicas.two.orders.create(order(**after), replaced=certificate_id)
+
+    async def test_a_certificate_that_is_not_there(self, replicas):
+        """It is not found, and the order is not made."""
+        assert await self.refused(replicas, "other") is Reason.ENROLLMENT_NOT_FOUND
 
 
 class TestCertificates:

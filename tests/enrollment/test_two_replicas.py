@@ -6,12 +6,14 @@ import pytest
 from cryptography import x509
 
 from gateway.enrollment.model import AuthorizationStatus, ChallengeStatus, ChallengeType, OrderStatus
+from gateway.enrollment.orders import OrderWish
 from gateway.errors import AuthorizationError, Reason
 from gateway.jose.jwk import parse_jwk
 from gateway.pki.crl import RevocationReason
+from gateway.pki.renewal import RenewalIdentifier
 from gateway.proofs.nonces import NonceError
 from tests.support import orders
-from tests.support.enrollment import bench, p256_key, wire_csr
+from tests.support.enrollment import bench, identifiers, p256_key, wire_csr
 from tests.support.stores import DATABASES, empty_database
 from tests.support.wire import FIRST, Device, prover
 
@@ -144,6 +146,24 @@ async def test_an_id_token_for_several_orders(replicas):
     settled = [each.challenge.status for each in outcomes]
     assert settled.count(ChallengeStatus.VALID) == 1
     assert settled.count(ChallengeStatus.INVALID) == len(made) - 1
+
+
+async def test_replacing(replicas):
+    """Of orders for the same device that replace one certificate, one is made (RFC 9773 §5)."""
+    one, _ = replicas
+    device = Device(prover("ES256"))
+    account = await one.account(device.prover)
+    ready = await one.ready(account, device)
+    done = await one.enrollment.issuing.finalize(account, ready.order_id, wire_csr(p256_key()))
+    issued = await one.enrollment.issuing.certificate(account, done.certificate_id)
+    name = RenewalIdentifier.of(x509.load_der_x509_certificate(issued.der)).text
+    wish = OrderWish(identifiers(device.client_id), replaces=name)
+
+    outcomes = await race(replicas, lambda lab, _: lab.enrollment.orders.create(account, wish))
+
+    (made,) = winners(outcomes)
+    assert made.replaces == name
+    assert reasons(outcomes) == {Reason.ALREADY_REPLACED}
 
 
 async def test_revoking(replicas):

@@ -463,13 +463,16 @@ class TestAfterIssuing:
         assert unknown.certificate_status is ocsp.OCSPCertStatus.UNKNOWN
 
     async def test_renewal_is_suggested_late_in_life(self, served):
-        """Between two thirds and five sixths; an order may say what it replaces."""
+        """Between two thirds and five sixths; an order may say what it replaces, and one does."""
         async with served.client() as client:
             certificate = await enroll(served, client)
             info = await client.get_renewal_info(certificate.renewal_identifier)
             account = certificate.name.partition("/certificates/")[0]
             order = await client.create_order(
                 account, DEVICE.identifiers(), replaces=certificate.renewal_identifier
+            )
+            again = await reason_of(
+                client.create_order(account, DEVICE.identifiers(), replaces=certificate.renewal_identifier)
             )
             other = await make_account(client)
             foreign = await reason_of(
@@ -481,6 +484,7 @@ class TestAfterIssuing:
         assert certificate.not_before.seconds < start < end < certificate.not_after.seconds
         assert order.status == pb.ORDER_STATUS_PENDING
         assert (foreign, malformed) == ("ENROLLMENT_NOT_FOUND", "INVALID_FIELD")
+        assert again == "ALREADY_REPLACED"
 
 
 async def test_external_account_binding(tmp_path):

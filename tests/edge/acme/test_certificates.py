@@ -187,6 +187,15 @@ class TestRenewalInfo:
         order = await client.order(("dns", "www.example.org"), replaces=name)
         assert (order.status_code, order.json()["replaces"]) == (201, name)
 
+    async def test_a_certificate_is_replaced_once(self, client, issued):
+        """RFC 9773 §5 and §7.4: a second order that names it is a conflict."""
+        name = RenewalIdentifier.of(issued.leaf).text
+        await client.order(("dns", "www.example.org"), replaces=name)
+        again = await client.order(("dns", "www.example.org"), replaces=name)
+        assert told(again) == (409, "alreadyReplaced")
+        (subproblem,) = again.json()["subproblems"]
+        assert (subproblem["reason"], subproblem["field"]) == ("ALREADY_REPLACED", "replaces")
+
     async def test_a_foreign_certificate_is_not_replaced(self, other, issued):
         """It is not found."""
         name = RenewalIdentifier.of(issued.leaf).text
