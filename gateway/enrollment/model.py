@@ -8,9 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 from gateway.enrollment.identifiers import Identifier
 from gateway.jose.jwk import Jwk
+
+_NO_EVIDENCE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class AccountStatus(StrEnum):
@@ -106,7 +110,7 @@ class Challenge:
     status: ChallengeStatus = ChallengeStatus.PENDING
     validate_time: float | None = None
     error: Problem | None = None
-    evidence: Mapping[str, str] = field(default_factory=dict)
+    evidence: Mapping[str, str] = field(default_factory=lambda: _NO_EVIDENCE)
 
 
 @dataclass(frozen=True, slots=True)

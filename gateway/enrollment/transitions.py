@@ -6,6 +6,7 @@ race, the second sees what the first has done.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
 from gateway.enrollment.model import (
@@ -72,7 +73,7 @@ def settle(order: Order, authorization_id: str, challenge_id: str, verdict: Verd
         status=ChallengeStatus.VALID if verdict.error is None else ChallengeStatus.INVALID,
         validate_time=now if verdict.error is None else None,
         error=verdict.error,
-        evidence=dict(verdict.evidence) if verdict.error is None else {},
+        evidence=MappingProxyType(dict(verdict.evidence) if verdict.error is None else {}),
     )
     return _followed(_with(order, _judged(authorization, settled)))
 

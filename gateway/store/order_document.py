@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from threading import Lock
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -21,8 +21,28 @@ from gateway.enrollment.model import (
 from gateway.store.database import to_microseconds, to_seconds
 from gateway.store.failures import StoreCause, unavailable
 
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 _REMEMBERED: Final = 1024
 """Documents; each is a few kilobytes."""
+
+
+class _Known:
+    """The orders of the last documents. What a document says never changes, so any thread may add it."""
+
+    def __init__(self) -> None:
+        self._orders: dict[str, Order] = {}
+        self._lock = Lock()
+        self.get = self._orders.get
+
+    def add(self, document: str, order: Order) -> None:
+        """Remember it in place of the oldest."""
+        with self._lock:
+            if len(self._orders) >= _REMEMBERED:
+                del self._orders[next(iter(self._orders))]
+            self._orders[document] = order
+
+
+_KNOWN: Final = _Known()
 
 
 def to_document(order: Order) -> str:
@@ -42,20 +62,27 @@ def to_document(order: Order) -> str:
         "error": _problem_members(order.error),
         "replaces": order.replaces,
     }
-    return json.dumps(members, separators=(",", ":"))
+    document = _ENCODER.encode(members)
+    _KNOWN.add(document, order)
+    return document
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def from_document(document: str) -> Order:
     """The order that *document* holds; `AvailabilityError` (``store_corrupt``) where it holds none.
 
-    A step reads an order, decides, and reads it again where it is written: the same document is parsed once,
-    and the value, of which nothing changes, is shared.
+    A step reads an order, decides, and reads it again where it is written: a document is parsed once, one
+    that this process has written never, and the value, of which nothing changes, is shared. Fractions of a
+    microsecond, which a document leaves out, are those of whoever wrote it.
     """
+    known = _KNOWN.get(document)
+    if known is not None:
+        return known
     try:
-        return _order(json.loads(document))
+        order = _order(json.loads(document))
     except (KeyError, TypeError, ValueError) as error:
         raise unavailable(StoreCause.CORRUPT, error) from error
+    _KNOWN.add(document, order)
+    return order
 
 
 def _order(members: Mapping[str, Any]) -> Order:
