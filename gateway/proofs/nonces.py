@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.clock import Clock
 from gateway.jose import base64url
@@ -136,4 +136,5 @@ def _message(step: bytes, subject: str) -> bytes:
 
 
 def _expand(key: bytes, message: bytes, size: int) -> bytes:
-    return HKDFExpand(algorithm=hashes.SHA256(), length=size, info=message).derive(key)
+    """HKDF-Expand (RFC 5869 §2.3) of at most one block, which is T(1): a single HMAC."""
+    return hmac.digest(key, message + b"\x01", "sha256")[:size]
