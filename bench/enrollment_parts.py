@@ -5,6 +5,7 @@ network would be measured along with it.
 """
 
 import base64
+import gc
 import json
 import os
 import time
@@ -177,6 +178,9 @@ async def open_gateway(folder: Path) -> AsyncIterator[Gateway]:
         )
         if enrollment is None or application.client_tokens is None:
             raise RuntimeError("the configuration enrolls nobody")
+        # As a worker does before it serves: what was loaded so far is not looked at again.
+        gc.collect()
+        gc.freeze()
         yield Gateway(enrollment, application.client_tokens, provider)
 
 
