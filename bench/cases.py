@@ -230,7 +230,8 @@ def _revoke_to_stream(name: str, server: str) -> Case:
     )
 
 
-def _batch_mint(name: str, server: str) -> Case:
+def batch_mint(name: str, server: str) -> Case:
+    """Batches of `BATCH` tokens."""
     method = "/countersign.v1.TokenService/BatchMintTokens"
     title = f"BatchMintTokens of {BATCH}, {server}"
     return Case(name, title, server, CLIENT, method, BATCH, _batch_mint_requests, _check_batch_mint)
@@ -269,8 +270,8 @@ CASES: Sequence[Case] = (
     _mint_dpop("mint_dpop_file_es256", FILE_ES256),
     _client_credentials("client_credentials", FILE_ES256, "/oauth2/token"),
     _client_credentials("client_credentials_oidc_provider", OIDC_PROVIDER, "/token"),
-    _batch_mint("batch_mint_100", FILE_EDDSA),
-    _batch_mint("batch_mint_100_softhsm_es256", SOFTHSM_ES256),
+    batch_mint("batch_mint_100", FILE_EDDSA),
+    batch_mint("batch_mint_100_softhsm_es256", SOFTHSM_ES256),
     _introspect("introspect", "known tokens", _KNOWN),
     _introspect("introspect_fresh", "fresh tokens", _FRESH),
     _batch_introspect("batch_introspect_100", "known tokens", _KNOWN),

@@ -72,10 +72,25 @@ def describe(name: str, site: Site, hsm: Provisioned | None) -> Server:
         uri, environment = hsm.uri(source.algorithm), hsm.environment
     else:
         uri, environment = _file_key(folder, source.algorithm), {}
+    return hosted(name, folder, site, source.algorithm, uri, environment, https=source.https)
+
+
+def hosted(
+    name: str,
+    folder: Path,
+    site: Site,
+    algorithm: Algorithm,
+    uri: str,
+    environment: Mapping[str, str],
+    *,
+    https: bool = False,
+    sections: str = "",
+) -> Server:
+    """A gateway in *folder* whose only key is *uri*; *sections* are appended to its configuration."""
     address = f"localhost:{free_port()}"
-    https_address = f"localhost:{free_port()}" if source.https else ""
+    https_address = f"localhost:{free_port()}" if https else ""
     config = folder / "countersign.toml"
-    config.write_text(_config(site, source.algorithm, uri, address, https_address))
+    config.write_text(_config(site, algorithm, uri, address, https_address) + sections)
     command = (
         sys.executable,
         "-m",

@@ -15,6 +15,7 @@ SLOW = 0.001
 """Seconds: a key is slow while its fastest signature of the last `WINDOW` took longer."""
 
 WINDOW = 8
+"""Signatures."""
 
 
 class Pace:
@@ -25,9 +26,9 @@ class Pace:
         self._fastest = float("inf")
         self._count = 0
 
-    def add(self, seconds: float, signatures: int) -> None:
-        """Note that *signatures* took *seconds* together."""
-        self._fastest = min(self._fastest, seconds / signatures)
+    def add(self, seconds: float) -> None:
+        """Note that one signature took *seconds*. A count that two threads lose does no harm."""
+        self._fastest = min(self._fastest, seconds)
         self._count += 1
         if self._count >= WINDOW:
             self.slow = self._fastest > SLOW

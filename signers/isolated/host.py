@@ -15,13 +15,12 @@ from signers.pkcs11.binding import TokenInfo
 from signers.pkcs11.generate import generate
 from signers.pkcs11.health import token_health
 from signers.pkcs11.keep_alive import KeepAlive
-from signers.pkcs11.mechanisms import select
 from signers.pkcs11.module import Module
 from signers.pkcs11.module_table import PROCESS_MODULES
 from signers.pkcs11.options import Pkcs11Options
 from signers.pkcs11.scope import module_path, own_uri, parse, session_count
 from signers.pkcs11.session import Session, SessionLease
-from signers.pkcs11.signing_key import SigningKey, find_signing_key
+from signers.pkcs11.signing_key import SigningKey, find_signing_key, mechanism_in
 from signers.pkcs11.token import Token
 from signers.uri import Pkcs11Uri
 from signers.verification import require_fit
@@ -51,13 +50,16 @@ class HostedKey:
         """The key, ready to sign in any session. Raises `SignerError` or `CryptokiError`."""
         if self._found is None:
             public_key = require_fit(self._pinned, self._algorithm, key=self.name)
-            mechanism = select(self._algorithm, session.cryptoki.mechanisms(session.slot), key=self.name)
+            mechanism = mechanism_in(session, self._algorithm, key=self.name)
             self._found = SigningKey(self._uri, self._algorithm, mechanism, public_key, self._certificate)
         return self._found
 
 
 class TokenHost:
-    """One token, logged in, and the keys on it. All methods are called by the thread that reads requests."""
+    """One token, logged in, and the keys on it.
+
+    `create` may be called by any thread, with that thread's lease; all else by the thread that reads.
+    """
 
     def __init__(self, module: Module, token: Token, options: Pkcs11Options) -> None:
         self._module = module
@@ -116,14 +118,14 @@ class TokenHost:
         self._keys[request["number"]] = HostedKey(uri, algorithm, certificate, found=None, pinned=pinned)
         return {}
 
-    def create(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Generate a key. Raises `SignerError`."""
+    def create(self, request: Mapping[str, Any], lease: SessionLease) -> dict[str, Any]:
+        """Generate a key, which may take the device seconds. Raises `SignerError`."""
         uri, algorithm, _ = self._named(request)
 
         def make(_: Session) -> None:
             generate(self._module, self._token, uri, algorithm)
 
-        self.lease.run(make, key=uri.redacted)
+        lease.run(make, key=uri.redacted)
         return {}
 
     def health(self) -> ProviderHealth:

@@ -15,18 +15,18 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from signers.base import ProviderHealth
 from signers.errors import SignerError, SignerUnavailableError
+from signers.isolated.batch import Batch, reported
 from signers.isolated.crew import Pace
 from signers.isolated.frames import (
     FrameError,
     FrameReader,
     Kind,
-    SignRequest,
     failed_payload,
     json_payload,
     parse_json,
@@ -37,7 +37,7 @@ from signers.isolated.host import HostedKey, TokenHost, parse_refused, refused_m
 from signers.isolated.output import LogToGateway, Output
 from signers.pkcs11.module_table import PROCESS_MODULES
 from signers.pkcs11.options import Pkcs11Options
-from signers.pkcs11.session import Session, SessionLease
+from signers.pkcs11.session import Session
 from signers.pkcs11.signing_key import TimedSignature
 
 logger = logging.getLogger(__name__)
@@ -81,13 +81,31 @@ class Program:
         if kind is Kind.SIGN:
             self._sign(request, payload)
             return
+        if kind >= Kind.DONE:
+            raise FrameError(f"{kind.name} is no request.")
+        # What is held was answered already, and need not wait for what may take the device long.
+        self._output.flush()
+        members = parse_json(payload)
+        host = self._host
+        if kind is Kind.CREATE and host is not None and len(host.crew):
+            # An RSA key takes seconds, in which the thread that reads goes on signing.
+            host.crew.submit(lambda lease: self._complete(request, lambda: host.create(members, lease)))
+            return
+        self._complete(request, lambda: self._administer(kind, members))
+
+    def _complete(self, request: int, call: Callable[[], dict[str, Any]]) -> None:
+        """Make an administrative *call*, and answer; on any thread."""
         try:
-            answer = self._administer(kind, parse_json(payload))
+            answer = call()
         except SignerError as error:
             # Its state tells of a refused PIN, which must not be tried again.
-            self._output.hold(Kind.FAILED, request, failed_payload(error, state=_state(self._health())))
+            self._output.send(Kind.FAILED, request, failed_payload(error, state=_state(self._health())))
+        except Exception as error:
+            logger.exception("A request to the signer process failed")
+            reason = SignerUnavailableError(f"The signer process failed: {type(error).__name__}.")
+            self._output.send(Kind.FAILED, request, failed_payload(reason))
         else:
-            self._output.hold(Kind.DONE, request, json_payload(answer))
+            self._output.send(Kind.DONE, request, json_payload(answer))
 
     def _administer(self, kind: Kind, members: Mapping[str, Any]) -> dict[str, Any]:
         match kind:
@@ -100,10 +118,9 @@ class Program:
                 return self._opened().find(members)
             case Kind.ADOPT:
                 return self._opened().adopt(members)
-            case Kind.CREATE:
-                return self._opened().create(members)
             case _:
-                raise FrameError(f"{kind.name} is no request.")
+                host = self._opened()
+                return host.create(members, host.lease)
 
     def _open(self, members: Mapping[str, Any]) -> None:
         if self._host is None:
@@ -125,18 +142,27 @@ class Program:
         except SignerError as error:
             self._output.hold(Kind.FAILED, number, failed_payload(error))
             return
-        pace = self._paces.setdefault(request.key, Pace())
-        job = partial(_signed, key, request, payload, pace)
+        pace = self._paces.get(request.key)
+        if pace is None:
+            pace = self._paces[request.key] = Pace()
         if pace.slow and len(host.crew):
-
-            def answer(lease: SessionLease) -> None:
-                kind, result = job(lease)
-                self._output.send(kind, number, result)
-
-            host.crew.submit(answer)
+            batch = Batch(key, request, partial(self._send_signed, number, payload))
+            for place in range(len(request.messages)):
+                host.crew.submit(partial(batch.sign, place, pace))
             return
-        kind, result = job(host.lease)
-        self._output.hold(kind, number, result)
+        try:
+            signed = host.lease.run(partial(_sign_all, key, request.messages, pace), key=key.name)
+        except Exception as error:  # noqa: BLE001  # Whatever it is, it belongs to who asked.
+            self._output.hold(Kind.FAILED, number, failed_payload(reported(error, key.name)))
+        else:
+            self._output.hold(Kind.SIGNED, number, signed_payload(payload, signed))
+
+    def _send_signed(self, number: int, payload: bytes, outcome: list[TimedSignature] | SignerError) -> None:
+        """Answer a SIGN request; on any thread."""
+        if isinstance(outcome, SignerError):
+            self._output.send(Kind.FAILED, number, failed_payload(outcome))
+        else:
+            self._output.send(Kind.SIGNED, number, signed_payload(payload, outcome))
 
     def _tell_state(self) -> None:
         """Tell the gateway how the token is, where that has changed."""
@@ -158,26 +184,14 @@ def _state(health: ProviderHealth) -> dict[str, Any]:
     }
 
 
-def _signed(
-    key: HostedKey, request: SignRequest, payload: bytes, pace: Pace, lease: SessionLease
-) -> tuple[Kind, bytes]:
-    """The answer to a SIGN request: its kind and payload."""
-
-    def sign(session: Session) -> list[TimedSignature]:
-        found = key.in_session(session)
-        return [found.sign_timed(message, session) for message in request.messages]
-
-    started = time.monotonic()
-    try:
-        signed = lease.run(sign, key=key.name)
-    except SignerError as error:
-        return Kind.FAILED, failed_payload(error)
-    except Exception as error:
-        logger.exception("%s: signing failed", key.name)
-        reason = f"The signer process failed: {type(error).__name__}."
-        return Kind.FAILED, failed_payload(SignerUnavailableError(reason, key=key.name))
-    pace.add(time.monotonic() - started, len(signed))
-    return Kind.SIGNED, signed_payload(payload, signed)
+def _sign_all(
+    key: HostedKey, messages: Sequence[bytes], pace: Pace, session: Session
+) -> list[TimedSignature]:
+    found = key.in_session(session)
+    signed = [found.sign_timed(message, session) for message in messages]
+    for each in signed:
+        pace.add(each.signing)
+    return signed
 
 
 def _end_with(connection: socket.socket) -> None:
@@ -202,7 +216,7 @@ def main() -> None:
     status = 0
     try:
         Program(connection).run()
-    except (FrameError, OSError):
+    except Exception:
         logger.exception("The signer process ends")
         status = 1
     # Destructors of PKCS#11 libraries are known to crash at exit.

@@ -102,18 +102,19 @@ def find_signing_key(
     certificate: x509.Certificate | None,
 ) -> SigningKey:
     """Find the one key that *uri* names, which must be the pinned one. Raises as `SignerProvider.signer`."""
-    cryptoki, slot = session.cryptoki, session.slot
-    mechanism = select(
-        algorithm,
-        cryptoki.mechanisms(slot),
-        key=uri.redacted,
-        flags_of=partial(cryptoki.mechanism_flags, slot),
-    )
+    mechanism = mechanism_in(session, algorithm, key=uri.redacted)
     key = find_in_session(session, uri, algorithm, certificate)
     require_pinned(
         key.public_key, public_key_sha256=public_key_sha256, certificate=certificate, key=uri.redacted
     )
     return SigningKey(uri, algorithm, mechanism, key.public_key, certificate)
+
+
+def mechanism_in(session: Session, algorithm: Algorithm, *, key: str) -> MechanismSpec:
+    """The mechanism for *algorithm* on the token of *session*. Raises `KeyUnusableError`, `CryptokiError`."""
+    cryptoki, slot = session.cryptoki, session.slot
+    flags_of = partial(cryptoki.mechanism_flags, slot)
+    return select(algorithm, cryptoki.mechanisms(slot), key=key, flags_of=flags_of)
 
 
 def signature_size(algorithm: Algorithm, public_key: PublicKey) -> int:

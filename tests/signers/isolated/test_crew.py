@@ -22,11 +22,11 @@ def test_a_key_is_slow_while_even_its_fastest_signature_is():
     pace = Pace()
     for _ in range(WINDOW):
         assert not pace.slow
-        pace.add(SLOW * 5, 1)
+        pace.add(SLOW * 5)
     assert pace.slow
     for _ in range(WINDOW - 1):
-        pace.add(SLOW * 5, 1)
-    pace.add(SLOW * 5, 10)
+        pace.add(SLOW * 5)
+    pace.add(SLOW / 2)
     assert not pace.slow
 
 
