@@ -167,6 +167,7 @@ test("the caller's token is asked for anew for every attempt, and a failure to g
 });
 
 test("a stream that breaks off says why", async () => {
+  gateway.script.push(refusal(status.UNAVAILABLE, "SHUTTING_DOWN"));
   const cursors: string[] = [];
   const watch = async () => {
     for await (const response of gateway.client().introspection.watchRevocations({})) {
@@ -176,6 +177,29 @@ test("a stream that breaks off says why", async () => {
   const error = await failureOf(watch());
   assert.deepEqual(cursors, ["1"]);
   assert.equal(error.reason, "SHUTTING_DOWN");
+});
+
+test("a loop that is left ends its stream", async () => {
+  for await (const response of gateway.client().introspection.watchRevocations({})) {
+    assert.equal(response.cursor, "1");
+    break;
+  }
+  await gateway.left;
+});
+
+test("a stream ends when the caller gives up, or at its deadline", async () => {
+  const { introspection } = gateway.client();
+  for (const [options, kind] of [
+    [{ signal: AbortSignal.timeout(50) }, "cancelled"],
+    [{ timeoutMs: 50 }, "deadline-exceeded"],
+  ] as const) {
+    const watch = async () => {
+      for await (const response of introspection.watchRevocations({}, options)) {
+        assert.equal(response.cursor, "1");
+      }
+    };
+    assert.equal((await failureOf(watch())).kind, kind);
+  }
 });
 
 test("what cannot work is said when the client is made", () => {

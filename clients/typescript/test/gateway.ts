@@ -71,14 +71,21 @@ export function refusal(
   return { code, details: "It failed.", metadata };
 }
 
-/** Fails each attempt as `script` says, and succeeds once that is used up. */
+/** Fails each attempt as `script` says, and succeeds once that is used up. A stream then stays open. */
 export class ScriptedGateway {
   readonly calls: Call[] = [];
   readonly script: Failure[] = [];
+  /** Resolved when a caller has left a stream. */
+  readonly left: Promise<void>;
+  #leave: () => void = () => undefined;
   readonly #server = new Server();
   readonly #folder = mkdtempSync(join(tmpdir(), "countersign-"));
   readonly #clients: GatewayClient[] = [];
   #port = 0;
+
+  constructor() {
+    this.left = new Promise((resolve) => (this.#leave = resolve));
+  }
 
   static async start(): Promise<ScriptedGateway> {
     const gateway = new ScriptedGateway();
@@ -134,7 +141,7 @@ export class ScriptedGateway {
       const handlers = Object.fromEntries(
         methods.map(([name, definition, succeed]) => [
           name,
-          definition.responseStream ? watch : this.#answer(definition.path, succeed),
+          definition.responseStream ? this.#watch : this.#answer(definition.path, succeed),
         ]),
       );
       this.#server.addService(definitions as ServiceDefinition, handlers);
@@ -163,9 +170,13 @@ export class ScriptedGateway {
       }
     };
   }
-}
 
-function watch(call: ServerWritableStream<Message, Message>): void {
-  call.write(create(WatchRevocationsResponseSchema, { cursor: "1" }));
-  call.emit("error", refusal(status.UNAVAILABLE, "SHUTTING_DOWN"));
+  readonly #watch = (call: ServerWritableStream<Message, Message>): void => {
+    call.write(create(WatchRevocationsResponseSchema, { cursor: "1" }));
+    call.on("cancelled", this.#leave);
+    const failure = this.script.shift();
+    if (failure !== undefined) {
+      call.emit("error", failure);
+    }
+  };
 }
