@@ -4,8 +4,9 @@
 2. **error mapping**: whatever is raised below becomes one response, here and nowhere else;
 3. **access log**: one record for each request, refused ones included;
 4. **route**: 404, 405;
-5. **body**: read as a whole, bounded in size and time, and not parsed. It comes before admission, unlike over
-   gRPC, because clients that send slowly must not take the room of calls, which gRPC shares;
+5. **body**: read as a whole, bounded in size and time, with a bound for all bodies together, and not parsed.
+   It comes before admission, unlike over gRPC, because clients that send slowly must not take the room of
+   calls, which gRPC shares;
 6. **admission**: refused at once while the server drains or has too many calls under way;
 7. **deadline**;
 8. **caller**: one certificate, one principal;
@@ -27,7 +28,7 @@ from gateway.edge.exchange import EdgeRequest, Refusal, Route
 from gateway.edge.http_request import HttpRequest
 from gateway.edge.oauth_errors import HttpError, oauth_error
 from gateway.edge.response import Answer, rendered
-from gateway.errors import AuthenticationError, GatewayError, Reason, RequestError
+from gateway.errors import AuthenticationError, AvailabilityError, GatewayError, Reason, RequestError
 from gateway.failures import SERVER_FAULTS, cause_of, to_gateway_error
 from gateway.principal import Call, Principal
 from gateway.proofs.client_certificate import ClientCertificate
@@ -171,7 +172,10 @@ class EdgePipeline:
         raise HttpError(404, "There is nothing at this path.", cause="path_unknown")
 
     async def _body(self, request: HttpRequest, limit: int) -> bytes:
-        """The whole body. Raises `RequestError` MESSAGE_TOO_LARGE, `HttpError` 400 and 408."""
+        """The whole body.
+
+        Raises `RequestError` MESSAGE_TOO_LARGE, `AvailabilityError` OVERLOADED, `HttpError` 400 and 408.
+        """
         length = request.headers.values("content-length")
         if length and int(length[0]) > limit:  # llhttp lets one pass, of digits.
             raise _too_large(limit)
@@ -181,6 +185,10 @@ class EdgePipeline:
                     await request.wait(limit)
             except TimeoutError as error:
                 raise HttpError(408, "The body did not arrive in time.", cause="body_late") from error
+            if request.turned_away:
+                raise AvailabilityError(
+                    Reason.OVERLOADED, "Too much is being sent now; retry after a pause.", cause="body_budget"
+                )
             if request.left:
                 raise HttpError(400, "The request ended early.", cause="client_left")
         if request.size > limit:

@@ -19,6 +19,7 @@ from urllib.parse import unquote
 
 import httptools
 
+from gateway.edge.body_budget import BodyBudget
 from gateway.edge.exchange import Headers
 from gateway.edge.http_request import HttpRequest
 from gateway.edge.tls import presented_chain
@@ -49,6 +50,7 @@ class ConnectionLimits:
     - *keep_alive*: for which a connection may be idle.
     - *max_age*: after which a connection ends with its next response.
     - *max_connections*: at the same time.
+    - *bodies*: the room for request bodies.
     - *is_terminator*: whether what a peer presented, DER, is a trusted terminator's. Must not raise.
 
     `connections` are those open, `tasks` those that serve requests, and `idle` is set whenever the last
@@ -63,6 +65,7 @@ class ConnectionLimits:
         keep_alive: float,
         max_age: float,
         max_connections: int,
+        bodies: BodyBudget,
         is_terminator: Callable[[Sequence[bytes]], bool],
     ) -> None:
         self.head_bytes = head_bytes
@@ -70,6 +73,7 @@ class ConnectionLimits:
         self.keep_alive = keep_alive
         self.max_age = max_age
         self.max_connections = max_connections
+        self.bodies = bodies
         self.is_terminator = is_terminator
         self.connections: set[EdgeProtocol] = set()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -135,6 +139,8 @@ class EdgeProtocol(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._patience = None
+        for request in self._waiting:
+            request.release()
         self._waiting.clear()
         if self._served is not None:
             self._served.abandon()
@@ -211,6 +217,7 @@ class EdgeProtocol(asyncio.Protocol):
         version = parser.get_http_version()
         self._arriving = HttpRequest(
             self,
+            self._limits.bodies,
             method=parser.get_method().decode("ascii"),
             version=version,
             target=_plain_target(self._url) if _PLAIN_TARGET.fullmatch(self._url) else _target(self._url),
@@ -305,6 +312,7 @@ class EdgeProtocol(asyncio.Protocol):
             logger.exception("A request was not answered")
             self.abort()
         finally:
+            request.release()
             # Not by a callback of the task: that would be one more turn of the loop for each request.
             task = asyncio.current_task(self._loop)
             if task is not None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
+from gateway.edge.body_budget import BodyBudget
 from gateway.edge.protocol import Application, ConnectionLimits, EdgeProtocol
 from gateway.edge.tls import RotatingContext
 from gateway.errors import GatewayError
@@ -42,6 +43,7 @@ class EdgeServer:
             keep_alive=settings.https_keep_alive,
             max_age=settings.max_connection_age,
             max_connections=settings.https_max_connections,
+            bodies=BodyBudget(settings.https_max_body_bytes),
             is_terminator=lambda chain: _is_terminator(callers, chain),
         )
         self._contexts: list[RotatingContext] = []

@@ -27,6 +27,8 @@ class ServerSettings(Section):
     - `drain_timeout`: seconds that calls under way get after SIGTERM.
     - `max_connection_age`: seconds after which a client is asked to reconnect, so that load spreads.
     - `https_max_connections`: HTTPS connections per worker; more are closed.
+    - `https_max_body_bytes`: octets of HTTP request bodies that a worker holds at the same time; what comes
+      beyond that is refused with OVERLOADED. Bodies of at most 16 KiB go on, and do not count.
     - `https_request_timeout`: seconds within which the head of an HTTP request must arrive, then its body.
     - `https_keep_alive`: seconds that an HTTPS connection may be idle.
     - `tls_reload_interval`: seconds between looks at the certificate files.
@@ -50,6 +52,7 @@ class ServerSettings(Section):
     drain_timeout: float = Field(25.0, ge=0)
     max_connection_age: float = Field(1800.0, ge=1)
     https_max_connections: int = Field(1_000, ge=1)
+    https_max_body_bytes: int = Field(64 * 1024 * 1024, ge=4 * 1024 * 1024)
     https_request_timeout: float = Field(10.0, gt=0)
     https_keep_alive: float = Field(60.0, gt=0)
     tls_reload_interval: float = Field(1.0, gt=0)

@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from gateway.edge.body_budget import SMALL_BODY, BodyBudget
 from gateway.edge.http_request import HttpRequest
 from gateway.edge.protocol import ConnectionLimits, EdgeProtocol
 
+BUDGET = 3 * SMALL_BODY
+LARGE = 2 * SMALL_BODY
+POST = b"POST /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
 GET = b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -53,6 +57,7 @@ class Connected:
             keep_alive=10,
             max_age=60,
             max_connections=10,
+            bodies=BodyBudget(BUDGET),
             is_terminator=lambda _: False,
         )
         self.protocol = EdgeProtocol(self._serve, self.limits)
@@ -167,3 +172,52 @@ async def test_shutdown_lets_a_body_arrive(connected: Connected):
     await connected.turns()
     assert connected.transport.written == [b"response"]
     assert connected.transport.closed
+
+
+async def test_a_body_without_room_is_not_kept(connected: Connected):
+    """Whoever waits for it is told at once, and what comes of it afterwards is dropped."""
+    connected.limits.bodies.take(BUDGET - SMALL_BODY)
+    connected.protocol.data_received(POST % LARGE + b"a" * SMALL_BODY)
+    await connected.turns()
+    (request,) = connected.served
+    waiting = asyncio.create_task(request.wait(LARGE))
+    await connected.turns()
+    assert (waiting.done(), len(request.body)) == (False, SMALL_BODY)
+    connected.protocol.data_received(b"a")
+    await waiting
+    assert (request.turned_away, request.complete, request.body) == (True, False, b"")
+    connected.protocol.data_received(b"a" * (SMALL_BODY - 1))
+    assert (request.complete, request.body) == (False, b"")
+    assert connected.limits.bodies.held == BUDGET - SMALL_BODY
+
+
+async def test_a_body_counts_until_its_request_is_answered(connected: Connected):
+    """As it arrives, and not as it was announced."""
+    connected.protocol.data_received(POST % LARGE + b"a" * (LARGE - 1))
+    await connected.turns()
+    assert connected.limits.bodies.held == LARGE - 1
+    connected.protocol.data_received(b"a")
+    assert connected.limits.bodies.held == LARGE
+    connected.answer.set()
+    await connected.turns()
+    assert connected.limits.bodies.held == 0
+
+
+async def test_a_body_that_nobody_came_to_counts_no_more(connected: Connected):
+    """The requests of a connection that is lost give back their room, those that waited too."""
+    connected.protocol.data_received(GET + POST % LARGE + b"a" * (LARGE - 1))
+    await connected.turns()
+    assert (len(connected.served), connected.limits.bodies.held) == (1, LARGE - 1)
+    connected.protocol.connection_lost(None)
+    assert connected.limits.bodies.held == 0
+
+
+async def test_a_body_in_single_octets(connected: Connected):
+    """It is put together in one buffer."""
+    octets = bytes(range(256)) * 2
+    head = b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = b"".join(b"1\r\n" + octets[at : at + 1] + b"\r\n" for at in range(len(octets)))
+    connected.protocol.data_received(head + chunks + b"0\r\n\r\n")
+    await connected.turns()
+    (request,) = connected.served
+    assert (request.complete, request.body, type(request.body)) == (True, octets, bytes)
