@@ -11,13 +11,16 @@ aim is reported and no failure, since it says as much about the machine.
 import argparse
 import asyncio
 import json
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from countersign import CountersignError
 
-from bench import cases, enrollment, oidc_provider, presentations, report, transit
+from bench import cases, enrollment, oidc_provider, presentations, report, slow_hsm, softhsm_signer, transit
 from bench.facts import ReplyError
 from bench.generators import GeneratorError, Load
 from bench.report import Plan
@@ -35,20 +38,7 @@ def main() -> int:
     plan = Plan(_choose(options.only), load, options.rounds, options.workers, not options.no_access_log)
     try:
         results = asyncio.run(measure(plan))
-        if options.only is None or set(options.only) & set(enrollment.NAMES):
-            figures = asyncio.run(
-                enrollment.measure(seconds=options.seconds, rounds=options.rounds, calls=options.calls)
-            )
-            for part, found in figures.items():
-                results[part] |= found
-        if options.only is None or set(options.only) & set(transit.NAMES):
-            figures = asyncio.run(transit.measure(seconds=options.seconds, rounds=options.rounds))
-            for part, found in figures.items():
-                results[part] |= found
-        if options.only is None or set(options.only) & set(presentations.NAMES):
-            figures = asyncio.run(
-                presentations.measure(seconds=options.seconds, rounds=options.rounds, calls=options.calls)
-            )
+        for figures in _apart(options):
             for part, found in figures.items():
                 results[part] |= found
     except (GeneratorError, ServerError, CountersignError, ReplyError) as error:
@@ -57,6 +47,37 @@ def main() -> int:
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     print(report.table(results))
     return 0
+
+
+def _apart(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The figures of the cases that have the machine to themselves."""
+    windows = {"seconds": options.seconds, "rounds": options.rounds}
+    loads = windows | {"calls": options.calls}
+    parts = (
+        (enrollment, loads),
+        (transit, windows),
+        (softhsm_signer, windows),
+        (slow_hsm, windows),
+        (presentations, loads),
+    )
+    for part, arguments in parts:
+        if options.only is None or set(options.only) & set(part.NAMES):
+            missing = _missing(part)
+            if missing:
+                print(f"Without {', '.join(part.NAMES)}: {missing}", file=sys.stderr)
+            else:
+                yield asyncio.run(part.measure(**arguments))
+
+
+def _missing(part: ModuleType) -> str:
+    """What *part* needs and this machine has not, or nothing."""
+    if part not in (softhsm_signer, slow_hsm):
+        return ""
+    try:
+        find_module()
+    except FileNotFoundError as error:
+        return str(error)
+    return "there is no C compiler (cc)" if part is slow_hsm and shutil.which("cc") is None else ""
 
 
 def _parse() -> argparse.Namespace:
@@ -84,7 +105,14 @@ def _parse() -> argparse.Namespace:
 
 
 def _names(text: str) -> list[str]:
-    known = [*(case.name for case in cases.CASES), *enrollment.NAMES, *transit.NAMES, *presentations.NAMES]
+    known = [
+        *(case.name for case in cases.CASES),
+        *enrollment.NAMES,
+        *transit.NAMES,
+        *softhsm_signer.NAMES,
+        *slow_hsm.NAMES,
+        *presentations.NAMES,
+    ]
     names = text.split(",")
     for name in names:
         if name not in known:

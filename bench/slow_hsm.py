@@ -3,7 +3,7 @@
     python -m bench.slow_hsm [--seconds N] [--rounds N] [--calls N] [--in-process] [--soak N]
 
 The HSM is a PKCS#11 module (tests/support/slow_hsm.c) that makes 32 signatures at once, and takes 5 ms for
-each, so that no more than 6,400 a second are possible. Some replies of each window have their tokens verified.
+each, so that no more than 6,400 a second are possible. The tokens of some replies are verified.
 With --soak the same load runs for N seconds, and memory is read after every window.
 """
 
