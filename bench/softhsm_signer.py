@@ -5,8 +5,8 @@
 The bare loop has a thread for each session, as many sessions as the signer has, and does what the signer must
 for each signature: the digest, C_SignInit, C_Sign, and the verification without which none is released. How
 fast it is without verification is told beside it. Then signatures are asked for at random instants (a Poisson
-process), 80 % of the rate that the window before reached, and the time of whole calls is taken: the wait in the
-queue is a part of it, so it was shorter.
+process), 80 % of the rate that the window before reached, and the time of whole calls is taken: the wait in
+the queue is a part of it, so it was shorter.
 """
 
 import argparse

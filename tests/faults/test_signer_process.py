@@ -139,6 +139,30 @@ async def test_slow_keys_are_signed_by_several_threads(softhsm_all, monkeypatch)
                     verify(signer.public_key, signer.algorithm, message, signature)
 
 
+async def test_a_key_that_is_made_holds_up_no_signature(softhsm):
+    """While the device makes an RSA key, which takes it long, other keys sign."""
+    async with opened(softhsm.uris[0]) as provider:
+        signer = await provider.signer(softhsm.uris[0], Algorithm.ES256)
+        before = []
+        # Now and then a prime is found at once.
+        for number in range(5):
+            making = asyncio.ensure_future(provider.create(softhsm.uri(f"rsa-{number}"), Algorithm.RS256))
+            await signer.check()
+            before.append(not making.done())
+            await (await making).check()
+        assert any(before)
+
+
+async def test_the_next_process_takes_a_mechanism_that_signs(softhsm):
+    """A key that is taken over from the process before signs by the same mechanism as before."""
+    async with opened(softhsm.uris[0]) as provider:
+        signer = await provider.signer(softhsm.uris[0], Algorithm.ES256)
+        former = provider.process_id
+        os.kill(former, signal.SIGKILL)
+        await eventually(lambda: provider.process_id not in (None, former))
+        await signer.check()
+
+
 async def test_wrong_pin_is_tried_once_whatever_process_tries(softhsm, tmp_path, monkeypatch):
     """A refused PIN is final for the gateway: neither opening again nor another process tries it."""
     spy = Spy(softhsm, tmp_path, monkeypatch)
