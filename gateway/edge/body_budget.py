@@ -3,7 +3,7 @@
 from typing import Final
 
 SMALL_BODY: Final = 16 * 1024
-"""Octets of a body that count for nothing: the number of connections bounds them, and they go on always."""
+"""Octets of a body that count for nothing, so that it always goes on: one for each connection at a time."""
 
 
 class BodyBudget:

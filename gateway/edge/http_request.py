@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from gateway.edge.body_budget import SMALL_BODY, BodyBudget
+from gateway.edge.body_budget import BodyBudget
 from gateway.edge.exchange import Headers
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -35,11 +35,14 @@ class HttpRequest:
     - `chain`: the certificates that the peer presented, DER, the leaf first; `peer`: its address and port.
     - `size`: octets of the body so far; `complete`: there are no more; `left`: what is missing never comes;
       `turned_away`: there was no room for it, and it is not kept.
+
+    A body of more than *free* octets counts, as it arrives, until `release`.
     """
 
     __slots__ = (
         "_budget",
         "_connection",
+        "_free",
         "_held",
         "_octets",
         "_waiter",
@@ -63,6 +66,7 @@ class HttpRequest:
         self,
         connection: Connection,
         budget: BodyBudget,
+        free: int,
         *,
         method: str,
         version: str,
@@ -75,6 +79,7 @@ class HttpRequest:
     ) -> None:
         self._connection = connection
         self._budget = budget
+        self._free = free
         self._held = 0  # Octets, as far as they count.
         self._waiter: asyncio.Future[None] | None = None
         self.method = method
@@ -122,7 +127,7 @@ class HttpRequest:
     def arrived(self, octets: bytes) -> None:
         """More of the body is there."""
         self.size += len(octets)
-        if self.size > SMALL_BODY and not self._has_room():
+        if self.size > self._free and not self._has_room():
             return
         if not self._octets:
             self._octets = octets  # Most bodies come in one piece.

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from gateway.edge.body_budget import BodyBudget
+from gateway.edge.body_budget import SMALL_BODY, BodyBudget
 from gateway.edge.exchange import Headers
 from gateway.edge.http_request import HttpRequest
 from gateway.edge.tls import presented_chain
@@ -218,6 +218,8 @@ class EdgeProtocol(asyncio.Protocol):
         self._arriving = HttpRequest(
             self,
             self._limits.bodies,
+            # One small body of a connection is free, and not one more for each request that waits.
+            SMALL_BODY if self._served is None and not self._waiting else 0,
             method=parser.get_method().decode("ascii"),
             version=version,
             target=_plain_target(self._url) if _PLAIN_TARGET.fullmatch(self._url) else _target(self._url),

@@ -203,6 +203,19 @@ async def test_a_body_counts_until_its_request_is_answered(connected: Connected)
     assert connected.limits.bodies.held == 0
 
 
+async def test_one_small_body_of_a_connection_is_free(connected: Connected):
+    """Those that wait behind another request count, however small they are."""
+    small = POST % SMALL_BODY + b"a" * SMALL_BODY
+    connected.protocol.data_received(small * 3)
+    await connected.turns()
+    assert connected.limits.bodies.held == 2 * SMALL_BODY
+    connected.answer.set()
+    await connected.turns()
+    assert (len(connected.served), connected.limits.bodies.held) == (3, 0)
+    connected.protocol.data_received(small)
+    assert connected.limits.bodies.held == 0
+
+
 async def test_a_body_that_nobody_came_to_counts_no_more(connected: Connected):
     """The requests of a connection that is lost give back their room, those that waited too."""
     connected.protocol.data_received(GET + POST % LARGE + b"a" * (LARGE - 1))
