@@ -8,18 +8,19 @@ import pytest
 from signers import Algorithm, SignerUnavailableError
 from signers.pkcs11.options import Pkcs11Options
 from signers.registry import SignerRegistry
-from tests.support.signing_load import Load
+from tests.support.signing_load import Load, record
 from tests.support.softhsm import eventually
 
 pytestmark = pytest.mark.parametrize("isolation", [False, True], ids=["in-process", "isolated"])
 
 
-async def test_killed_and_restarted(network_hsm, isolation):
-    """Killed under load and restarted: every call ends, every signature verifies, signing is back in 2 s."""
+async def test_killed_and_restarted(network_hsm, isolation, record_property):
+    """Killed under load and restarted: every call ends, every signature verifies, signing is back in 1 s."""
     options = Pkcs11Options(isolation=isolation, timeout=2)
     async with SignerRegistry(pkcs11=options) as registry:
         signer = await registry.open(network_hsm.uri("tokens-es256"), Algorithm.ES256)
         load = Load(signer)
+        recoveries = []
         for _ in range(5):
             await load.more("signed")
             network_hsm.kill()
@@ -28,12 +29,14 @@ async def test_killed_and_restarted(network_hsm, isolation):
             network_hsm.start()
             returned = time.monotonic()
             await load.more("signed")
-            assert load.last_success - returned < 2
+            recoveries.append(time.monotonic() - returned)
+            assert recoveries[-1] < 1
         await load.finish()
         await signer.check()
+        record(record_property, load, recoveries)
 
 
-async def test_stopped_and_resumed(network_hsm, isolation):
+async def test_stopped_and_resumed(network_hsm, isolation, record_property):
     """A hung HSM costs its callers an error each, holds a bounded number of threads, and is used again."""
     options = Pkcs11Options(isolation=isolation, sessions=3, timeout=0.3)
     async with SignerRegistry(pkcs11=options) as registry:
@@ -51,8 +54,11 @@ async def test_stopped_and_resumed(network_hsm, isolation):
             for _ in range(100):
                 await asyncio.sleep(0)
         network_hsm.resume()
+        resumed = time.monotonic()
         await load.more("signed")
+        recovery = time.monotonic() - resumed
         await load.finish()
+        record(record_property, load, [recovery])
         # Sessions come back one by one: a call goes on signing as soon as the first is there.
         async with asyncio.timeout(5):
             while next(iter(registry.health().values())).stuck_threads:  # noqa: ASYNC110 - it tells nobody
@@ -62,7 +68,7 @@ async def test_stopped_and_resumed(network_hsm, isolation):
         await signer.check()
 
 
-async def test_killed_while_hung(network_hsm, isolation):
+async def test_killed_while_hung(network_hsm, isolation, record_property):
     """An HSM that hangs, dies and returns frees the hung threads and is reconnected."""
     options = Pkcs11Options(isolation=isolation, sessions=3, timeout=0.3)
     async with SignerRegistry(pkcs11=options) as registry:
@@ -75,9 +81,12 @@ async def test_killed_while_hung(network_hsm, isolation):
             await eventually(lambda: next(iter(registry.health().values())).stuck_threads == 3)
         network_hsm.kill()
         network_hsm.start()
+        returned = time.monotonic()
         await load.more("signed")
+        recovery = time.monotonic() - returned
         await load.finish()
         await signer.check()
+        record(record_property, load, [recovery])
 
 
 async def test_absent_at_start(network_hsm, isolation):

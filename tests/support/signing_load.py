@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 from signers import SignerError, SignerTimeoutError, SignerUnavailableError
 from signers.base import Signer
@@ -54,3 +55,9 @@ class Load:
         self._stop.set()
         await asyncio.gather(*self._tasks)
         assert self.outcomes.total() == self.started
+
+
+def record(record_property: Callable[[str, object], None], load: Load, recoveries: Sequence[float]) -> None:
+    """Keep for ``--junitxml`` what docs/hsm.md tells: all outcomes, and the seconds until signing was back."""
+    record_property("outcomes", dict(load.outcomes))
+    record_property("recovery", [round(seconds, 2) for seconds in recoveries])
