@@ -28,8 +28,8 @@ class ServerSettings(Section):
     - `max_connection_age`: seconds after which a client is asked to reconnect, so that load spreads.
     - `https_max_connections`: HTTPS connections per worker; more are closed.
     - `https_max_body_bytes`: octets of HTTP request bodies that a worker holds at the same time; what comes
-      beyond that is refused with OVERLOADED. Bodies of at most 16 KiB go on, and do not
-      count, but those that are pipelined.
+      beyond that is refused with OVERLOADED. Bodies of at most 16 KiB go on and do not
+      count, except pipelined ones.
     - `https_request_timeout`: seconds within which the head of an HTTP request must arrive, then its body.
     - `https_keep_alive`: seconds that an HTTPS connection may be idle.
     - `tls_reload_interval`: seconds between looks at the certificate files.
