@@ -233,10 +233,9 @@ class IsolatedProvider:
             logger.error("%s: the signer process was lost and is replaced: %s", self._name, self._cause)
             if loop.time() - started > STABLE_SECONDS:
                 delay = 0.0
-            await asyncio.sleep(delay)
-            delay = _longer(delay)
             self._restarts += 1
-            replacement = await self._replacement()
+            replacement = await self._replacement(delay)
+            delay = _longer(delay)
             if replacement is None:
                 return
             connection = self._connection = replacement
@@ -264,26 +263,36 @@ class IsolatedProvider:
                 if connection.lost is None:
                     connection.ask_health()
 
-    async def _replacement(self) -> Connection | None:
-        """The next process, once its token is open; None after a refused PIN. Tries for ever."""
-        delay = 0.0
+    async def _replacement(self, pause: float) -> Connection | None:
+        """The next process, once its token is open; None after a refused PIN. Tries for ever.
+
+        The first login is tried *pause* seconds from now. A process comes up during the pause before its
+        login, so that a device that has returned waits for the pause alone.
+        """
+        loop = asyncio.get_running_loop()
+        delay, log_in_at = pause, loop.time() + pause
         connection: Connection | None = None
         try:
             while True:
                 try:
                     if connection is None or connection.lost is not None:
-                        connection = await self._renew(connection)
+                        former, connection = connection, None
+                        connection = await self._renew(former)
+                    await asyncio.sleep(log_in_at - loop.time())
                     await self._log_in(connection)
                 except SignerError as error:
                     self._cause = str(error)
                     logger.info("%s: not back: %s", self._name, error)
                     if self._refusal is not None:
                         return None
+                    if connection is None:
+                        # None came up, and the next is not started at once.
+                        await asyncio.sleep(_longer(delay))
                 else:
                     opened, connection = connection, None
                     return opened
                 delay = _longer(delay)
-                await asyncio.sleep(delay)
+                log_in_at = loop.time() + delay
         finally:
             if connection is not None:
                 await self._end(connection, "its token could not be opened")

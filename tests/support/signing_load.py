@@ -58,6 +58,6 @@ class Load:
 
 
 def record(record_property: Callable[[str, object], None], load: Load, recoveries: Sequence[float]) -> None:
-    """Keep for ``--junitxml`` what docs/hsm.md tells: all outcomes, and the seconds until signing was back."""
+    """Keep for ``--junitxml`` what docs/hsm.md tells: outcomes, and seconds until signing was back."""
     record_property("outcomes", dict(load.outcomes))
     record_property("recovery", [round(seconds, 2) for seconds in recoveries])
