@@ -4,9 +4,8 @@ ECDSA signatures are raw ``r || s`` in JOSE (RFC 7518 §3.4) and a DER SEQUENCE 
 its RFC 7638 thumbprint.
 """
 
-import base64
+import binascii
 import hashlib
-import json
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -15,13 +14,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from signers.base import PublicKey
 
+_TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 # JWK curve names (RFC 7518 §6.2.1.1, RFC 8812 §3.1) by the library's names.
 _JWK_CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521", "secp256k1": "secp256k1"}
 
 
 def base64url(data: bytes) -> str:
     """Base64url without padding (RFC 7515 §2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    text = binascii.b2a_base64(data, newline=False)
+    return text.rstrip(b"=").translate(_TO_URL_SAFE).decode()
 
 
 def raw_to_der(raw: bytes) -> bytes:
@@ -64,8 +65,9 @@ def public_jwk(public_key: PublicKey) -> dict[str, str]:
 
 def thumbprint(public_key: PublicKey) -> str:
     """The RFC 7638 SHA-256 thumbprint of *public_key*, base64url without padding (43 characters)."""
-    members = json.dumps(public_jwk(public_key), separators=(",", ":"), sort_keys=True)
-    return base64url(hashlib.sha256(members.encode()).digest())
+    # Names of curves and base64url need no escapes in JSON.
+    members = ",".join(f'"{name}":"{value}"' for name, value in sorted(public_jwk(public_key).items()))
+    return base64url(hashlib.sha256(f"{{{members}}}".encode()).digest())
 
 
 def spki_sha256(public_key: PublicKey) -> str:

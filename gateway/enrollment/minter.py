@@ -31,7 +31,7 @@ from gateway.enrollment.wire_names import (
 )
 from gateway.errors import Reason, RequestError
 from gateway.jose.jws import assemble, signing_input
-from gateway.keys.keyring import Keyring
+from gateway.keys.keyring import Keyring, SigningKey
 from gateway.keys.model import KeyPurpose
 from gateway.proofs.dpop_errors import DpopError
 from gateway.proofs.dpop_proof import single_proof
@@ -105,6 +105,7 @@ class ClientTokenMinter:
         self._clock_skew = clock_skew
         self._clock = clock
         self._new_token_id = new_token_id
+        self._headers: tuple[SigningKey, str] | None = None
 
     def issue_nonce(self, client_id: str) -> str:
         """A nonce for the device *client_id*, which its proof must carry. Raises `RequestError`."""
@@ -129,8 +130,14 @@ class ClientTokenMinter:
         except ProofError as error:
             raise refused(error) from error
         token = self._token(proof, client, str(expected.target), int(now))
-        message = signing_input(encoded_header(key.algorithm, key.signer.public_key), token.payload())
+        message = signing_input(self._header(key), token.payload())
         return MintedClientToken(assemble(message, await key.signer.sign(message)), token)
+
+    def _header(self, key: SigningKey) -> str:
+        """The header of every token by *key*, made once."""
+        if self._headers is None or self._headers[0] is not key:
+            self._headers = key, encoded_header(key.algorithm, key.signer.public_key)
+        return self._headers[1]
 
     def _expected(self, request: ClientTokenRequest) -> tuple[ClientUri, ExpectedDevice]:
         client = _client(request.client_id)

@@ -28,7 +28,6 @@ from gateway.jose.errors import JoseError, JoseFault
 from gateway.jose.jws import CompactJws, parse_compact, verify
 from gateway.jose.jwt import Claims, require_typ
 from signers import Algorithm, PublicKey
-from signers.jose_form import thumbprint
 
 SKEW: Final = 60
 """Seconds by which the clocks of devices, backends and this CA may differ."""
@@ -127,11 +126,11 @@ def _minter_key(jws: CompactJws, keys: Sequence[tuple[Algorithm, PublicKey]]) ->
     """The configured key that the header names: by ``jwk``, and by ``kid`` where there is one."""
     if jws.header.algorithm not in ALGORITHMS:
         raise JoseError(JoseFault.ALG_UNSUPPORTED, "the algorithm is not accepted", member="alg")
-    named = jws.header.embedded_jwk.thumbprint
-    if jws.header.kid is not None and not same(jws.header.kid, named):
+    named = jws.header.embedded_jwk
+    if jws.header.kid is not None and not same(jws.header.kid, named.thumbprint):
         raise JoseError(JoseFault.INVALID_KID, "kid is not the thumbprint of jwk", member="kid")
     for algorithm, key in keys:
-        if same(thumbprint(key), named):
+        if key == named.public_key:
             return algorithm, key
     raise JoseError(JoseFault.KEY_NOT_FOUND, "no minter has this key", member="jwk")
 

@@ -27,6 +27,7 @@ class IssuingCa:
     *chain* is the CA's own certificate and those above it, each issued by the next. *key_identifier* is the
     CA's subject key identifier, which becomes its certificates' authority key identifier. All certificates of
     the chain are valid from *not_before* to *not_after*, UTC. *constraints* are the chain's name constraints.
+    *pem* is what follows a leaf in a chain that is served: every certificate but a self-issued root.
     """
 
     chain: tuple[x509.Certificate, ...]
@@ -36,6 +37,7 @@ class IssuingCa:
     not_after: datetime
     constraints: IssuerConstraints
     may_sign_crls: bool
+    pem: bytes
 
     @classmethod
     def open(cls, chain_pem: bytes, signer: Signer, now: datetime) -> "IssuingCa":
@@ -60,6 +62,7 @@ class IssuingCa:
             min(certificate.not_valid_after_utc for certificate in chain),
             IssuerConstraints.of(chain),
             _may_sign_crls(chain[0]),
+            _served_pem(chain),
         )
         ca.require_valid_at(now)
         return ca
@@ -68,15 +71,6 @@ class IssuingCa:
     def certificate(self) -> x509.Certificate:
         """The CA's own certificate."""
         return self.chain[0]
-
-    @property
-    def pem(self) -> bytes:
-        """What follows a leaf in a chain that is served: every certificate but a self-issued root."""
-        return b"".join(
-            certificate.public_bytes(Encoding.PEM)
-            for position, certificate in enumerate(self.chain)
-            if position == 0 or certificate.subject != certificate.issuer
-        )
 
     def require_valid_at(self, now: datetime) -> None:
         """Every certificate of the chain is valid at *now*.
@@ -165,6 +159,14 @@ def _key_identifier(certificate: x509.Certificate) -> bytes:
     if identifier is None:
         raise IssuingError(IssuingFault.MISSING_KEY_IDENTIFIER, "the CA has no subject key identifier")
     return identifier.value.digest
+
+
+def _served_pem(chain: tuple[x509.Certificate, ...]) -> bytes:
+    return b"".join(
+        certificate.public_bytes(Encoding.PEM)
+        for position, certificate in enumerate(chain)
+        if position == 0 or certificate.subject != certificate.issuer
+    )
 
 
 def _may_sign_crls(certificate: x509.Certificate) -> bool:

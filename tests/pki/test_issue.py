@@ -1,6 +1,7 @@
 """Certificates from profile, leaf and CA, as others read them; and what is refused."""
 
 import ipaddress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store
 
 from gateway.pki.issuance_errors import IssuingError, IssuingFault, RequestError, RequestFault
 from gateway.pki.issue import issue
-from gateway.pki.issuing_ca import IssuingCa
 from gateway.pki.leaf import Leaf
 from gateway.pki.name_policy import ANY_DOMAIN, NamePolicy
 from gateway.pki.names import Attribute, DistinguishedName
@@ -87,9 +87,7 @@ async def test_the_wire_leaf_has_the_recorded_extensions(lab):
     recorded, issuer = x509.load_pem_x509_certificates((vectors / "wire_g1_chain.pem").read_bytes())
     identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     ca = await lab.ca()
-    like_recorded = IssuingCa(
-        ca.chain, ca.signer, identifier, ca.not_before, ca.not_after, ca.constraints, may_sign_crls=True
-    )
+    like_recorded = replace(ca, key_identifier=identifier)
     leaf = WIRE_G1.leaf(recorded.public_key())
     certificate = await issued(lab, wire_profile("wire"), leaf, like_recorded)
 
