@@ -5,8 +5,11 @@
 One process is the gateway's use cases, the devices, their backend and the OpenID provider: an enrollment is
 of today's generation, with P-256 keys, from the device's keys to its certificate, each step durable on disk.
 The bare loop does what of it is cryptography: it makes both keys, signs and verifies every message as often
-as the gateway does, and builds the request and the certificate. No network is in either, so that the ratio is
-the gateway's own.
+as the gateway does, and builds the request and the certificate. Whoever enrolls is on both sides alike: the
+device and the provider write the JSON, the JWK, the thumbprint and the base64url of what they sign in the
+bare loop too, some 0.1 ms. Of the gateway's part only keys, signatures and the certificate are in the bare
+loop; parsing, checking, nonces, the access token's text and the database are what the ratio shows. No network
+is in either.
 """
 
 import argparse
@@ -31,9 +34,11 @@ from bench.enrollment_parts import (
     NAME,
     PROVISIONER,
     SHA256,
+    URL,
     Device,
     Gateway,
     Party,
+    id_token_parts,
     open_gateway,
 )
 from bench.facts import ReplyError
@@ -61,8 +66,8 @@ NAMES: Final = tuple(_TITLES)
 
 _OWNER: Final = "spiffe://countersign.bench/backend"
 _CREATE: Final = "/countersign.v1.EnrollmentService/CreateAccount"
-_MESSAGE: Final = bytes(600)
-"""As long as the messages that are signed, about."""
+_MESSAGE: Final = bytes(2400)
+"""As long as an access token, which holds a proof."""
 
 
 async def measure(*, seconds: float, rounds: int, calls: int) -> dict[str, Any]:
@@ -152,22 +157,24 @@ async def _bare_crypto() -> None:
     Signed are the request for the account, the proof, the access token, the ID token, the request for the
     certificate and the certificate. Each is verified by whoever gets it, the proof by the minter and by the
     CA, and the certificate before it is given out. The device's key is read from the two messages that bring
-    it. Messages are as long as those of an enrollment, about.
+    it. What the device and the provider sign they write as in an enrollment; the gateway's token is as long.
     """
-    device, certified = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    minter, provider, issuer = _BARE_KEYS
-    numbers = device.public_key().public_numbers()
+    minter, provider, issuer = _BARE_PARTIES
+    device, certified = Party(), ec.generate_private_key(ec.SECP256R1())
+    numbers = device.key.public_key().public_numbers()
     brought = [ec.EllipticCurvePublicNumbers(numbers.x, numbers.y, numbers.curve).public_key() for _ in "ab"]
-    for key, verifying in (
-        (device, brought[:1]),
-        (device, brought),
-        (minter, [minter.public_key()]),
-        (provider, [provider.public_key()]),
+    header = {"jwk": device.jwk, "nonce": _NONCE, "url": _CREATE}
+    proof = _DEVICE.proof_parts(device, nonce=_NONCE, challenge=_TOKEN, audience=_CHALLENGE_URL)
+    id_token = id_token_parts(key_authorization=f"{_TOKEN}.{device.thumbprint}", audience=_CHALLENGE_URL)
+    for message, signature, verifying in (
+        (*device.signed(header, {})[1:], brought[:1]),
+        (*device.signed(*proof)[1:], brought),
+        (_MESSAGE, minter.key.sign(_MESSAGE, SHA256), [minter.key.public_key()]),
+        (*provider.signed(*id_token)[1:], [provider.key.public_key()]),
     ):
-        signature = key.sign(_MESSAGE, SHA256)
         for public_key in verifying:
-            public_key.verify(signature, _MESSAGE, SHA256)
-    request = x509.load_der_x509_csr(Device(1).request(certified))
+            public_key.verify(signature, message, SHA256)
+    request = x509.load_der_x509_csr(_DEVICE.request(certified))
     _require(request.is_signature_valid)
     builder = (
         x509.CertificateBuilder()
@@ -180,12 +187,16 @@ async def _bare_crypto() -> None:
         .add_extension(request.extensions[0].value, critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(certified.public_key()), critical=False)
     )
-    certificate = builder.sign(issuer, hashes.SHA256())
-    issuer.public_key().verify(certificate.signature, certificate.tbs_certificate_bytes, SHA256)
+    certificate = builder.sign(issuer.key, hashes.SHA256())
+    issuer.key.public_key().verify(certificate.signature, certificate.tbs_certificate_bytes, SHA256)
     certificate.public_bytes(Encoding.DER)
 
 
-_BARE_KEYS: Final = tuple(ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+_BARE_PARTIES: Final = Party(), Party(), Party()
+_DEVICE: Final = Device(1)
+_NONCE: Final = "n" * 60
+_TOKEN: Final = "t" * 32
+_CHALLENGE_URL: Final = f"{URL}/challenge/{_TOKEN}/{_TOKEN}"
 _NOW: Final = datetime.now(UTC)
 
 

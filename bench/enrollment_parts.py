@@ -57,9 +57,15 @@ class Party:
 
     def jws(self, header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
         """A compact JWS by ES256."""
+        return self.signed(header, payload)[0]
+
+    def signed(self, header: Mapping[str, Any], payload: Mapping[str, Any]) -> tuple[str, bytes, bytes]:
+        """A compact JWS by ES256, with the octets that were signed and their signature in DER."""
         message = f"{_encoded(_json({'alg': 'ES256', **header}))}.{_encoded(_json(payload))}"
-        r, s = decode_dss_signature(self.key.sign(message.encode(), SHA256))
-        return f"{message}.{_encoded(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+        signature = self.key.sign(message.encode(), SHA256)
+        r, s = decode_dss_signature(signature)
+        compact = f"{message}.{_encoded(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+        return compact, message.encode(), signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,12 @@ class Device:
 
     def proof(self, account: Party, *, nonce: str, challenge: str, audience: str) -> str:
         """Its DPoP proof."""
+        return account.jws(*self.proof_parts(account, nonce=nonce, challenge=challenge, audience=audience))
+
+    def proof_parts(
+        self, account: Party, *, nonce: str, challenge: str, audience: str
+    ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Header and claims of its DPoP proof."""
         now = int(time.time())
         claims = {
             "iat": now - 3600,
@@ -101,7 +113,7 @@ class Device:
             "name": NAME,
             "aud": audience,
         }
-        return account.jws({"typ": "dpop+jwt", "jwk": account.jwk}, claims)
+        return {"typ": "dpop+jwt", "jwk": account.jwk}, claims
 
     def request(self, key: ec.EllipticCurvePrivateKey) -> bytes:
         """Its certification request, DER."""
@@ -143,19 +155,24 @@ class Provider(GuardedClient):
 
     def id_token(self, *, key_authorization: str, audience: str) -> str:
         """What it says of the user who has logged in."""
-        now = int(time.time())
-        claims = {
-            "iss": IDP,
-            "aud": "wireapp",
-            "sub": HANDLE,
-            "iat": now,
-            "exp": now + 300,
-            "name": NAME,
-            "preferred_username": f"{HANDLE}@{DOMAIN}",
-            "keyauth": key_authorization,
-            "acme_aud": audience,
-        }
-        return self.party.jws({"kid": "1"}, claims)
+        return self.party.jws(*id_token_parts(key_authorization=key_authorization, audience=audience))
+
+
+def id_token_parts(*, key_authorization: str, audience: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Header and claims of an ID token."""
+    now = int(time.time())
+    claims = {
+        "iss": IDP,
+        "aud": "wireapp",
+        "sub": HANDLE,
+        "iat": now,
+        "exp": now + 300,
+        "name": NAME,
+        "preferred_username": f"{HANDLE}@{DOMAIN}",
+        "keyauth": key_authorization,
+        "acme_aud": audience,
+    }
+    return {"kid": "1"}, claims
 
 
 @dataclass(frozen=True, slots=True)
