@@ -204,19 +204,21 @@ class SqliteWriter:
             # Whatever came while this process waited for its turn shares the commit.
             self._take(batch)
             # The checkpoint that COMMIT may begin ends with it, within the turn.
-            self._commit_in_turn(connection, [job for job in batch if not job.abandoned])
+            self._commit_in_turn(connection, batch)
         finally:
             self._lock.release()
 
     def _commit_in_turn(self, connection: sqlite3.Connection, batch: list[_Job]) -> None:
         connection.execute("BEGIN IMMEDIATE")
         try:
+            # Now, after all the waiting: whoever was told meanwhile that it took too long is not served.
+            wanted = [job for job in batch if not job.abandoned]
             transaction = SqliteTransaction(connection)
-            if not all(self._run_job(connection, transaction, job) for job in batch):
+            if not all(self._run_job(connection, transaction, job) for job in wanted):
                 # One failed half done. Seldom enough that savepoints, which cost, are set only now.
                 connection.execute("ROLLBACK")
                 connection.execute("BEGIN IMMEDIATE")
-                for job in batch:
+                for job in wanted:
                     self._run_apart(connection, transaction, job)
             self._require_same_file()
             connection.execute("COMMIT")
