@@ -69,7 +69,7 @@ class _Job:
         self.abandoned = False
 
     def expire(self) -> None:
-        """Stop waiting. Work that the writer has not taken up yet is dropped."""
+        """Stop waiting. Work that the writer has not begun is dropped."""
         self.abandoned = True
         if not self.future.done():
             self.future.set_exception(unavailable(StoreCause.BUSY, TimeoutError("a write took too long")))
@@ -115,8 +115,9 @@ class SqliteWriter:
     async def run(self, work: Work[T]) -> T:
         """Run *work* in the next commit and return what it returned.
 
-        A caller that is cancelled or times out (`StoreOptions.write_timeout`) before the writer took the work
-        up undoes nothing because nothing is done; later, the work runs to its end.
+        A caller that is cancelled or times out (`StoreOptions.write_timeout`) before the work has begun undoes
+        nothing because nothing is done; later, the work runs to its end. *work* may be run a second time where
+        the first was undone: what it does beside the transaction must not matter.
         """
         if self._closed:
             raise AvailabilityError(Reason.SHUTTING_DOWN, "The gateway is shutting down.")

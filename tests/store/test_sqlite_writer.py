@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import AvailabilityError, Reason
-from gateway.store import Store, StoreCause, StoreOptions, open_store
+from gateway.store import Store, StoreCause, StoreOptions, counters, open_store
 from gateway.store.replays import _USE
 from tests.support.stores import NOW
 
@@ -152,32 +153,41 @@ async def test_a_full_queue_refuses(store, tmp_path):
 
 
 async def test_a_cancelled_caller_whose_work_had_not_begun_changes_nothing(store, tmp_path):
-    """Work that was not taken up is dropped; the value can still be used."""
+    """Work that waits, for its turn or for the lock, is dropped; the values can still be used."""
     with held(tmp_path) as other:
         first = using(store, "a")
         await taken_up(store)
         second = using(store, "b")
         await asyncio.sleep(0)
-        second.cancel()
-        await asyncio.gather(second, return_exceptions=True)
+        for task in (first, second):
+            task.cancel()
+        await asyncio.gather(first, second, return_exceptions=True)
         other.execute("ROLLBACK")
-        assert await first
+    assert await using(store, "a")
     assert await using(store, "b")
 
 
-async def test_a_cancelled_caller_whose_work_had_begun_changes_what_it_asked(store, tmp_path):
-    """Work that was taken up runs to its end."""
-    with held(tmp_path) as other:
-        first = using(store, "a")
-        await taken_up(store)
-        first.cancel()
-        await asyncio.gather(first, return_exceptions=True)
-        other.execute("ROLLBACK")
-    assert not await using(store, "a")
+async def test_a_cancelled_caller_whose_work_had_begun_changes_what_it_asked(store):
+    """Work that has begun runs to its end."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    async def work(transaction):
+        begun.set()
+        go_on.wait(5)
+        return await counters.advance(transaction, counters.WRITE_CHECKS)
+
+    before = await counters.read(store.database, counters.WRITE_CHECKS)
+    task = asyncio.create_task(store.database.transaction(work))
+    assert await asyncio.to_thread(begun.wait, 5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    go_on.set()
+    assert await using(store, "a")
+    assert await counters.read(store.database, counters.WRITE_CHECKS) == before + 1
 
 
 async def test_a_caller_waits_no_longer_than_the_timeout(store, tmp_path):
-    """Queue and lock together are bounded; work that was not taken up is not done afterwards."""
+    """Queue and lock together are bounded; what had not begun by then is not done afterwards."""
     with held(tmp_path) as other:
         first = using(store, "a")
         await taken_up(store)
@@ -187,6 +197,7 @@ async def test_a_caller_waits_no_longer_than_the_timeout(store, tmp_path):
                 await task
             assert caught.value.cause == StoreCause.BUSY
         other.execute("ROLLBACK")
+    assert await using(store, "a")
     assert await using(store, "b")
 
 
