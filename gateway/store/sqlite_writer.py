@@ -115,9 +115,9 @@ class SqliteWriter:
     async def run(self, work: Work[T]) -> T:
         """Run *work* in the next commit and return what it returned.
 
-        A caller that is cancelled or times out (`StoreOptions.write_timeout`) before the work has begun undoes
-        nothing because nothing is done; later, the work runs to its end. *work* may be run a second time where
-        the first was undone: what it does beside the transaction must not matter.
+        A caller that is cancelled or times out (`StoreOptions.write_timeout`) before the work has begun
+        undoes nothing because nothing is done; later, the work runs to its end. *work* may be run a second
+        time where the first was undone: what it does beside the transaction must not matter.
         """
         if self._closed:
             raise AvailabilityError(Reason.SHUTTING_DOWN, "The gateway is shutting down.")
