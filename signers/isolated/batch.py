@@ -1,9 +1,10 @@
 """A SIGN request for a slow key: several threads make its signatures, and they are answered together."""
 
 import logging
-import threading
+from collections import deque
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 
 from signers.errors import SignerError, SignerUnavailableError
 from signers.isolated.crew import Pace
@@ -16,44 +17,46 @@ logger = logging.getLogger(__name__)
 
 
 class Batch:
-    """The places of one request, each a job of its own.
+    """The places of one request, which threads take one by one until none is left.
 
-    So a single batch has all sessions at work, and a thread that is long in one job hangs in one signature.
+    So a single batch can have all sessions at work.
     """
 
     def __init__(
         self,
         key: HostedKey,
         request: SignRequest,
+        pace: Pace,
         answer: Callable[[list[TimedSignature] | SignerError], None],
     ) -> None:
         """*answer* is called once, by the thread that ends last: with all signatures, or the first error."""
         self._key = key
         self._messages = request.messages
+        self._pace = pace
         self._answer = answer
-        self._lock = threading.Lock()
-        self._left = len(request.messages)
+        # Every step below is one operation that is atomic by itself, so that no thread waits for a lock.
+        self._places = deque(range(len(request.messages)))
+        self._ended = count(1)
         self._signed: dict[int, TimedSignature] = {}
         self._error: SignerError | None = None
 
-    def sign(self, place: int, pace: Pace, lease: SessionLease) -> None:
-        """Sign the message at *place*, unless another failed already; all or none are wanted."""
-        signed: TimedSignature | None = None
-        error: SignerError | None = None
+    def sign(self, lease: SessionLease) -> bool:
+        """Sign the next message, unless another failed: all or none are wanted. Whether any is left."""
+        try:
+            place = self._places.popleft()
+        except IndexError:
+            return False
         if self._error is None:
             try:
                 signed = lease.run(partial(self._in_session, place), key=self._key.name)
-                pace.add(signed.signing)
-            except Exception as caught:  # noqa: BLE001  # Whatever it is, it belongs to who asked.
-                error = reported(caught, self._key.name)
-        with self._lock:
-            if signed is not None:
                 self._signed[place] = signed
-            self._error = self._error or error
-            self._left -= 1
-            done = not self._left
-        if done:
+                self._pace.add(signed.signing)
+            except Exception as error:  # noqa: BLE001  # Whatever it is, it belongs to who asked.
+                # Where two fail at once, either is told.
+                self._error = reported(error, self._key.name)
+        if next(self._ended) == len(self._messages):
             self._answer(self._error or [self._signed[each] for each in range(len(self._messages))])
+        return bool(self._places)
 
     def _in_session(self, place: int, session: Session) -> TimedSignature:
         return self._key.in_session(session).sign_timed(self._messages[place], session)

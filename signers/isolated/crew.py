@@ -11,6 +11,9 @@ from collections.abc import Callable
 
 from signers.pkcs11.session import SessionLease
 
+Job = Callable[[SessionLease], bool]
+"""One signature, or what else takes the device long; returns whether to call it again for the next."""
+
 SLOW = 0.001
 """Seconds: a key is slow while its fastest signature of the last `WINDOW` took longer."""
 
@@ -39,14 +42,19 @@ class Crew:
     """A thread for each session, all started when the first job comes."""
 
     def __init__(self, leases: list[SessionLease]) -> None:
-        self._jobs: queue.SimpleQueue[Callable[[SessionLease], None] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._members = [_Member(lease, self._jobs) for lease in leases]
         self._started = False
 
     def __len__(self) -> int:
         return len(self._members)
 
-    def submit(self, job: Callable[[SessionLease], None]) -> None:
+    @property
+    def free(self) -> int:
+        """How many threads would begin a job at once."""
+        return len(self._members) - self._jobs.qsize() - sum(member.busy for member in self._members)
+
+    def submit(self, job: Job) -> None:
         """Have *job*, which raises nothing, done by one of the threads."""
         if not self._started:
             self._started = True
@@ -55,7 +63,7 @@ class Crew:
         self._jobs.put(job)
 
     def stuck(self, seconds: float) -> int:
-        """How many threads have been in one job for longer than *seconds*."""
+        """How many threads have been in one call of a job for longer than *seconds*."""
         since = time.monotonic() - seconds
         return sum(member.is_busy_since(since) for member in self._members)
 
@@ -73,22 +81,27 @@ class Crew:
 class _Member(threading.Thread):
     """A daemon, since a hung device must not keep the process from ending."""
 
-    def __init__(
-        self, lease: SessionLease, jobs: "queue.SimpleQueue[Callable[[SessionLease], None] | None]"
-    ) -> None:
+    def __init__(self, lease: SessionLease, jobs: "queue.SimpleQueue[Job | None]") -> None:
         super().__init__(name="signer-session", daemon=True)
         self._lease = lease
         self._jobs = jobs
         self._busy_since: float | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether the thread is in a job."""
+        return self._busy_since is not None
+
     def is_busy_since(self, instant: float) -> bool:
-        """Whether the thread has been in one job since before *instant* (monotonic seconds)."""
+        """Whether the thread has been in one call of a job since before *instant* (monotonic seconds)."""
         since = self._busy_since
         return since is not None and since < instant
 
     def run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            self._busy_since = time.monotonic()
-            job(self._lease)
+            more = True
+            while more:
+                self._busy_since = time.monotonic()
+                more = job(self._lease)
             self._busy_since = None
         self._lease.close()

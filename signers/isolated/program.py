@@ -37,7 +37,7 @@ from signers.isolated.host import HostedKey, TokenHost, parse_refused, refused_m
 from signers.isolated.output import LogToGateway, Output
 from signers.pkcs11.module_table import PROCESS_MODULES
 from signers.pkcs11.options import Pkcs11Options
-from signers.pkcs11.session import Session
+from signers.pkcs11.session import Session, SessionLease
 from signers.pkcs11.signing_key import TimedSignature
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,12 @@ class Program:
         host = self._host
         if kind is Kind.CREATE and host is not None and len(host.crew):
             # An RSA key takes seconds, in which the thread that reads goes on signing.
-            host.crew.submit(lambda lease: self._complete(request, lambda: host.create(members, lease)))
+
+            def create(lease: SessionLease) -> bool:
+                self._complete(request, partial(host.create, members, lease))
+                return False
+
+            host.crew.submit(create)
             return
         self._complete(request, lambda: self._administer(kind, members))
 
@@ -146,9 +151,10 @@ class Program:
         if pace is None:
             pace = self._paces[request.key] = Pace()
         if pace.slow and len(host.crew):
-            batch = Batch(key, request, partial(self._send_signed, number, payload))
-            for place in range(len(request.messages)):
-                host.crew.submit(partial(batch.sign, place, pace))
+            batch = Batch(key, request, pace, partial(self._send_signed, number, payload))
+            # More threads than are free would only compete with each other.
+            for _ in range(min(len(request.messages), max(1, host.crew.free))):
+                host.crew.submit(batch.sign)
             return
         try:
             signed = host.lease.run(partial(_sign_all, key, request.messages, pace), key=key.name)

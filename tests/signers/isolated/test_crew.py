@@ -34,17 +34,19 @@ def test_jobs_run_at_once_on_all_threads_and_stuck_ones_are_counted():
     """As many jobs as threads run together; those inside for longer than asked count as stuck."""
     leases = [Lease() for _ in range(3)]
     crew = Crew(leases)
+    assert crew.free == 3
     barrier, gate, finished = threading.Barrier(4), threading.Event(), threading.Semaphore(0)
 
-    def job(_: object) -> None:
+    def job(_: object) -> bool:
         barrier.wait(5)
         gate.wait(5)
         finished.release()
+        return False
 
     for _ in range(3):
         crew.submit(job)
     barrier.wait(5)
-    assert crew.stuck(60) == 0
+    assert (crew.free, crew.stuck(60)) == (0, 0)
     end = time.monotonic() + 5
     while crew.stuck(0.01) < 3:
         assert time.monotonic() < end
