@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 READ_SIZE = 256 * 1024
 
+_REFUSAL = 5
+"""Strings that name a token and say why its PIN is not tried again."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -228,8 +231,8 @@ class Connection:
                 "available": bool(available),
                 "stuck": int(stuck),
                 "detail": str(detail),
-                "refused": list(refused),
-            }:
+                "refused": [*refused],
+            } if all(_is_refusal(entry) for entry in refused):
                 self.state = State(ProviderHealth(available, stuck, 0, detail), refused)
             case _:
                 raise FrameError("A state came that cannot be read.")
@@ -274,6 +277,11 @@ class Connection:
             self._take_state(answer.result())
         except FrameError:
             self.lose("it did not keep to the protocol")
+
+
+def _is_refusal(entry: object) -> bool:
+    """Whether *entry* is as `signers.isolated.host.refused_members` makes it."""
+    return isinstance(entry, list) and len(entry) == _REFUSAL and all(isinstance(each, str) for each in entry)
 
 
 def _ended(process: "subprocess.Popen[bytes]", otherwise: str) -> str:

@@ -56,6 +56,9 @@ async def test_answers_find_their_requests_in_any_order(peer):
     "answer",
     [
         b"\xff" * 64,
+        frame(
+            Kind.STATE, 0, json_payload({"available": True, "stuck": 0, "detail": "", "refused": [["token"]]})
+        ),
         frame(Kind.SIGNED, 99, signed_payload(sign_payload(1, [MESSAGE]), [SIGNED])),
         frame(Kind.SIGNED, 1, signed_payload(sign_payload(1, [b"other"]), [SIGNED])),
         frame(
@@ -74,6 +77,7 @@ async def test_answers_find_their_requests_in_any_order(peer):
     ],
     ids=[
         "garbage",
+        "no refusal",
         "unknown id",
         "another message",
         "short signature",
