@@ -271,6 +271,7 @@ CASES: Sequence[Case] = (
     _client_credentials("client_credentials", FILE_ES256, "/oauth2/token"),
     _client_credentials("client_credentials_oidc_provider", OIDC_PROVIDER, "/token"),
     batch_mint("batch_mint_100", FILE_EDDSA),
+    batch_mint("batch_mint_100_file_es256", FILE_ES256),
     batch_mint("batch_mint_100_softhsm_es256", SOFTHSM_ES256),
     _introspect("introspect", "known tokens", _KNOWN),
     _introspect("introspect_fresh", "fresh tokens", _FRESH),
@@ -297,6 +298,12 @@ RATIOS: Sequence[Ratio] = (
     Ratio("mint_dpop_vs_mint", "mint_dpop_file_es256", "mint_file_es256", None),
     Ratio(
         "client_credentials_vs_oidc_provider", "client_credentials", "client_credentials_oidc_provider", 1.5
+    ),
+    Ratio(
+        "batch_mint_100_vs_oidc_provider",
+        "batch_mint_100_file_es256",
+        "client_credentials_oidc_provider",
+        None,
     ),
     Ratio("mint_file_es256_vs_oidc_provider", "mint_file_es256", "client_credentials_oidc_provider", None),
     Ratio("introspect_vs_empty", "introspect", "empty", 0.5),
