@@ -25,7 +25,7 @@ from gateway.server import run_worker
 from gateway.store import StoreError
 from gateway.telemetry.logs import LogWriter, open_log
 from gateway.tls_files import TlsFileError
-from gateway.worker_link import EX_CONFIG, SupervisorLink
+from gateway.worker_link import EX_CONFIG, EX_NOPERM, SupervisorLink
 from signers import (
     KeyAmbiguousError,
     KeyMismatchError,
@@ -49,7 +49,6 @@ _UNUSABLE: Final = (
     KeyNotFoundError,
     KeyUnusableError,
     KeyUriError,
-    PinError,
 )
 """What another attempt cannot mend: somebody has to change a file or a setting first."""
 
@@ -70,6 +69,9 @@ def main() -> None:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(settings, log, arguments))
             code = 0
+        except PinError as error:
+            logger.error("%s", error)  # noqa: TRY400 - as below
+            code = EX_NOPERM
         except _UNUSABLE as error:
             logger.error("%s", error)  # noqa: TRY400 - the message says it all, and what to do
             code = EX_CONFIG

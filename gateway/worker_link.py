@@ -32,6 +32,8 @@ TELL_INTERVAL: Final = 0.005
 EXIT_ORPHANED: Final = 70
 EX_CONFIG: Final = 78
 """How a worker ends that another attempt cannot help (sysexits.h)."""
+EX_NOPERM: Final = 77
+"""How a worker ends whose PIN a token refused: another attempt may lock the token."""
 
 
 class SupervisorLink:

@@ -22,7 +22,7 @@ from typing import Final
 from gateway.config import Settings
 from gateway.ports import Ports
 from gateway.telemetry.logs import open_log
-from gateway.worker_link import EX_CONFIG, REVOKED
+from gateway.worker_link import EX_CONFIG, EX_NOPERM, REVOKED
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +140,8 @@ class _Worker:
 class Supervisor:
     """Runs *workers* processes of *command*, to which the numbers of two pipes are appended.
 
-    *on_ready* hears the ports once, when every worker has been ready.
+    *on_ready* hears the ports once, when every worker has been ready. The first is ready before another is
+    started, so that what is wrong is tried once: a token locks itself after few wrong PINs.
     """
 
     def __init__(
@@ -157,7 +158,9 @@ class Supervisor:
         self._on_ready = on_ready
         self._running: dict[int, _Worker] = {}
         self._ready: set[int] = set()
+        self._refused: set[int] = set()
         self._stop = asyncio.Event()
+        self._led = asyncio.Event()  # One worker has been ready, or the end has come.
         self._failed = False
         self._signals = 0
 
@@ -184,6 +187,7 @@ class Supervisor:
         """Drain all workers; called again, kill them."""
         self._signals += 1
         self._stop.set()
+        self._led.set()
         self._pass_on(signal.SIGTERM if self._signals == 1 else signal.SIGKILL)
 
     def _pass_on(self, number: signal.Signals) -> None:
@@ -191,11 +195,13 @@ class Supervisor:
             worker.send(number)
 
     async def _keep(self, slot: int) -> None:
-        """One worker after another, until told to stop."""
+        """One worker after another, until told to stop or a token has refused the PIN."""
+        if slot:
+            await self._led.wait()
         failures = 0
         while not self._stop.is_set():
             settled = await self._run_one(slot)
-            if self._stop.is_set():
+            if self._stop.is_set() or slot in self._refused:
                 return
             failures = 1 if settled else failures + 1
             if not self._ready and failures >= self._policy.first_attempts:
@@ -231,14 +237,25 @@ class Supervisor:
             del self._running[slot]
         if self._stop.is_set() and worker.ready_since is None and code == -signal.SIGTERM:
             code = 0  # It was still starting and had nothing to drain.
-        if code == EX_CONFIG and not self._ready:
+        if code in {EX_CONFIG, EX_NOPERM} and not self._ready:
             self._failed = True  # It has said what has to be changed; starting it again changes nothing.
             self.stop()
+            return False
+        if code == EX_NOPERM:
+            self._give_up(slot)
             return False
         if code != 0 or not self._stop.is_set():
             logger.error("A worker ended", extra={"worker": slot, "pid": worker.pid, "exit_code": code})
             self._failed = self._failed or self._stop.is_set()
         return worker.ready_since is not None and time.monotonic() - worker.ready_since > self._policy.settled
+
+    def _give_up(self, slot: int) -> None:
+        """Start no more workers in *slot*; the others still sign. When none is left, end."""
+        logger.error("A worker's PIN was refused: it is not started again", extra={"worker": slot})
+        self._refused.add(slot)
+        self._failed = True
+        if len(self._refused) == self._count:
+            self.stop()
 
     async def _kill_late(self, worker: _Worker) -> None:
         await self._stop.wait()
@@ -256,6 +273,7 @@ class Supervisor:
         logger.info("A worker is ready", extra={"worker": slot, "pid": self._running[slot].pid})
         complete = len(self._ready) == self._count
         self._ready.add(slot)
+        self._led.set()
         if not complete and len(self._ready) == self._count:
             self._on_ready(ports)
 

@@ -83,6 +83,34 @@ async def test_workers_start_and_drain(tmp_path, number):
         assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
+async def test_the_first_is_ready_before_others_start(tmp_path):
+    """What is wrong with a configuration or a PIN is tried by one worker, however many there are to be."""
+    async with supervised(tmp_path, "late", workers=3) as run:
+        await run.ready()
+        assert len((tmp_path / "alone").read_text().split()) == 1
+        assert len(run.pids()) == 3
+
+
+async def test_a_refused_pin_ends_the_start(tmp_path):
+    """One try, although there were to be three workers and each may be started more than once."""
+    async with supervised(tmp_path, "refused", workers=3) as run:
+        assert await run.ended() == 1
+        assert len(run.pids()) == 1
+
+
+async def test_a_refused_pin_of_a_replacement(tmp_path):
+    """It is tried once, and the worker not started again; when the other has ended too, all ends."""
+    async with supervised(tmp_path, "refused-later", workers=2) as run:
+        await run.ready()
+        first, second = run.pids()
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: len(run.pids()) == 3 and not psutil.pid_exists(run.pids()[2]))
+        assert psutil.pid_exists(second)
+        os.kill(second, signal.SIGKILL)
+        assert await run.ended() == 1
+        assert len(run.pids()) == 4
+
+
 async def test_a_worker_that_crashes_is_replaced(tmp_path):
     """A worker that ends by itself is followed by another, and the program goes on."""
     async with supervised(tmp_path, "crash-once") as run:

@@ -2,8 +2,11 @@
 
 Its link to the supervisor is the real one. It notes its process id in ``FOLDER/started``, and misbehaves as
 MODE says: ``sound``, ``crash-once``, ``never``, ``hang-once``, ``mute``, ``stubborn``, ``hup``, or
-``revoke``: one of them, noted in ``FOLDER/teller``, tells the others as often as it can, and each that is
-told notes it in ``FOLDER/heard-PID``.
+
+- ``refused``: a token refused its PIN; ``refused-later``: so for all but the first two;
+- ``late``: the first is ready after a moment, and notes in ``FOLDER/alone`` who has started by then;
+- ``revoke``: one of them, noted in ``FOLDER/teller``, tells the others as often as it can, and each that is
+  told notes it in ``FOLDER/heard-PID``.
 """
 
 import argparse
@@ -16,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gateway.ports import Ports
-from gateway.worker_link import SupervisorLink
+from gateway.worker_link import EX_NOPERM, SupervisorLink
 
 
 async def serve(arguments: argparse.Namespace, *, first: bool) -> None:
@@ -29,6 +32,9 @@ async def serve(arguments: argparse.Namespace, *, first: bool) -> None:
     link = SupervisorLink(
         status_fd=arguments.status_fd, lifeline_fd=arguments.lifeline_fd, stop=stop, drain_timeout=0.1
     )
+    if arguments.mode == "late" and first:
+        await asyncio.sleep(0.5)
+        (arguments.folder / "alone").write_text((arguments.folder / "started").read_text())
     if arguments.mode == "mute":
         await asyncio.sleep(3600)
     beat = asyncio.create_task(link.beat())
@@ -65,6 +71,9 @@ def main() -> None:
         file.write(f"{os.getpid()}\n")
     if arguments.mode == "never":
         sys.exit(1)
+    others = len(started.read_text().split()) - 1
+    if arguments.mode == "refused" or (arguments.mode == "refused-later" and others > 1):
+        sys.exit(EX_NOPERM)
     asyncio.run(serve(arguments, first=first))
     os._exit(0)
 
