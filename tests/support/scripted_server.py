@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import dns.message
 import dns.rcode
@@ -111,7 +111,7 @@ class ScriptedServer:
         request = await _receive(reader)
         self.requests.append(request)
         answer = self.routes.get(request.target.partition("?")[0], reply(404))
-        outcome = answer(request, writer) if asyncio.iscoroutinefunction(answer) else answer
+        outcome: Any = answer(request, writer) if asyncio.iscoroutinefunction(answer) else answer
         if asyncio.iscoroutine(outcome):
             await outcome
         else:

@@ -100,7 +100,7 @@ class EmployeeIssuer:
     def did_configuration(self, origin: str) -> bytes:
         """The DID configuration that links the issuer to *origin*, to be served there."""
         did, now = self.identity.did, int(time.time()) - 60
-        credential = {
+        credential: dict[str, Any] = {
             "@context": [
                 "https://www.w3.org/2018/credentials/v1",
                 "https://identity.foundation/.well-known/did-configuration/v1",
