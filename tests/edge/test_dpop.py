@@ -68,7 +68,7 @@ FAULTS = {
     "another path": {"htu": PUBLIC + INTROSPECT},
     "the gRPC method": {"htu": PUBLIC + "/countersign.v1.TokenService/MintToken"},
     "another method": {"htm": "GET"},
-    "long ago": {"iat": int(time.time()) - 3600},
+    "long ago": {"iat": int(time.time()) - 3600},  # Further away only where the test runs later.
 }
 
 

@@ -1,6 +1,8 @@
 """The HTTPS edge of a running gateway, as httpx and raw sockets see it."""
 
 import asyncio
+import contextlib
+import random
 import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -166,9 +168,15 @@ def leaf(gateway: RunningGateway, name: str) -> Issued:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    """Ports that nobody listens on.
+
+    From below those that systems give to outgoing connections, one of which could take such a port before its
+    server binds it.
+    """
+    ports: list[int] = []
+    for port in random.sample(range(10_000, 32_000), 2_000):
+        if len(ports) == count:
+            break
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(port)
     return ports

@@ -285,6 +285,7 @@ def _copy_migrated(url: str) -> bool:
     file = Path(url.removeprefix(_SQLITE))
     if not url.startswith(_SQLITE) or file.exists():
         return False
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file.write_bytes(_migrated[0])
     return True
 
