@@ -35,7 +35,7 @@ from signers import Algorithm
 MAX_BATCH: Final = 1_000
 _TOKEN_ID_BYTES: Final = 16
 _SLICE: Final = 100
-TERMS_CACHE_ENTRIES: Final = 4096
+TERMS_CACHE_ENTRIES: Final = 1024
 _MAX_PAYLOAD: Final = 10 * 1024
 """Octets. With the largest header and signature a token then stays below what introspection reads
 (`gateway.tokens.verification.MAX_TOKEN_SIZE`), so that nothing is minted that could not be used."""
