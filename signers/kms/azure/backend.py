@@ -2,7 +2,7 @@
 
 from signers.backend import BackendSettings
 from signers.base import SignerProvider
-from signers.kms.azure.client import AzureKmsClient
+from signers.kms.azure.client import azure_client
 from signers.kms.azure.credentials import azure_credentials
 from signers.kms.azure.service import AzureKmsService
 from signers.kms.azure.uri import parse_azurekms_uri
@@ -21,5 +21,5 @@ async def open_provider(uri: str, settings: BackendSettings) -> SignerProvider:
     options, endpoint = settings.remote.get("azurekms", AZURE), parsed.endpoint
     url = endpoint.base_url or f"https://{parsed.vault}"
     http = HttpService(url, name=name, ca_file=endpoint.ca_file, connections=options.concurrency)
-    client = AzureKmsClient(http, azure_credentials(name, parsed.resource))
+    client = azure_client(http, azure_credentials(name, parsed.resource))
     return RemoteProvider(AzureKmsService(client, name), options)

@@ -4,7 +4,7 @@ location.
 
 from signers.backend import BackendSettings
 from signers.base import SignerProvider
-from signers.kms.gcp.client import URL, GcpKmsClient
+from signers.kms.gcp.client import URL, gcp_client
 from signers.kms.gcp.credentials import gcp_credentials
 from signers.kms.gcp.service import GcpKmsService
 from signers.kms.gcp.uri import parse_gcpkms_uri
@@ -24,5 +24,5 @@ async def open_provider(uri: str, settings: BackendSettings) -> SignerProvider:
     http = HttpService(
         endpoint.base_url or URL, name=name, ca_file=endpoint.ca_file, connections=options.concurrency
     )
-    client = GcpKmsClient(http, gcp_credentials(name))
+    client = gcp_client(http, gcp_credentials(name))
     return RemoteProvider(GcpKmsService(client, name), options)
