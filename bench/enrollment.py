@@ -20,7 +20,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
 from cryptography import x509
@@ -42,7 +41,7 @@ from bench.enrollment_parts import (
     open_gateway,
 )
 from bench.facts import ReplyError
-from bench.windows import Figures, case_of, window
+from bench.windows import Figures, document_of, window
 from gateway.enrollment.accounts import AccountWish
 from gateway.enrollment.answers import AccessTokenAnswer, IdTokenAnswer
 from gateway.enrollment.minter import ClientTokenRequest
@@ -77,7 +76,7 @@ async def measure(*, seconds: float, rounds: int, calls: int) -> dict[str, Any]:
             numbers = itertools.count(1)
             await window(lambda: _enroll(gateway, next(numbers)), 0.5, calls)
             windows = [await _round(gateway, numbers, seconds, calls) for _ in range(rounds)]
-    return _document(windows)
+    return document_of(windows, _TITLES, ratio=(RATIO, TARGET), measured=ENROLL, base=BARE)
 
 
 async def _round(
@@ -203,17 +202,6 @@ _NOW: Final = datetime.now(UTC)
 def _require(condition: bool) -> None:  # noqa: FBT001 - reads as an assertion
     if not condition:
         raise ReplyError("an enrollment did not come out as it should")
-
-
-def _document(windows: list[Mapping[str, Figures]]) -> dict[str, Any]:
-    per_second = median(each[ENROLL].per_second / each[BARE].per_second for each in windows)
-    per_cpu = median(each[BARE].cpu_us / each[ENROLL].cpu_us for each in windows)
-    return {
-        "ratios": {RATIO: round(per_second, 3)},
-        "cpu_ratios": {RATIO: round(per_cpu, 3)},
-        "targets": {RATIO: TARGET},
-        "cases": {name: case_of(title, [each[name] for each in windows]) for name, title in _TITLES.items()},
-    }
 
 
 def main() -> None:

@@ -11,14 +11,13 @@ import argparse
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, Final
 
 from bench.facts import ReplyError
-from bench.windows import Figures, case_of, window
+from bench.windows import document_of, window
 from gateway.dids import DidResolver, default_methods
 from gateway.dids.did_url import MAX_DID_URL
 from gateway.fetching import GuardedClient
@@ -87,7 +86,7 @@ async def measure(*, seconds: float, rounds: int, calls: int = 16) -> dict[str, 
                 }
                 for _ in range(rounds)
             ]
-    return _document(windows)
+    return document_of(windows, _TITLES, ratio=(RATIO, TARGET), measured=WARM, base=BARE)
 
 
 async def _verify(verifier: PresentationVerifier, answer: Answer) -> None:
@@ -147,17 +146,6 @@ def _answer(holder: Identity, issuer: Identity) -> Answer:
 
 def _parsed(token: str) -> CompactJws:
     return parse_compact(token, max_size=len(token), max_kid=MAX_DID_URL)
-
-
-def _document(windows: Sequence[Mapping[str, Figures]]) -> dict[str, Any]:
-    per_second = median(each[WARM].per_second / each[BARE].per_second for each in windows)
-    per_cpu = median(each[BARE].cpu_us / each[WARM].cpu_us for each in windows)
-    return {
-        "ratios": {RATIO: round(per_second, 3)},
-        "cpu_ratios": {RATIO: round(per_cpu, 3)},
-        "targets": {RATIO: TARGET},
-        "cases": {name: case_of(title, [each[name] for each in windows]) for name, title in _TITLES.items()},
-    }
 
 
 def main() -> None:

@@ -14,10 +14,9 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
-from bench.windows import Figures, case_of, window
+from bench.windows import Figures, document_of, window
 from signers import Algorithm, Signer
 from signers.registry import SignerRegistry
 from signers.remote.options import RemoteOverrides
@@ -52,7 +51,7 @@ async def measure(*, seconds: float, rounds: int, callers: int = CALLERS) -> dic
                 windows = [await _round(signers, seconds, callers) for _ in range(rounds)]
         finally:
             server.kill()
-    return _document(windows)
+    return document_of(windows, _TITLES, ratio=(RATIO, TARGET), measured=BATCH, base=SINGLE)
 
 
 async def _round(signers: Mapping[str, Signer], seconds: float, callers: int) -> Mapping[str, Figures]:
@@ -71,17 +70,6 @@ async def _round(signers: Mapping[str, Signer], seconds: float, callers: int) ->
 async def _signer(server: OpenBao, options: RemoteOverrides) -> AsyncIterator[Signer]:
     async with SignerRegistry(remote={"vault": options}) as registry:
         yield await registry.open(server.uri(_KEY, **server.app_role()), Algorithm.ES256)
-
-
-def _document(windows: list[Mapping[str, Figures]]) -> dict[str, Any]:
-    per_second = median(each[BATCH].per_second / each[SINGLE].per_second for each in windows)
-    per_cpu = median(each[SINGLE].cpu_us / each[BATCH].cpu_us for each in windows)
-    return {
-        "ratios": {RATIO: round(per_second, 3)},
-        "cpu_ratios": {RATIO: round(per_cpu, 3)},
-        "targets": {RATIO: TARGET},
-        "cases": {name: case_of(title, [each[name] for each in windows]) for name, title in _TITLES.items()},
-    }
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -59,4 +59,24 @@ def case_of(title: str, windows: Sequence[Figures]) -> dict[str, Any]:
         "server_cpus_busy": middle((each.cpu_us * each.per_second / 1e6 for each in windows), 3),
         "generator_cpus_busy": 0.0,
         "calls_per_second_by_round": [round(each.per_second, 1) for each in windows],
+    }
+
+
+def document_of(
+    windows: Sequence[Mapping[str, Figures]],
+    titles: Mapping[str, str],
+    *,
+    ratio: tuple[str, float],
+    measured: str,
+    base: str,
+) -> dict[str, Any]:
+    """Figures as `bench.report.document` has them: *ratio*, a name and its aim, is *measured* over *base*."""
+    name, target = ratio
+    per_second = median(each[measured].per_second / each[base].per_second for each in windows)
+    per_cpu = median(each[base].cpu_us / each[measured].cpu_us for each in windows)
+    return {
+        "ratios": {name: round(per_second, 3)},
+        "cpu_ratios": {name: round(per_cpu, 3)},
+        "targets": {name: target},
+        "cases": {case: case_of(title, [each[case] for each in windows]) for case, title in titles.items()},
     }

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
-from gateway.fetching import parse_inner_network
-from gateway.settings.section import Section
+from gateway.settings.section import InnerNetwork, Section
 
 
 class ClientKeySettings(Section):
@@ -18,15 +17,8 @@ class ClientKeySettings(Section):
     """
 
     hosts: tuple[str, ...] = ()
-    networks: tuple[str, ...] = ()
+    networks: tuple[InnerNetwork, ...] = ()
     ca: Path | None = None
-
-    @field_validator("networks")
-    @classmethod
-    def _networks_are_private(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for each in value:
-            parse_inner_network(each)
-        return value
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from gateway.fetching import parse_inner_network
 from gateway.proofs.target_uri import Origins, TargetUriError
 
 _LARGEST_PORT = 65_535
@@ -43,6 +44,13 @@ def _public_url(value: str) -> str:
     return value
 
 
+def _inner_network(value: str) -> str:
+    parse_inner_network(value)
+    return value
+
+
+InnerNetwork = Annotated[str, AfterValidator(_inner_network)]
+"""A private network in CIDR form, ``10.0.0.0/8``."""
 Address = Annotated[str, AfterValidator(_host_and_port)]
 OptionalAddress = Annotated[str, AfterValidator(lambda value: _host_and_port(value) if value else value)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]

@@ -5,8 +5,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gateway.fetching import parse_inner_network
-from gateway.settings.section import Section
+from gateway.settings.section import InnerNetwork, Section
 from gateway.tokens.client_authentication import CLIENT_ID_PATTERN
 
 
@@ -32,7 +31,7 @@ class UpstreamSettings(Section):
     client_secret_file: Path | None = None
     scopes: tuple[str, ...] = ()
     subject_prefix: str = Field("user:", max_length=64)
-    networks: tuple[str, ...] = ()
+    networks: tuple[InnerNetwork, ...] = ()
     ca: Path | None = None
     max_logins_per_client: int = Field(10_000, ge=1, le=1_000_000)
     max_logins: int = Field(50_000, ge=1, le=10_000_000)
@@ -51,13 +50,6 @@ class UpstreamSettings(Section):
             raise ValueError(
                 'a user could be called as a client; write a prefix with a colon, such as "user:"'
             )
-        return value
-
-    @field_validator("networks")
-    @classmethod
-    def _networks_are_private(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for each in value:
-            parse_inner_network(each)
         return value
 
     @model_validator(mode="after")
