@@ -13,15 +13,14 @@ import logging
 import re
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from functools import lru_cache
 from typing import Any, Final, TypeAlias
-from urllib.parse import unquote
 
 import httptools
 
 from gateway.edge.body_budget import SMALL_BODY, BodyBudget
 from gateway.edge.exchange import Headers
 from gateway.edge.http_request import HttpRequest
+from gateway.edge.request_target import request_target
 from gateway.edge.tls import presented_chain
 
 logger = logging.getLogger(__name__)
@@ -32,8 +31,6 @@ MAX_PIPELINED: Final = 16
 """Requests of one connection that may wait for the one before."""
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_PLAIN_TARGET: Final = re.compile(rb"/[A-Za-z0-9._~/-]{0,127}")
-_MAX_PLAIN_TARGETS: Final = 256
 
 _REFUSALS: Final = {
     400: b"HTTP/1.1 400 Bad Request",
@@ -222,7 +219,7 @@ class EdgeProtocol(asyncio.Protocol):
             SMALL_BODY if self._served is None and not self._waiting else 0,
             method=parser.get_method().decode("ascii"),
             version=version,
-            target=_plain_target(self._url) if _PLAIN_TARGET.fullmatch(self._url) else _target(self._url),
+            target=request_target(self._url),
             headers=Headers(self._headers),
             chain=self._chain,
             peer=self._peer,
@@ -358,20 +355,3 @@ class EdgeProtocol(asyncio.Protocol):
             return  # `may_go_on` says no from now on.
         self.write(_REFUSALS[self._refused] + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         self.end()
-
-
-@lru_cache(maxsize=_MAX_PLAIN_TARGETS)
-def _plain_target(url: bytes) -> tuple[str, str, bytes]:
-    """As `_target`, for a path that stands for itself. Remembered: most requests have one of a few."""
-    path = url.decode("ascii")
-    return path, path, b""
-
-
-def _target(url: bytes) -> tuple[str, str, bytes]:
-    """The path of a target as it was sent, the same percent-decoded, and the query.
-
-    Raises `ValueError` or `httptools.HttpParserError` for what is no target.
-    """
-    parsed = httptools.parse_url(url)
-    path = parsed.path.decode("ascii")
-    return path, unquote(path) if "%" in path else path, parsed.query or b""
