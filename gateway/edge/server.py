@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import Final
 
 from gateway.edge.body_budget import BodyBudget
-from gateway.edge.protocol import Application, ConnectionLimits, EdgeProtocol
+from gateway.edge.connection_limits import ConnectionLimits
+from gateway.edge.protocol import Application, EdgeProtocol
 from gateway.edge.tls import RotatingContext
 from gateway.errors import GatewayError
 from gateway.ports import ListenError

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from gateway.edge.body_budget import SMALL_BODY, BodyBudget
+from gateway.edge.connection_limits import ConnectionLimits
 from gateway.edge.http_request import HttpRequest
-from gateway.edge.protocol import ConnectionLimits, EdgeProtocol
+from gateway.edge.protocol import EdgeProtocol
 
 BUDGET = 3 * SMALL_BODY
 LARGE = 2 * SMALL_BODY

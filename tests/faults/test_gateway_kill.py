@@ -9,6 +9,7 @@ import psutil
 from countersign import CountersignError, GatewayClient, RetryPolicy, TlsConfig
 
 from tests.support.development import development_gateway
+from tests.support.edge import free_ports
 
 ROUNDS = 4
 
@@ -49,7 +50,8 @@ async def test_no_acknowledged_revocation_is_lost(tmp_path):
                     progress.set()
 
     # One port for the supervisor's life, so that the next worker is found where the last one was.
-    addresses = ("--tls-address", "127.0.0.1:47151", "--mtls-address", "127.0.0.1:47152")
+    tls, mtls = free_ports(2)
+    addresses = ("--tls-address", f"127.0.0.1:{tls}", "--mtls-address", f"127.0.0.1:{mtls}")
     with development_gateway(tmp_path / "var", *addresses) as gateway:
         async with client(gateway, "orders-backend") as backend, client(gateway, "orders-api") as api:
             callers = [asyncio.create_task(churn(backend)) for _ in range(4)]
