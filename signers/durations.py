@@ -3,6 +3,7 @@
 import threading
 from bisect import bisect_left
 from collections.abc import Mapping
+from contextvars import ContextVar
 from enum import StrEnum
 from typing import Final
 
@@ -75,3 +76,7 @@ class StageTimes:
             totals[Stage.SIGN].merge(shard.sign)
             totals[Stage.VERIFY].merge(shard.verify)
         return totals
+
+
+call_stages: Final[ContextVar[StageTimes | None]] = ContextVar("call_stages", default=None)
+"""Where the stages of the call under way are counted once more, for who traces it; None for nobody."""

@@ -34,6 +34,7 @@ from gateway.fetching.message import Fetched, FetchRequest, kept_fields
 from gateway.fetching.policy import ClientLimits, DangerousLoopbackDoor, FetchPolicy
 from gateway.fetching.resolver import Resolver
 from gateway.fetching.urls import Target, parse_url, redirect_target
+from gateway.telemetry.fetch_spans import fetch_span
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +86,9 @@ class GuardedClient:
             raise FetchError(FetchFault.CLOSED, "the client is closed")
         target = self.parse(request.url, policy)
         try:
-            async with asyncio.timeout(policy.deadline), self._admission.slot(target.host):
-                return await self._follow(request, target, policy)
+            with fetch_span(request.method, target.host):
+                async with asyncio.timeout(policy.deadline), self._admission.slot(target.host):
+                    return await self._follow(request, target, policy)
         except TimeoutError as error:
             raise FetchError(
                 FetchFault.DEADLINE_EXCEEDED, f"not done in {policy.deadline:g} s", host=target.host

@@ -15,6 +15,8 @@ from gateway.keys.model import KeyRecord, KeyState
 from gateway.telemetry.audit import AuditedKey, AuditLog, SignatureRecord
 from gateway.telemetry.caller import current_caller
 from gateway.telemetry.request_id import current_request_id
+from gateway.telemetry.signing_spans import traced
+from gateway.telemetry.spans import current_span
 from signers import Algorithm, PublicKey, Signer, SignerError, SignerUnavailableError
 from signers.durations import Histogram, StageTimes
 
@@ -88,8 +90,12 @@ class GuardedSigner:
         started = perf_counter()
         if started > freshness.until or self.usage.withdrawn:
             await self._require_allowed(1)
+        span = current_span.get()
         try:
-            signature = await self._sign(message)
+            if span is None:
+                signature = await self._sign(message)
+            else:
+                signature = await traced(span, self._used, 1, self._sign(message))
         except SignerError as error:
             self.usage.failed(type(error).__name__, 1)
             raise
@@ -108,8 +114,12 @@ class GuardedSigner:
         started = perf_counter()
         if started > self._freshness.until or self.usage.withdrawn:
             await self._require_allowed(count)
+        span = current_span.get()
         try:
-            signatures = await self._inner.sign_many(messages)
+            if span is None:
+                signatures = await self._inner.sign_many(messages)
+            else:
+                signatures = await traced(span, self._used, count, self._inner.sign_many(messages))
         except SignerError as error:
             self.usage.failed(type(error).__name__, count)
             raise

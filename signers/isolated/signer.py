@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from signers.algorithms import Algorithm
 from signers.base import PublicKey
-from signers.durations import StageTimes
+from signers.durations import StageTimes, call_stages
 from signers.isolated.frames import MAX_FRAME
 from signers.jose_form import thumbprint
 from signers.pkcs11.signer import CHUNK
@@ -82,16 +82,22 @@ class IsolatedSigner:
         waited = perf_counter() - started - sum(each.signing + each.verifying for each in signed)
         for each in signed:
             self._count(each, None)
-        self.stages.of_this_thread.queue.add(max(0.0, waited))
+        for stages in self._counted():
+            stages.of_this_thread.queue.add(max(0.0, waited))
         return [each.signature for each in signed]
 
     def _count(self, signed: TimedSignature, waited: float | None) -> None:
         """Count the stages of a signature; *waited* in seconds for the signer process, the way included."""
-        times = self.stages.of_this_thread
-        times.sign.add(signed.signing)
-        times.verify.add(signed.verifying)
-        if waited is not None:
-            times.queue.add(waited)
+        for stages in self._counted():
+            times = stages.of_this_thread
+            times.sign.add(signed.signing)
+            times.verify.add(signed.verifying)
+            if waited is not None:
+                times.queue.add(waited)
+
+    def _counted(self) -> Sequence[StageTimes]:
+        traced = call_stages.get()
+        return (self.stages,) if traced is None else (self.stages, traced)
 
     async def check(self) -> None:
         await probe(self)

@@ -7,7 +7,7 @@ from time import perf_counter
 
 from signers.algorithms import Algorithm
 from signers.base import PublicKey
-from signers.durations import StageTimes
+from signers.durations import StageTimes, call_stages
 from signers.jose_form import thumbprint
 from signers.pkcs11.pool import SessionPool
 from signers.pkcs11.signing_key import SigningKey
@@ -43,7 +43,7 @@ class Pkcs11Signer:
         return self._key.stages
 
     async def sign(self, message: bytes) -> bytes:
-        call = partial(self._key.sign_queued, (message,), perf_counter())
+        call = partial(self._key.sign_queued, (message,), perf_counter(), call_stages.get())
         (signature,) = await self._pool.submit(call, key=self._key.name)
         return signature
 
@@ -52,7 +52,7 @@ class Pkcs11Signer:
         jobs: list[asyncio.Future[list[bytes]]] = []
         try:
             for number, chunk in enumerate(chunks):
-                call = partial(self._key.sign_queued, chunk, perf_counter())
+                call = partial(self._key.sign_queued, chunk, perf_counter(), call_stages.get())
                 jobs.append(self._pool.submit(call, key=self._key.name, places=len(chunks) - number))
             signed = await asyncio.gather(*jobs)
         finally:

@@ -51,21 +51,32 @@ class SigningKey:
         self._size = signature_size(algorithm, public_key)
         self._verify = verifier(public_key, algorithm)
 
-    def sign_queued(self, messages: Sequence[bytes], queued_at: float, session: Session) -> list[bytes]:
-        """`sign_all` of a job that was queued at *queued_at* (`time.perf_counter`)."""
-        self.stages.of_this_thread.queue.add(perf_counter() - queued_at)
-        return self.sign_all(messages, session)
+    def sign_queued(
+        self, messages: Sequence[bytes], queued_at: float, traced: StageTimes | None, session: Session
+    ) -> list[bytes]:
+        """`sign_all` of a job that was queued at *queued_at* (`time.perf_counter`).
 
-    def sign_all(self, messages: Sequence[bytes], session: Session) -> list[bytes]:
+        *traced*: where the stages are counted besides, see `signers.durations.call_stages`.
+        """
+        waited = perf_counter() - queued_at
+        self.stages.of_this_thread.queue.add(waited)
+        if traced is not None:
+            traced.of_this_thread.queue.add(waited)
+        return self.sign_all(messages, session, traced)
+
+    def sign_all(
+        self, messages: Sequence[bytes], session: Session, traced: StageTimes | None = None
+    ) -> list[bytes]:
         """`sign` for each of *messages*."""
-        return [self.sign(message, session) for message in messages]
+        return [self.sign(message, session, traced) for message in messages]
 
-    def sign(self, message: bytes, session: Session) -> bytes:
+    def sign(self, message: bytes, session: Session, traced: StageTimes | None = None) -> bytes:
         """Sign and verify; returns the JOSE form. Blocks. Raises `SignerError` or `CryptokiError`."""
         timed = self.sign_timed(message, session)
-        times = self.stages.of_this_thread
-        times.sign.add(timed.signing)
-        times.verify.add(timed.verifying)
+        for stages in (self.stages,) if traced is None else (self.stages, traced):
+            times = stages.of_this_thread
+            times.sign.add(timed.signing)
+            times.verify.add(timed.verifying)
         return timed.signature
 
     def sign_timed(self, message: bytes, session: Session) -> TimedSignature:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from signers.durations import StageTimes
+from signers.durations import StageTimes, call_stages
 from signers.errors import (
     FaultClass,
     SignatureInvalidError,
@@ -81,7 +81,9 @@ class Lane:
         self._admit(key, len(messages))
         now = self._loop.time()
         deadline = now + self._options.timeout
-        items = [Item(message, self._loop.create_future(), now, deadline, stages) for message in messages]
+        traced = call_stages.get()
+        counted = (stages,) if traced is None else (stages, traced)
+        items = [Item(message, self._loop.create_future(), now, deadline, counted) for message in messages]
         for item in items:
             self._waiting.add(key, item)
         self._pump()
@@ -200,9 +202,10 @@ class Lane:
                 outcomes = await self._request(key, batch, trial)
             answered = self._loop.time()
             for item in batch:
-                times = item.stages.of_this_thread
-                times.queue.add(started - item.submitted)
-                times.sign.add(answered - started)
+                for stages in item.stages:
+                    times = stages.of_this_thread
+                    times.queue.add(started - item.submitted)
+                    times.sign.add(answered - started)
             await self._deliver(key, batch, outcomes)
         except (SignerError, TimeoutError) as error:
             self._fail(key, batch, error)
@@ -286,7 +289,9 @@ class Lane:
                 logger.error("%s: a signature does not verify and is withheld: %s", key.name, error)  # noqa: TRY400
                 item.fail(SignatureInvalidError(str(error), key=key.name))
                 continue
-            item.stages.of_this_thread.verify.add(time.perf_counter() - begun)
+            verified = time.perf_counter() - begun
+            for stages in item.stages:
+                stages.of_this_thread.verify.add(verified)
             if not item.future.done():
                 item.future.set_result(outcome)
             if number % YIELD_EVERY == 0:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from signers.durations import StageTimes
@@ -14,13 +15,16 @@ MAX_BATCH_BYTES = 4 * 1024 * 1024
 
 @dataclass(slots=True)
 class Item:
-    """One message, the future of its signature, and where its time goes; times are of the loop's clock."""
+    """One message, the future of its signature, and where its time goes; times are of the loop's clock.
+
+    *stages*: those of the key, and of the call where somebody traces it.
+    """
 
     message: bytes
     future: "asyncio.Future[bytes]"
     submitted: float
     deadline: float
-    stages: StageTimes
+    stages: Sequence[StageTimes]
 
     def fail(self, error: SignerError) -> None:
         """Give *error* to the waiter, if there still is one."""
