@@ -3,16 +3,21 @@
 `open_store` is the way in; `gateway.store.migrations` brings a database to the revision that it needs.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gateway.clock import Clock, system_clock
+from gateway.news import News
+from gateway.store import counters
 from gateway.store.accounts import SqlAccountRepository, SqlExternalAccountRepository
 from gateway.store.announcements import Announcements
+from gateway.store.audit import SqlAuditRepository
 from gateway.store.authorization_codes import SqlCodeRepository, SqlPushedRequestRepository
 from gateway.store.certificates import SqlCertificateRepository
+from gateway.store.change_news import ChangeNews
 from gateway.store.clients import SqlClientRepository
 from gateway.store.database import Database
 from gateway.store.failures import (
@@ -30,6 +35,8 @@ from gateway.store.options import SqliteUrl, StoreOptions, parse_url
 from gateway.store.orders import SqlOrderRepository
 from gateway.store.pending_logins import SqlPendingLoginRepository
 from gateway.store.postgresql import open_postgresql
+from gateway.store.postgresql_driver import connect
+from gateway.store.postgresql_listener import PostgresqlListener
 from gateway.store.presentation_requests import SqlPresentationRequestRepository
 from gateway.store.purge import Purge
 from gateway.store.refresh_tokens import SqlRefreshTokenRepository
@@ -57,7 +64,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The repositories over one database. `purge.running()` is for the composition root to enter."""
+    """The repositories over one database.
+
+    `purge.running()` and `listening()` are for the composition root to enter: without the second the news are
+    never certain, and tell nothing.
+    """
 
     clients: SqlClientRepository
     revocations: SqlRevocationRepository
@@ -75,6 +86,10 @@ class Store:
     refresh_tokens: SqlRefreshTokenRepository
     opaque_tokens: SqlOpaqueTokenRepository
     revocation_feed: SqlRevocationFeedRepository
+    revocation_news: News
+    key_news: News
+    listening: Callable[[], AbstractAsyncContextManager[None]]
+    audit: SqlAuditRepository
     database: Database
     purge: Purge
 
@@ -111,10 +126,14 @@ async def open_store(
     async with AsyncExitStack() as stack:
         target = parse_url(url)
         database: Database
+        news = ChangeNews(counters.TOLD)
+        listening: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         if isinstance(target, SqliteUrl):
             database = await stack.enter_async_context(open_sqlite(target.path, options))
         else:
             database = await stack.enter_async_context(open_postgresql(target.dsn, options))
+            if options.notifications:
+                listening = PostgresqlListener(partial(connect, target.dsn, options), database, news).running
         lifetime = options.idempotency_lifetime
         revoked = Announcements()
         yield Store(
@@ -136,6 +155,10 @@ async def open_store(
             refresh_tokens=SqlRefreshTokenRepository(database, revoked),
             opaque_tokens=SqlOpaqueTokenRepository(database),
             revocation_feed=SqlRevocationFeedRepository(database, revoked),
+            revocation_news=news.topics[counters.REVOCATIONS],
+            key_news=news.topics[counters.KEYS],
+            listening=listening,
+            audit=SqlAuditRepository(database, hashes=not isinstance(target, SqliteUrl)),
             database=database,
             purge=Purge(database, clock, options),
         )

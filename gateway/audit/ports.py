@@ -1,0 +1,93 @@
+"""What the audit log needs remembered, and what a use case needs of it."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.audit.chain import Draft, Head, Segment
+from gateway.audit.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheckpoint:
+    """A checkpoint: the chain's end at some moment, and a JWS over it; see `gateway.audit.checkpoint`.
+
+    `sign_time`: seconds since the epoch.
+    """
+
+    head: Head
+    sign_time: float
+    jws: str
+
+
+class AuditRepository(Protocol):
+    """The one chain of all replicas. `gateway.store` implements it; every method is one atomic decision.
+
+    All raise `AvailabilityError` (``STORE_UNAVAILABLE``).
+    """
+
+    async def append(self, draft: Draft) -> Head:
+        """Make *draft* the next segment, durably; returns the chain's new end.
+
+        Where this raises, the segment may be in the chain or not; it is never asked for again.
+        """
+        ...
+
+    async def head(self) -> Head:
+        """The chain's end."""
+        ...
+
+    async def pruned(self) -> Head:
+        """The last segment that was pruned; `gateway.audit.chain.EMPTY` where none was."""
+        ...
+
+    async def segments(self, *, after: int, limit: int) -> Sequence[Segment]:
+        """Up to *limit* segments behind number *after*, in order."""
+        ...
+
+    async def first_since(self, write_time: float) -> int:
+        """The number of the first segment written at *write_time* (seconds) or later; one more than the
+        last where there is none.
+        """
+        ...
+
+    async def checkpoints(self, *, first: int, last: int) -> Sequence[StoredCheckpoint]:
+        """The checkpoints of segments *first* to *last*, in order."""
+        ...
+
+    async def latest_checkpoint(self) -> StoredCheckpoint | None:
+        """The one that covers most."""
+        ...
+
+    async def claim_checkpoint(self, *, now: float, until: float) -> Head | None:
+        """The chain's end, for the caller to sign; None while another replica's claim lasts."""
+        ...
+
+    async def add_checkpoint(self, checkpoint: StoredCheckpoint) -> bool:
+        """Store it and end the claim; False where that segment has one already."""
+        ...
+
+    async def prune(self, upto: Head) -> int:
+        """Delete every segment up to *upto*, which a stored checkpoint must name, and the checkpoints
+        before it; returns how many segments. Raises `ValueError` without such a checkpoint.
+        """
+        ...
+
+
+class AuditTrail(Protocol):
+    """What use cases write to. A record is durable before its effect can be seen by anybody."""
+
+    async def record(self, *records: Record) -> None:
+        """Return once all *records* are durable.
+
+        Raises `AvailabilityError` AUDIT_UNAVAILABLE: then the operation must not go on.
+        """
+        ...
+
+    def around(self, record: Record) -> AbstractAsyncContextManager[None]:
+        """Have *record* durable before the body runs; where the body raises, a second record says so.
+
+        Entering raises as `record`. The second record is written without delaying the error.
+        """
+        ...
