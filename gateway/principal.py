@@ -1,7 +1,9 @@
 """Who calls: a name, its roles, and the one certificate that the request carries."""
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from gateway.proofs.client_certificate import ClientCertificate
 from gateway.proofs.dpop_proof import DpopProof
@@ -53,3 +55,7 @@ class Call:
     certificate: ClientCertificate | None
     request_id: str
     proof: DpopProof | None = None
+
+
+call_under_way: Final[ContextVar[Call]] = ContextVar("call")
+"""The call that this task serves, where it cannot be handed down; unset outside a call."""

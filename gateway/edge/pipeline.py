@@ -30,7 +30,7 @@ from gateway.edge.oauth_errors import HttpError, oauth_error
 from gateway.edge.response import Answer, rendered
 from gateway.errors import AuthenticationError, AvailabilityError, GatewayError, Reason, RequestError
 from gateway.failures import SERVER_FAULTS, cause_of, to_gateway_error
-from gateway.principal import Call, Principal
+from gateway.principal import Call, Principal, call_under_way
 from gateway.proofs.client_certificate import ClientCertificate
 from gateway.request_callers import Metadata, RequestCallers
 from gateway.telemetry import request_id as request_ids
@@ -210,9 +210,11 @@ class EdgePipeline:
             progress.caller = principal.name
             if route.policy is not None:
                 self._authorize(route.policy, principal)
+            call = Call(principal, certificate, progress.request_id)
+            call_under_way.set(call)
             return await route.endpoint(
                 EdgeRequest(
-                    call=Call(principal, certificate, progress.request_id),
+                    call=call,
                     method=request.method,
                     path=request.path,
                     query=request.query,

@@ -28,7 +28,7 @@ import grpc
 from gateway.admission import Admission, Limits, shutting_down
 from gateway.errors import Reason, RequestError
 from gateway.failures import SERVER_FAULTS, cause_of
-from gateway.principal import Call, Principal
+from gateway.principal import Call, Principal, call_under_way
 from gateway.proofs.client_certificate import ClientCertificate
 from gateway.rpc.status import DETAILS_KEY, STATUS, to_gateway_error, to_status_proto, trailers_of
 from gateway.telemetry import request_id as request_ids
@@ -41,13 +41,12 @@ Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 _Behavior = TypeVar("_Behavior", bound=Callable[..., Any])
 _PARSE = "parse_request"
 _HEALTH = "/grpc.health.v1.Health/"
-_current_call: ContextVar[Call] = ContextVar("call")
 _current_metadata: ContextVar[Metadata] = ContextVar("metadata")
 
 
 def current_call() -> Call:
     """The `Call` under way on this task: who calls, with which certificate. Outside one, `LookupError`."""
-    return _current_call.get()
+    return call_under_way.get()
 
 
 def current_metadata() -> Metadata:
@@ -168,7 +167,7 @@ class _Method:
         )
         progress.caller = principal.name
         pipeline.authorize(self._method, principal)
-        _current_call.set(Call(principal, certificate, progress.request_id))
+        call_under_way.set(Call(principal, certificate, progress.request_id))
         _current_metadata.set(progress.metadata)
 
     def _log(self, progress: _Progress, code: str, reason: str, cause: str) -> None:
