@@ -23,7 +23,13 @@ from gateway.settings.callers import CallerSettings
 from gateway.settings.client_keys import ClientKeySettings
 from gateway.settings.enrollment import EnrollmentSettings, ProvisionerSettings
 from gateway.settings.keys import KeySettings, Pkcs11Settings, RotationSettings
-from gateway.settings.operation import HealthSettings, LogSettings, MetricsSettings, StoreSettings
+from gateway.settings.operation import (
+    HealthSettings,
+    LogSettings,
+    MetricsSettings,
+    StoreSettings,
+    TracingSettings,
+)
 from gateway.settings.presentations import PresentationSettings, VerifierSettings
 from gateway.settings.remote_signers import RemoteSignerSettings
 from gateway.settings.server import CompatibilitySettings, EdgeSettings, ServerSettings, TerminatorSettings
@@ -64,6 +70,7 @@ class Settings(BaseSettings):
     compatibility: CompatibilitySettings = CompatibilitySettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
     health: HealthSettings = HealthSettings()
 
     @model_validator(mode="after")
