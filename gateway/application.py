@@ -103,6 +103,7 @@ async def open_application(
             store_url(settings), options=store_options(settings), clock=clock, migrate=migrate
         ) as store,
         store.purge.running(),
+        store.listening(),
         KeyringLoader(
             keyring=keyring,
             repository=store.keys,
@@ -110,8 +111,9 @@ async def open_application(
             declared=declared,
             clock=clock,
             audit=audit,
+            news=store.key_news,
         ) as loader,
-        RevocationFeed(store.revocation_feed) as feed,
+        RevocationFeed(store.revocation_feed, news=store.revocation_news) as feed,
         client_keys(settings, partial(GuardedClient, DnsResolver()), clock) as published_keys,
         presentations_if_configured(settings, store, keyring, DnsResolver(), clock=clock) as presentations,
     ):
@@ -214,6 +216,7 @@ def store_options(settings: Settings) -> StoreOptions:
         command_timeout=store.timeout,
         write_timeout=store.timeout,
         prepared_statements=store.statement_cache,
+        notifications=store.notify,
     )
 
 

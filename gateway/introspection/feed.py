@@ -15,9 +15,13 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from gateway.errors import GatewayError, Reason, RequestError
+from gateway.news import News, NoNews
 
 logger = logging.getLogger(__name__)
 
+TOLD_INTERVAL: Final = 1.0
+"""Seconds between looks while the database tells every revocation as it is committed. It bounds how late one
+is seen when that has just ended."""
 PAGE: Final = 500
 """Revocations of one batch."""
 _PAUSE: Final = 0.005
@@ -68,15 +72,24 @@ class RevocationFeed:
     """Tells watchers of this process when there is something new; an async context manager.
 
     One task looks at the sequence's number for all watchers, while there are any: when somebody says that
-    there is news (`wake`), and every *interval* seconds, since a replica elsewhere says nothing. A watcher
-    reads its batches itself, as fast as its client takes them: nothing is queued.
+    there is news (`wake`, *news*), and every *interval* seconds, or `TOLD_INTERVAL` while news is certain.
+    A watcher reads its batches itself, as fast as its client takes them: nothing is queued.
     """
 
     def __init__(
-        self, repository: RevocationFeedRepository, *, interval: float = 0.1, heartbeat: float = 15.0
+        self,
+        repository: RevocationFeedRepository,
+        *,
+        interval: float = 0.1,
+        heartbeat: float = 15.0,
+        news: News | None = None,
     ) -> None:
-        """*heartbeat*: after how many seconds without news a batch without items is sent."""
+        """*heartbeat*: after how many seconds without news a batch without items is sent.
+
+        *news*: what other processes revoke, where that is told.
+        """
         self._repository = repository
+        self._news_of_others = news or NoNews()
         self._interval = interval
         self._heartbeat = heartbeat
         self._watchers = 0
@@ -86,6 +99,7 @@ class RevocationFeed:
         self._news_told = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         repository.listen(self.wake)
+        self._news_of_others.listen(self.wake)
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call *listener* after each revocation that this process commits."""
@@ -168,8 +182,12 @@ class RevocationFeed:
             # Many revocations in a short time share a look, and a batch of every watcher.
             await asyncio.sleep(min(_PAUSE, self._interval))
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._interval):
+                async with asyncio.timeout(self._pause()):
                     await self._news_told.wait()
+
+    def _pause(self) -> float:
+        """Seconds until the next look where nothing is told."""
+        return max(self._interval, TOLD_INTERVAL) if self._news_of_others.certain else self._interval
 
 
 def _cursor(number: int) -> str:

@@ -1,13 +1,15 @@
 """Keeping the keyring current: keys declared in the configuration, and every change that a replica makes.
 
 Several tasks, so that a device that hangs keeps no change from being seen. One follows the database: a change
-reaches every worker within `interval` seconds (0.25 by default), by comparing the change number of the key
-table, one tiny read, and reloading only when it moved. The others open signers, which may wait for a device.
+reaches every worker when the database tells of it, and within `interval` seconds (0.25 by default) where it
+does not, by comparing the change number of the key table, one tiny read, and reloading only when it moved.
+The others open signers, which may wait for a device.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from time import perf_counter
 from types import TracebackType
 from typing import Final, Self
@@ -21,12 +23,16 @@ from gateway.keys.keyring import Keyring, KeyringView
 from gateway.keys.model import KeyRecord, KeyState
 from gateway.keys.opening import OpenSigners, SignerOpener
 from gateway.keys.ports import KeyRepository
+from gateway.news import News, NoNews
 from gateway.telemetry.audit import AuditLog
 from signers import FaultClass, PinError, Signer, SignerError
 
 logger = logging.getLogger(__name__)
 
 _REOPEN_INTERVAL: Final = 1.0
+TOLD_INTERVAL: Final = 0.5
+"""Seconds between looks at the database while it tells every change as it is committed: still well below the
+age at which what is known of the keys may not be used any more."""
 
 
 class KeyringLoader:
@@ -50,10 +56,12 @@ class KeyringLoader:
         interval: float = 0.25,
         reopen_interval: float = _REOPEN_INTERVAL,
         max_age: float = MAX_AGE,
+        news: News | None = None,
     ) -> None:
         """*interval* and *reopen_interval*: seconds between looks at the database, and at closed signers.
 
-        *audit* is told of every signature. *max_age*: see `gateway.keys.freshness`.
+        *audit* is told of every signature. *max_age*: see `gateway.keys.freshness`. *news*: which changes
+        other processes make, where that is told.
         """
         self._keyring = keyring
         self._repository = repository
@@ -70,6 +78,9 @@ class KeyringLoader:
         self._records: tuple[KeyRecord, ...] = ()
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
+        self._news = news or NoNews()
+        self._told = asyncio.Event()
+        self._news.listen(self._told.set)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -154,7 +165,12 @@ class KeyringLoader:
                 logger.exception("keyring refresh failed")
 
     async def _follow(self) -> None:
-        await asyncio.sleep(self._interval)
+        pause = max(self._interval, TOLD_INTERVAL) if self._news.certain else self._interval
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._told.wait()
+        # Before the look: what is told from here on may come too late for it.
+        self._told.clear()
         await self.refresh()
 
     async def _reopen(self) -> None:

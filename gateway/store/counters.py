@@ -16,6 +16,8 @@ CLIENTS = "clients"
 KEYS = "keys"
 REVOCATIONS = "revocations"
 WRITE_CHECKS = "write_checks"
+TOLD = frozenset({KEYS, REVOCATIONS})
+"""Those of whose changes other processes are told with the commit."""
 
 _NAMED = counters.c.name == sa.bindparam("counter")
 _READ = Statement(lambda _: sa.select(counters.c.value).where(_NAMED))
@@ -43,6 +45,8 @@ async def lock(transaction: Transaction, counter: str) -> None:
 
 async def advance(transaction: Transaction, counter: str) -> int:
     """Lock *counter* and return its next number."""
+    if counter in TOLD:
+        transaction.notify(counter)
     return _value(await transaction.fetch_one(_ADVANCE, counter=counter))
 
 

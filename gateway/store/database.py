@@ -38,6 +38,13 @@ class Transaction(Protocol):
         """Run a change; returns how many rows it touched."""
         ...
 
+    def notify(self, message: str) -> None:
+        """Tell every process that listens *message*, once this is committed, where the database can.
+
+        Of ``a-z``, ``0-9``, ``_`` and ``-``; raises `ValueError` for another. It may be lost.
+        """
+        ...
+
 
 Work: TypeAlias = Callable[[Transaction], Coroutine[Any, Any, T]]
 

@@ -22,6 +22,8 @@ class StoreOptions:
     - `pool_queue_size`: calls that may wait for a PostgreSQL connection.
     - `connect_timeout`, `command_timeout`: PostgreSQL, per connection attempt and per statement; the second
       also bounds the wait for a free connection.
+    - `notifications`: whether PostgreSQL is asked to tell other processes of changes (LISTEN, NOTIFY); False
+      for a database that cannot.
     - `prepared_statements`: False behind a pooler that gives each transaction another server connection.
     - `client_cache_size`: parsed clients kept.
     - `idempotency_lifetime`: how long a `request_id` is remembered.
@@ -38,6 +40,7 @@ class StoreOptions:
     pool_queue_size: int = 4096
     connect_timeout: float = 5.0
     command_timeout: float = 5.0
+    notifications: bool = True
     prepared_statements: bool = True
     client_cache_size: int = 4096
     idempotency_lifetime: float = 24 * 3600.0

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeVar
@@ -12,6 +13,7 @@ from gateway.store.database import Row, Transaction, Work
 from gateway.store.failures import from_postgresql, raise_instead
 from gateway.store.options import StoreOptions
 from gateway.store.postgresql_driver import connect, import_asyncpg
+from gateway.store.postgresql_listener import CHANNEL
 from gateway.store.postgresql_pool import ConnectionPool
 from gateway.store.statement import Statement
 
@@ -20,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 4
 _ROLLBACK_TIMEOUT = 1.0  # seconds
+_MESSAGE = re.compile(r"[a-z0-9_-]{1,64}")
+"""What may stand between quotes as it is."""
 
 
 class PostgresqlTransaction:
@@ -27,6 +31,7 @@ class PostgresqlTransaction:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self.messages: tuple[str, ...] = ()
 
     async def fetch_one(self, statement: Statement, **parameters: object) -> Row | None:
         """The first row, or None."""
@@ -46,6 +51,13 @@ class PostgresqlTransaction:
         status: str = await self._connection.execute(compiled.text, *compiled.bind(parameters))
         return int(status.rpartition(" ")[2])  # "UPDATE 3"
 
+    def notify(self, message: str) -> None:
+        """See `Transaction.notify`."""
+        if _MESSAGE.fullmatch(message) is None:
+            raise ValueError(f"not a message: {message!r}")
+        if message not in self.messages:
+            self.messages += (message,)
+
 
 class PostgresqlDatabase:
     """One server, shared by all replicas. Use `open_postgresql`.
@@ -58,6 +70,7 @@ class PostgresqlDatabase:
         self._asyncpg = import_asyncpg()
         self._pool = pool
         self._prepared = options.prepared_statements
+        self._notifications = options.notifications
         self._lost = (
             ConnectionError,
             self._asyncpg.PostgresConnectionError,
@@ -159,14 +172,15 @@ class PostgresqlDatabase:
 
     async def _commit(self, connection: Any, work: Work[T]) -> T:
         """Do *work* between BEGIN and COMMIT."""
+        transaction = PostgresqlTransaction(connection)
         try:
             await connection.execute(self._begin)
-            result = await work(PostgresqlTransaction(connection))
+            result = await work(transaction)
         except BaseException:
             await self._rollback(connection)
             raise
         try:
-            status = await connection.execute("COMMIT")
+            status = await connection.execute(self._commit_with(transaction.messages))
         except BaseException:
             # Whether it was committed is not known; the connection must not be used again.
             connection.terminate()
@@ -175,6 +189,13 @@ class PostgresqlDatabase:
             # A transaction that failed inside and whose error was swallowed is rolled back by COMMIT.
             raise RuntimeError("A unit of work went on after a statement of it had failed.")
         return result
+
+    def _commit_with(self, messages: Sequence[str]) -> str:
+        """COMMIT, and in the same round trip what it tells."""
+        if not messages or not self._notifications:
+            return "COMMIT"
+        told = "".join(f"SELECT pg_notify('{CHANNEL}', '{message}'); " for message in messages)
+        return told + "COMMIT"
 
     async def _rollback(self, connection: Any) -> None:
         if connection.is_closed():
