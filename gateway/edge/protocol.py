@@ -41,7 +41,10 @@ _REFUSALS: Final = {
 
 
 class EdgeProtocol(asyncio.Protocol):
-    """One connection: parses requests, has *application* serve one after the other, and writes responses."""
+    """One connection: parses requests, has *application* serve one after the other, and writes responses.
+
+    `site`: what `ConnectionLimits` counts it under.
+    """
 
     def __init__(self, application: Application, limits: ConnectionLimits) -> None:
         self._application = application
@@ -51,6 +54,7 @@ class EdgeProtocol(asyncio.Protocol):
         self._chain: tuple[bytes, ...] = ()
         self._lenient = False
         self._peer = ""
+        self.site: str | None = None
         self._ends_at = self._loop.time() + limits.max_age
         # The request that is parsed, those that wait, and the one that is served.
         self._arriving: HttpRequest | None = None
@@ -76,9 +80,8 @@ class EdgeProtocol(asyncio.Protocol):
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """The handshake is over. Beyond the limit the connection ends at once."""
+        """The handshake is over. Beyond the limits the connection ends at once."""
         self._transport = transport
-        self._limits.connections.add(self)
         peer = transport.get_extra_info("peername")
         self._peer = f"{peer[0]}:{peer[1]}" if peer else ""
         ssl_object = transport.get_extra_info("ssl_object")
@@ -88,7 +91,7 @@ class EdgeProtocol(asyncio.Protocol):
             # Only this leniency is wanted of those that go with it; `on_header` takes the others back.
             self._lenient = True
             self._parser.set_dangerous_leniencies(lenient_headers=True, lenient_data_after_close=True)
-        if len(self._limits.connections) > self._limits.max_connections:
+        if not self._limits.enter(self, peer[0] if peer else "", terminator=self._lenient):
             transport.abort()
             return
         self._be_patient(self._limits.request_timeout)
@@ -104,9 +107,7 @@ class EdgeProtocol(asyncio.Protocol):
         self._waiting.clear()
         if self._served is not None:
             self._served.abandon()
-        self._limits.connections.discard(self)
-        if not self._limits.connections:
-            self._limits.idle.set()
+        self._limits.leave(self)
 
     def data_received(self, data: bytes) -> None:
         """Parse *data*, and serve what is in it; answer and close where it is not HTTP or too large."""

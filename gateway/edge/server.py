@@ -44,6 +44,7 @@ class EdgeServer:
             keep_alive=settings.https_keep_alive,
             max_age=settings.max_connection_age,
             max_connections=settings.https_max_connections,
+            max_per_site=settings.https_max_connections_per_peer,
             bodies=BodyBudget(settings.https_max_body_bytes),
             is_terminator=lambda chain: _is_terminator(callers, chain),
         )

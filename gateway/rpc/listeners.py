@@ -17,10 +17,19 @@ __all__ = ["Options", "bind", "server_options"]
 Options: TypeAlias = Sequence[tuple[str, int]]
 
 _KEEPALIVE_TIME_MS: Final = 30_000
+"""After which a connection on which nothing comes is asked whether it is still there."""
 _KEEPALIVE_TIMEOUT_MS: Final = 10_000
+"""Within which it must answer, or be closed: so half-open connections end after 40 s."""
 _MIN_PING_INTERVAL_MS: Final = 10_000
-_HANDSHAKE_TIMEOUT_MS: Final = 10_000
+"""Between the pings of a client; one that sends them faster is a bad client after `_MAX_PING_STRIKES`, and is
+sent away (GOAWAY with ``too_many_pings``)."""
 _MAX_PING_STRIKES: Final = 2
+_HANDSHAKE_TIMEOUT_MS: Final = 10_000
+"""Of TCP's accept, TLS and the first HTTP/2 SETTINGS together."""
+_SETTINGS_TIMEOUT_MS: Final = 10_000
+"""Within which our HTTP/2 SETTINGS must be acknowledged (RFC 9113 §6.5.3)."""
+_MAX_REQUESTS_PER_READ: Final = 32
+"""New streams of one connection that are taken before the others get their turn."""
 _IDENTITY_ONLY: Final = 1
 """Bit 0 of the compression algorithms: a message travels as it is. Messages here are small and hold secrets;
 compression would tell something about them, and let a small message grow without bound."""
@@ -42,6 +51,11 @@ def server_options(settings: ServerSettings) -> Options:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _MIN_PING_INTERVAL_MS),
         ("grpc.http2.max_ping_strikes", _MAX_PING_STRIKES),
+        ("grpc.http2.settings_timeout", _SETTINGS_TIMEOUT_MS),
+        ("grpc.http2.max_requests_per_read", _MAX_REQUESTS_PER_READ),
+        # Of each listener; a connection counts from when it is accepted, before its handshake.
+        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        ("grpc.max_connection_idle_ms", int(settings.max_connection_idle * 1000)),
         ("grpc.max_connection_age_ms", int(settings.max_connection_age * 1000)),
         ("grpc.max_connection_age_grace_ms", int(settings.max_deadline * 1000)),
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_TIMEOUT_MS),

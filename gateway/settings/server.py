@@ -25,8 +25,13 @@ class ServerSettings(Section):
     - `default_deadline`: seconds granted to a call that brings no deadline.
     - `max_deadline`: seconds that a call gets at most, whatever it asks for.
     - `drain_timeout`: seconds that calls under way get after SIGTERM.
+    - `max_connections`: gRPC connections of each of the two listeners, per worker; more are closed before
+      their handshake.
+    - `max_connection_idle`: seconds after which a gRPC connection without a call ends.
     - `max_connection_age`: seconds after which a client is asked to reconnect, so that load spreads.
     - `https_max_connections`: HTTPS connections per worker; more are closed.
+    - `https_max_connections_per_peer`: of them, those of one address, or of one /64 network of IPv6; a trusted
+      terminator's do not count.
     - `https_max_body_bytes`: octets of HTTP request bodies that a worker holds at the same time; what comes
       beyond that is refused with OVERLOADED. Bodies of at most 16 KiB go on and do not
       count, except pipelined ones.
@@ -51,8 +56,11 @@ class ServerSettings(Section):
     default_deadline: float = Field(10.0, gt=0)
     max_deadline: float = Field(60.0, gt=0)
     drain_timeout: float = Field(25.0, ge=0)
+    max_connections: int = Field(4_000, ge=1)
+    max_connection_idle: float = Field(600.0, ge=1)
     max_connection_age: float = Field(1800.0, ge=1)
     https_max_connections: int = Field(1_000, ge=1)
+    https_max_connections_per_peer: int = Field(256, ge=1)
     https_max_body_bytes: int = Field(64 * 1024 * 1024, ge=4 * 1024 * 1024)
     https_request_timeout: float = Field(10.0, gt=0)
     https_keep_alive: float = Field(60.0, gt=0)

@@ -300,6 +300,24 @@ async def test_too_many_connections(tmp_path):
                     continue
 
 
+async def test_too_many_connections_of_one_address(tmp_path):
+    """One address gets its part of the connections; a trusted terminator's connections do not count."""
+    proxy = "spiffe://example.org/proxy"
+    server = {"https_max_connections_per_peer": 2}
+    async with running_gateway(tmp_path, server=server, terminator={"trusted": [proxy]}) as gateway:
+        edge, terminator = Edge(gateway), gateway.root.leaf("proxy", uris=(proxy,))
+        idle = gateway.server._edge._limits.idle
+        async with edge.connection(), edge.connection(), edge.connection() as (reader, _):
+            with pytest.raises((ConnectionError, ssl.SSLError, asyncio.IncompleteReadError)):
+                async with asyncio.timeout(10):
+                    await reader.readexactly(1)
+            assert (await edge.get("/healthz", identity=terminator)).status_code == 200
+            idle.clear()
+        async with asyncio.timeout(10):
+            await idle.wait()
+        assert (await edge.get("/healthz")).status_code == 200
+
+
 async def test_slow_bodies_take_no_room(tmp_path):
     """A client that is still sending does not count as a call under way."""
     async with running_gateway(tmp_path, server={"max_concurrent_calls": 1}) as gateway:

@@ -58,6 +58,7 @@ class Connected:
             keep_alive=10,
             max_age=60,
             max_connections=10,
+            max_per_site=10,
             bodies=BodyBudget(BUDGET),
             is_terminator=lambda _: False,
         )

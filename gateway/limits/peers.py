@@ -1,0 +1,40 @@
+"""What stands for a peer that has no name: its address, or the network that one site gets of IPv6."""
+
+import ipaddress
+from functools import lru_cache
+from typing import Final
+from urllib.parse import unquote
+
+SITE_PREFIX: Final = 64
+"""Bits of an IPv6 address that name a network; whoever has one has all 2^64 addresses in it (RFC 4291
+§2.5.1), so that they count as one."""
+UNKNOWN: Final = "unknown"
+"""A peer without an address, such as one on a Unix socket."""
+_REMEMBERED: Final = 4096
+
+
+def site_of(host: str) -> str:
+    """*host* itself for IPv4, mapped into IPv6 or not (RFC 4291 §2.5.5.2), and its /64 for IPv6.
+
+    `UNKNOWN` for what is no address.
+    """
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return UNKNOWN
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.IPv6Network((int(address), SITE_PREFIX), strict=False))
+    return str(address)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def site_of_peer(peer: str) -> str:
+    """As `site_of`, of a peer as it is logged.
+
+    gRPC writes ``ipv4:192.0.2.1:50123`` and ``ipv6:%5B2001:db8::1%5D:50123``, the edge ``192.0.2.1:50123``
+    and ``2001:db8::1:50123``.
+    """
+    address = unquote(peer).removeprefix("ipv4:").removeprefix("ipv6:")
+    return site_of(address.rpartition(":")[0].strip("[]"))

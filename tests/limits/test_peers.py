@@ -1,0 +1,40 @@
+"""Which peers count as one."""
+
+import pytest
+
+from gateway.limits.peers import UNKNOWN, site_of, site_of_peer
+
+
+@pytest.mark.parametrize(
+    ("host", "site"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", UNKNOWN),
+        ("@abstract", UNKNOWN),
+    ],
+)
+def test_addresses_of_one_site(host, site):
+    """An IPv4 address stands for itself however it is written, an IPv6 address for its /64."""
+    assert site_of(host) == site
+
+
+@pytest.mark.parametrize(
+    ("peer", "site"),
+    [
+        ("ipv4:192.0.2.1:50123", "192.0.2.1"),
+        ("ipv6:%5B2001:db8::1%5D:50123", "2001:db8::/64"),
+        ("ipv6:[2001:db8::1]:50123", "2001:db8::/64"),
+        ("192.0.2.1:50123", "192.0.2.1"),
+        ("2001:db8::1:50123", "2001:db8::/64"),
+        ("unix:/run/a", UNKNOWN),
+        ("", UNKNOWN),
+    ],
+)
+def test_peers_as_both_doors_write_them(peer, site):
+    """The port does not count, and gRPC's spelling of an address is the edge's address."""
+    assert site_of_peer(peer) == site
