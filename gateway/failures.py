@@ -15,6 +15,7 @@ RETRY_AFTER: Final[Mapping[Reason, timedelta]] = {
     Reason.ISSUER_UNAVAILABLE: timedelta(seconds=5),
     Reason.IDENTITY_PROVIDER_UNAVAILABLE: timedelta(seconds=5),
     Reason.STORE_UNAVAILABLE: timedelta(seconds=1),
+    Reason.AUDIT_UNAVAILABLE: timedelta(seconds=1),
     Reason.OVERLOADED: timedelta(seconds=0.5),
     # Another replica can serve the call at once.
     Reason.SHUTTING_DOWN: timedelta(seconds=0.1),
@@ -33,6 +34,7 @@ SERVER_FAULTS: Final = frozenset(
         Reason.NO_ACTIVE_KEY,
         Reason.ISSUER_UNAVAILABLE,
         Reason.STORE_UNAVAILABLE,
+        Reason.AUDIT_UNAVAILABLE,
         Reason.INTERNAL,
     }
 )

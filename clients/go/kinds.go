@@ -36,6 +36,7 @@ var kindOfReason = map[string]error{
 	"SIGNER_BUSY":                         ErrUnavailable,
 	"NO_ACTIVE_KEY":                       ErrUnavailable,
 	"STORE_UNAVAILABLE":                   ErrUnavailable,
+	"AUDIT_UNAVAILABLE":                   ErrUnavailable,
 	"DEADLINE_EXCEEDED":                   ErrDeadlineExceeded,
 	"OVERLOADED":                          ErrUnavailable,
 	"SHUTTING_DOWN":                       ErrUnavailable,

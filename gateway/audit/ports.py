@@ -1,12 +1,12 @@
 """What the audit log needs remembered, and what a use case needs of it."""
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.audit.chain import Draft, Head, Segment
-from gateway.audit.records import Record
+from gateway.audit.events import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +76,38 @@ class AuditRepository(Protocol):
 
 
 class AuditTrail(Protocol):
-    """What use cases write to. A record is durable before its effect can be seen by anybody."""
+    """What use cases write to. An event is durable before its effect can be seen by anybody.
 
-    async def record(self, *records: Record) -> None:
-        """Return once all *records* are durable.
+    Who caused it is taken from the call under way, see `gateway.audit.actor`.
+    """
+
+    async def record(self, *events: Event) -> None:
+        """Return once all *events* are durable, in one segment.
 
         Raises `AvailabilityError` AUDIT_UNAVAILABLE: then the operation must not go on.
         """
         ...
 
-    def around(self, record: Record) -> AbstractAsyncContextManager[None]:
-        """Have *record* durable before the body runs; where the body raises, a second record says so.
+    def around(self, event: Event) -> AbstractAsyncContextManager[None]:
+        """Have *event* durable before the body runs; where the body raises, a second record says so.
 
         Entering raises as `record`. The second record is written without delaying the error.
         """
         ...
+
+
+class _NoTrail:
+    """The audit log where it is off."""
+
+    async def record(self, *events: Event) -> None:
+        """Nothing."""
+
+    def around(self, event: Event) -> AbstractAsyncContextManager[None]:
+        """Nothing."""
+        del event
+        return _NOTHING
+
+
+_NOTHING: Final[AbstractAsyncContextManager[None]] = nullcontext()
+NO_TRAIL: Final[AuditTrail] = _NoTrail()
+"""The audit log where it is off."""

@@ -19,6 +19,7 @@ class KeyPurpose(StrEnum):
     CLIENT_ACCESS_TOKENS = "client-access-tokens"
     OCSP_RESPONSES = "ocsp-responses"
     DELEGATION = "delegation"
+    AUDIT = "audit"
 
 
 class KeyState(StrEnum):

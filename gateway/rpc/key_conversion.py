@@ -20,6 +20,7 @@ PURPOSES: Final[dict[key_service_pb2.KeyPurpose, KeyPurpose]] = {
     key_service_pb2.KEY_PURPOSE_CLIENT_ACCESS_TOKENS: KeyPurpose.CLIENT_ACCESS_TOKENS,
     key_service_pb2.KEY_PURPOSE_OCSP_RESPONSES: KeyPurpose.OCSP_RESPONSES,
     key_service_pb2.KEY_PURPOSE_DELEGATION: KeyPurpose.DELEGATION,
+    key_service_pb2.KEY_PURPOSE_AUDIT: KeyPurpose.AUDIT,
 }
 ALGORITHMS: Final[dict[key_service_pb2.SignatureAlgorithm, Algorithm]] = {
     key_service_pb2.SIGNATURE_ALGORITHM_EDDSA: Algorithm.EDDSA,

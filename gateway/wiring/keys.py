@@ -38,6 +38,7 @@ def honored(settings: Settings) -> Mapping[KeyPurpose, timedelta]:
         KeyPurpose.PRESENTATION_REQUESTS: _DOCUMENT_LIFETIME,
         KeyPurpose.LINKED_DOMAINS: _DOCUMENT_LIFETIME,
         KeyPurpose.STATUS_LISTS: _DOCUMENT_LIFETIME,
+        KeyPurpose.AUDIT: _DOCUMENT_LIFETIME,
     }
     return table | {KeyPurpose.DELEGATION: max(table.values())}
 

@@ -178,6 +178,9 @@ const (
 	ErrorReason_ERROR_REASON_PRESENTATION_REQUEST_ALREADY_EXISTS ErrorReason = 68
 	// The presentation request was answered before, or has expired. FAILED_PRECONDITION.
 	ErrorReason_ERROR_REASON_PRESENTATION_REQUEST_CLOSED ErrorReason = 69
+	// The audit log cannot be written, and nothing is done that is not on record; nothing was issued. UNAVAILABLE with
+	// `RetryInfo`.
+	ErrorReason_ERROR_REASON_AUDIT_UNAVAILABLE ErrorReason = 71
 )
 
 // Enum value maps for ErrorReason.
@@ -244,6 +247,7 @@ var (
 		67: "ERROR_REASON_PRESENTATION_REQUEST_NOT_FOUND",
 		68: "ERROR_REASON_PRESENTATION_REQUEST_ALREADY_EXISTS",
 		69: "ERROR_REASON_PRESENTATION_REQUEST_CLOSED",
+		71: "ERROR_REASON_AUDIT_UNAVAILABLE",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                         0,
@@ -307,6 +311,7 @@ var (
 		"ERROR_REASON_PRESENTATION_REQUEST_NOT_FOUND":      67,
 		"ERROR_REASON_PRESENTATION_REQUEST_ALREADY_EXISTS": 68,
 		"ERROR_REASON_PRESENTATION_REQUEST_CLOSED":         69,
+		"ERROR_REASON_AUDIT_UNAVAILABLE":                   71,
 	}
 )
 
@@ -341,7 +346,7 @@ var File_countersign_v1_errors_proto protoreflect.FileDescriptor
 
 const file_countersign_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1bcountersign/v1/errors.proto\x12\x0ecountersign.v1*\xdd\x11\n" +
+	"\x1bcountersign/v1/errors.proto\x12\x0ecountersign.v1*\x81\x12\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\x1e\n" +
@@ -404,7 +409,8 @@ const file_countersign_v1_errors_proto_rawDesc = "" +
 	"\x1fERROR_REASON_VERIFIER_NOT_FOUND\x10B\x12/\n" +
 	"+ERROR_REASON_PRESENTATION_REQUEST_NOT_FOUND\x10C\x124\n" +
 	"0ERROR_REASON_PRESENTATION_REQUEST_ALREADY_EXISTS\x10D\x12,\n" +
-	"(ERROR_REASON_PRESENTATION_REQUEST_CLOSED\x10Eb\x06proto3"
+	"(ERROR_REASON_PRESENTATION_REQUEST_CLOSED\x10E\x12\"\n" +
+	"\x1eERROR_REASON_AUDIT_UNAVAILABLE\x10Gb\x06proto3"
 
 var (
 	file_countersign_v1_errors_proto_rawDescOnce sync.Once

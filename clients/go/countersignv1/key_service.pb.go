@@ -49,21 +49,24 @@ const (
 	// Certificates of delegated keys: short-lived keys of the gateway's own that sign in place of this one, because it is
 	// in a device or service that signs too slowly for the load.
 	KeyPurpose_KEY_PURPOSE_DELEGATION KeyPurpose = 9
+	// Checkpoints of the audit log.
+	KeyPurpose_KEY_PURPOSE_AUDIT KeyPurpose = 10
 )
 
 // Enum value maps for KeyPurpose.
 var (
 	KeyPurpose_name = map[int32]string{
-		0: "KEY_PURPOSE_UNSPECIFIED",
-		1: "KEY_PURPOSE_TOKENS",
-		2: "KEY_PURPOSE_INTROSPECTION",
-		3: "KEY_PURPOSE_CERTIFICATES",
-		4: "KEY_PURPOSE_PRESENTATION_REQUESTS",
-		5: "KEY_PURPOSE_LINKED_DOMAINS",
-		6: "KEY_PURPOSE_STATUS_LISTS",
-		7: "KEY_PURPOSE_CLIENT_ACCESS_TOKENS",
-		8: "KEY_PURPOSE_OCSP_RESPONSES",
-		9: "KEY_PURPOSE_DELEGATION",
+		0:  "KEY_PURPOSE_UNSPECIFIED",
+		1:  "KEY_PURPOSE_TOKENS",
+		2:  "KEY_PURPOSE_INTROSPECTION",
+		3:  "KEY_PURPOSE_CERTIFICATES",
+		4:  "KEY_PURPOSE_PRESENTATION_REQUESTS",
+		5:  "KEY_PURPOSE_LINKED_DOMAINS",
+		6:  "KEY_PURPOSE_STATUS_LISTS",
+		7:  "KEY_PURPOSE_CLIENT_ACCESS_TOKENS",
+		8:  "KEY_PURPOSE_OCSP_RESPONSES",
+		9:  "KEY_PURPOSE_DELEGATION",
+		10: "KEY_PURPOSE_AUDIT",
 	}
 	KeyPurpose_value = map[string]int32{
 		"KEY_PURPOSE_UNSPECIFIED":           0,
@@ -76,6 +79,7 @@ var (
 		"KEY_PURPOSE_CLIENT_ACCESS_TOKENS":  7,
 		"KEY_PURPOSE_OCSP_RESPONSES":        8,
 		"KEY_PURPOSE_DELEGATION":            9,
+		"KEY_PURPOSE_AUDIT":                 10,
 	}
 )
 
@@ -1353,7 +1357,7 @@ const file_countersign_v1_key_service_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x129\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x1f.countersign.v1.KeyCheckOutcomeR\aoutcome\x125\n" +
 	"\bduration\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detail*\xc5\x02\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail*\xdc\x02\n" +
 	"\n" +
 	"KeyPurpose\x12\x1b\n" +
 	"\x17KEY_PURPOSE_UNSPECIFIED\x10\x00\x12\x16\n" +
@@ -1365,7 +1369,9 @@ const file_countersign_v1_key_service_proto_rawDesc = "" +
 	"\x18KEY_PURPOSE_STATUS_LISTS\x10\x06\x12$\n" +
 	" KEY_PURPOSE_CLIENT_ACCESS_TOKENS\x10\a\x12\x1e\n" +
 	"\x1aKEY_PURPOSE_OCSP_RESPONSES\x10\b\x12\x1a\n" +
-	"\x16KEY_PURPOSE_DELEGATION\x10\t*\x93\x02\n" +
+	"\x16KEY_PURPOSE_DELEGATION\x10\t\x12\x15\n" +
+	"\x11KEY_PURPOSE_AUDIT\x10\n" +
+	"*\x93\x02\n" +
 	"\x12SignatureAlgorithm\x12#\n" +
 	"\x1fSIGNATURE_ALGORITHM_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19SIGNATURE_ALGORITHM_EDDSA\x10\x01\x12\x1d\n" +

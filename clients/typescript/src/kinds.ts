@@ -55,6 +55,7 @@ export const KIND_OF_REASON: ReadonlyMap<string, ErrorKind> = new Map([
   ["SIGNER_BUSY", "unavailable"],
   ["NO_ACTIVE_KEY", "unavailable"],
   ["STORE_UNAVAILABLE", "unavailable"],
+  ["AUDIT_UNAVAILABLE", "unavailable"],
   ["DEADLINE_EXCEEDED", "deadline-exceeded"],
   ["OVERLOADED", "unavailable"],
   ["SHUTTING_DOWN", "unavailable"],

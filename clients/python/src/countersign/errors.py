@@ -135,6 +135,7 @@ CLASS_OF_REASON: Mapping[str, type[CountersignError]] = {
     Reason.SIGNER_BUSY: UnavailableError,
     Reason.NO_ACTIVE_KEY: UnavailableError,
     Reason.STORE_UNAVAILABLE: UnavailableError,
+    Reason.AUDIT_UNAVAILABLE: UnavailableError,
     Reason.DEADLINE_EXCEEDED: DeadlineExceededError,
     Reason.OVERLOADED: UnavailableError,
     Reason.SHUTTING_DOWN: UnavailableError,

@@ -17,6 +17,7 @@ class KeyPurpose(StrEnum):
     CLIENT_ACCESS_TOKENS = "client_access_tokens"
     OCSP_RESPONSES = "ocsp_responses"
     DELEGATION = "delegation"
+    AUDIT = "audit"
     UNRECOGNIZED = "unrecognized"
 
 

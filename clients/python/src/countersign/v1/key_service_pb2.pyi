@@ -24,6 +24,7 @@ class KeyPurpose(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KEY_PURPOSE_CLIENT_ACCESS_TOKENS: _ClassVar[KeyPurpose]
     KEY_PURPOSE_OCSP_RESPONSES: _ClassVar[KeyPurpose]
     KEY_PURPOSE_DELEGATION: _ClassVar[KeyPurpose]
+    KEY_PURPOSE_AUDIT: _ClassVar[KeyPurpose]
 
 class SignatureAlgorithm(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -68,6 +69,7 @@ KEY_PURPOSE_STATUS_LISTS: KeyPurpose
 KEY_PURPOSE_CLIENT_ACCESS_TOKENS: KeyPurpose
 KEY_PURPOSE_OCSP_RESPONSES: KeyPurpose
 KEY_PURPOSE_DELEGATION: KeyPurpose
+KEY_PURPOSE_AUDIT: KeyPurpose
 SIGNATURE_ALGORITHM_UNSPECIFIED: SignatureAlgorithm
 SIGNATURE_ALGORITHM_EDDSA: SignatureAlgorithm
 SIGNATURE_ALGORITHM_ES256: SignatureAlgorithm
