@@ -46,13 +46,16 @@ _MAX_AUTHORIZATION: Final = 16 * 1024
 class _Progress:
     """What is known of one request so far, for its log record and its response."""
 
-    __slots__ = ("caller", "close", "deadline", "refuse", "request", "request_id", "scheme", "started")
+    __slots__ = (
+        "caller", "close", "deadline", "refuse", "request", "request_id", "route", "scheme", "started",
+    )  # fmt: skip
 
     def __init__(self, request: HttpRequest, dpop_algorithms: Sequence[str]) -> None:
         self.request = request
         self.request_id = request_ids.from_metadata(
             [(request_ids.HEADER, value) for value in request.headers.values(request_ids.HEADER)]
         )
+        self.route = ""
         self.scheme: str | None = None
         self.started = time.perf_counter()
         self.deadline: float | None = None
@@ -158,6 +161,7 @@ class EdgePipeline:
                 headers={"allow": route.allow},
                 cause="method_not_allowed",
             )
+        progress.route = f"{request.method} {route.path}"
         return route, parameters
 
     def _find(self, path: str) -> tuple[Route, Mapping[str, str]]:
@@ -249,6 +253,7 @@ class EdgePipeline:
                 progress.request.peer,
                 (time.perf_counter() - progress.started) * 1e3,
                 None if deadline is None else deadline * 1e3,
+                progress.route,
             )
         )
 

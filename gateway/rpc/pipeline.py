@@ -31,6 +31,7 @@ from gateway.failures import SERVER_FAULTS, cause_of
 from gateway.principal import Call, Principal, call_under_way
 from gateway.proofs.client_certificate import ClientCertificate
 from gateway.rpc.status import DETAILS_KEY, STATUS, to_gateway_error, to_status_proto, trailers_of
+from gateway.rpc.tracing import Wrap, untraced
 from gateway.telemetry import request_id as request_ids
 from gateway.telemetry.access_log import AccessLog, AccessRecord
 
@@ -83,6 +84,7 @@ class Pipeline(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no
 
     *authorize* raises `GatewayError` where the caller may not call the method. *on_server_fault* hears the
     reason of every failure that is the gateway's own, so that health can look at once; it must not block.
+    *around* is put around every method, once.
     """
 
     def __init__(
@@ -93,8 +95,10 @@ class Pipeline(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no
         authorize: Callable[[str, Principal], None],
         access_log: AccessLog,
         on_server_fault: Callable[[Reason], None] = lambda _: None,
+        around: Wrap = untraced,
     ) -> None:
         self.limits = limits
+        self._around = around
         self.admission = Admission(limits)
         self.callers = callers
         self.authorize = authorize
@@ -124,7 +128,7 @@ class Pipeline(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no
                 wrapped = _wrap_stream(self, method, handler)
             else:
                 wrapped = grpc.stream_unary_rpc_method_handler(_UnaryMethod(self, method, handler).serve)
-            self._handlers[method] = wrapped
+            self._handlers[method] = self._around(method, wrapped)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """The wrapped handler of a method; None makes grpc answer UNIMPLEMENTED."""

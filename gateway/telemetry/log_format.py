@@ -14,6 +14,7 @@ from gateway.telemetry.audit import AuditedKey, SignatureRecord
 from gateway.telemetry.caller import current_caller
 from gateway.telemetry.redaction import Scalar
 from gateway.telemetry.request_id import current_request_id
+from gateway.telemetry.spans import current_span
 
 LogFormat: TypeAlias = Literal["json", "text"]
 Fields: TypeAlias = Mapping[str, Scalar | list[str]]
@@ -38,6 +39,8 @@ def event_fields(record: logging.LogRecord) -> Fields:
     }
     if request_id := current_request_id.get():
         fields["request_id"] = request_id
+    if (span := current_span.get()) is not None:
+        fields["trace_id"] = span.trace_id
     if record.name == AUDIT and (caller := current_caller.get()):
         fields["caller"] = redaction.field(caller)
     extra = record.__dict__.keys() - _STANDARD
@@ -61,6 +64,8 @@ def access_line(record: AccessRecord, level: str, form: LogFormat) -> bytes:
         optional += f',"reason":{_string(str(record.reason))}'
     if record.cause:
         optional += f',"cause":{_string(redaction.scrub(record.cause, redaction.MAX_FIELD))}'
+    if record.trace_id:
+        optional += f',"trace_id":"{record.trace_id}"'
     text = (
         f'{{"time":"{_time(record.time)}","level":"{level}","logger":"{ACCESS}",'
         f'"method":{_string(record.method)},"code":"{record.code}","caller":{_string(record.caller)},'
@@ -86,6 +91,8 @@ def _access_fields(record: AccessRecord, level: str) -> Fields:
     }
     if record.deadline_ms is not None:
         fields["deadline_ms"] = f"{record.deadline_ms:.0f}"
+    if record.trace_id:
+        fields["trace_id"] = record.trace_id
     return fields
 
 
