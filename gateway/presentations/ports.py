@@ -4,10 +4,14 @@ All raise `AvailabilityError` (``STORE_UNAVAILABLE``) when the database cannot a
 that case nothing was changed. Times are seconds since the epoch.
 """
 
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
 
 from gateway.presentations.request import PresentationRequest, RequestRecord
 from gateway.presentations.result import VerificationResult
+
+MAX_REVISIONS: Final = 1_000
+"""Requests whose revisions one statement reads."""
 
 
 class PresentationRequestRepository(Protocol):
@@ -39,4 +43,15 @@ class PresentationRequestRepository(Protocol):
         self, request_id: str, *, result: VerificationResult | None, wallet_error: str | None, now: float
     ) -> RequestRecord | None:
         """Write what came of the claimed answer; None, and no change, where the claim's lease is over."""
+        ...
+
+    async def revisions(self, request_ids: Sequence[str]) -> Mapping[str, int]:
+        """The revision of each of up to `MAX_REVISIONS` *request_ids* that is there, in one statement."""
+        ...
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Call *listener* with the id of each request that this process has changed, once that is committed.
+
+        Other processes' changes are not told. It must not wait and must not raise.
+        """
         ...

@@ -5,7 +5,6 @@ and it is answered once. Against phishing across devices (SIOPv2, Security Consi
 its ``state`` is in no QR code, and its maker sees each step that a wallet takes.
 """
 
-import asyncio
 import secrets
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -29,9 +28,7 @@ from gateway.presentations.request import (
 )
 from gateway.presentations.request_object import RequestParameters, request_claims, request_type
 from gateway.presentations.verifier import Verifier, Verifiers
-
-POLL_INTERVAL: Final = 0.25
-"""Seconds between looks at a watched request: another replica may be the one that it changes on."""
+from gateway.presentations.watches import RequestWatches
 
 _CHOSEN: Final = pattern(r"[A-Za-z0-9._~-]{22,128}")
 _ID: Final = pattern(r"[A-Za-z0-9_-]{43}")
@@ -63,6 +60,7 @@ class PresentationRequests:
         verifiers: Verifiers,
         own_did: OwnDid,
         repository: PresentationRequestRepository,
+        watches: RequestWatches,
         settings: RequestSettings,
         *,
         clock: Clock = system_clock,
@@ -70,6 +68,7 @@ class PresentationRequests:
         self._verifiers = verifiers
         self._own_did = own_did
         self._repository = repository
+        self._watches = watches
         self._settings = settings
         self.clock = clock
 
@@ -137,18 +136,20 @@ class PresentationRequests:
     async def watch(self, request_id: str, *, owner: str) -> AsyncGenerator[RequestRecord, None]:
         """The request as it is, then each time that its state changed; ends after one that is final.
 
-        A state that lasted shorter than `POLL_INTERVAL` may not be seen. Raises as `get`.
+        States that follow each other at once may be seen as the last of them. Raises as `get`.
         """
         shown: RequestStatus | None = None
-        while True:
-            record = await self.get(request_id, owner=owner)
-            status = record.status(self.clock())
-            if status is not shown:
-                shown = status
-                yield record
-            if status.final:
-                return
-            await asyncio.sleep(POLL_INTERVAL)
+        with self._watches.watching(request_id) as watch:
+            while True:
+                watch.before_reading()
+                record = await self.get(request_id, owner=owner)
+                status = record.status(self.clock())
+                if status is not shown:
+                    shown = status
+                    yield record
+                if status.final:
+                    return
+                await watch.news(record)
 
     def _parameters(self, verifier: Verifier, wish: RequestWish) -> RequestParameters:
         _require_short(wish.purpose, "purpose", _MAX_PURPOSE)

@@ -1,10 +1,12 @@
 """Presentation requests."""
 
 import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+from gateway.presentations.ports import MAX_REVISIONS
 from gateway.presentations.request import (
     SUBMISSION_LEASE,
     PresentationRequest,
@@ -60,6 +62,12 @@ def _claim(*conditions: sa.ColumnElement[bool]) -> Statement:
 
 _INSERT = Statement(_insert)
 _FIND = Statement(lambda _: sa.select(*_RECORD).where(_BY_ID))
+_REVISIONS = Statement(
+    lambda dialect: sa.select(table.c.request_id, table.c.revision).where(
+        dialect.among(table.c.request_id, "requests")
+    ),
+    scan=True,
+)
 _FIND_BY_STATE = Statement(lambda _: sa.select(*_RECORD).where(_BY_STATE))
 _FETCH = Statement(
     lambda _: (
@@ -94,6 +102,7 @@ class SqlPresentationRequestRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._listeners: list[Callable[[str], None]] = []
 
     async def insert(self, request: PresentationRequest, *, keep_until: float) -> bool:
         """See `PresentationRequestRepository.insert`. The unique indices decide."""
@@ -120,7 +129,7 @@ class SqlPresentationRequestRepository:
         at = to_microseconds(now)
         fetched = await self._database.write(_FETCH, request=request_id, now=at, at=at)
         if fetched is not None:
-            return _record(fetched)
+            return self._changed(_record(fetched))
         return await self.find(request_id)
 
     async def claim(self, state: str, *, owner: str | None, now: float) -> tuple[RequestRecord, bool] | None:
@@ -133,6 +142,7 @@ class SqlPresentationRequestRepository:
             row = await self._database.write(_CLAIM_OWN, caller=owner, **parameters)
         claimed = _record(row)
         if claimed is not None:
+            self._changed(claimed)
             return claimed, True
         known = _record(await self._database.fetch_one(_FIND_BY_STATE, state=digest))
         if known is None or owner not in (None, known.request.owner):
@@ -152,7 +162,27 @@ class SqlPresentationRequestRepository:
             judged=judged.value,
             outcome=to_outcome(result, wallet_error),
         )
-        return _record(row)
+        return self._changed(_record(row))
+
+    async def revisions(self, request_ids: Sequence[str]) -> Mapping[str, int]:
+        """See `PresentationRequestRepository.revisions`. Raises `ValueError` for more than that."""
+        if len(request_ids) > MAX_REVISIONS:
+            raise ValueError(f"more than {MAX_REVISIONS} requests")
+        if not request_ids:
+            return {}
+        rows = await self._database.fetch_all(_REVISIONS, requests=list(request_ids))
+        return {row[0]: row[1] for row in rows}
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """See `PresentationRequestRepository.listen`."""
+        self._listeners.append(listener)
+
+    def _changed(self, record: RequestRecord | None) -> RequestRecord | None:
+        """Tell of *record*, which was just committed here; None stands for nothing."""
+        if record is not None:
+            for listener in self._listeners:
+                listener(record.request.request_id)
+        return record
 
 
 def _record(row: Row | None) -> RequestRecord | None:

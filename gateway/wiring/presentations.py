@@ -48,6 +48,7 @@ from gateway.presentations.status_lists import LIST_POLICY, ListLimits, StatusLi
 from gateway.presentations.submissions import PresentationSubmissions
 from gateway.presentations.verification import PresentationVerifier
 from gateway.presentations.verifier import Display, LinkageRule, Policy, Verifier, Verifiers
+from gateway.presentations.watches import RequestWatches
 from gateway.settings.presentations import ANY_ISSUER, VerifierSettings
 from gateway.store import Store
 
@@ -80,10 +81,16 @@ async def open_presentations(
         )
         submissions = PresentationSubmissions(verifiers, store.presentation_requests, verifier, clock=clock)
         stack.push_async_callback(submissions.aclose)
+        watches = await stack.enter_async_context(RequestWatches(store.presentation_requests, clock=clock))
         yield Presentations(
             verifiers=verifiers,
             requests=PresentationRequests(
-                verifiers, own_did, store.presentation_requests, _request_settings(settings), clock=clock
+                verifiers,
+                own_did,
+                store.presentation_requests,
+                watches,
+                _request_settings(settings),
+                clock=clock,
             ),
             submissions=submissions,
             verifier=verifier,

@@ -23,6 +23,7 @@ from gateway.presentations.result import VerificationResult
 from gateway.presentations.submissions import PresentationSubmissions
 from gateway.presentations.verification import VerificationInput
 from gateway.presentations.verifier import Display, Policy, Verifier, Verifiers
+from gateway.presentations.watches import RequestWatches
 from gateway.store import open_store
 from tests.support.profile_answer import decoded
 from tests.support.stores import DATABASES, NOW, SettableClock, empty_database
@@ -113,9 +114,10 @@ async def replicas(url: str, clock: SettableClock) -> AsyncIterator[tuple[Replic
         for number in range(2):
             store = await stack.enter_async_context(open_store(url, clock=clock, migrate=not number))
             verifier, own, repository = VerifierDouble(), OwnDidDouble(), store.presentation_requests
+            watches = await stack.enter_async_context(RequestWatches(repository, clock=clock))
             made.append(
                 Replica(
-                    PresentationRequests(VERIFIERS, own, repository, settings, clock=clock),
+                    PresentationRequests(VERIFIERS, own, repository, watches, settings, clock=clock),
                     PresentationSubmissions(VERIFIERS, repository, verifier, clock=clock),
                     verifier,
                     own,
