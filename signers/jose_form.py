@@ -46,7 +46,10 @@ def curve_name(public_key: EllipticCurvePublicKey) -> str:
 
 
 def public_jwk(public_key: PublicKey) -> dict[str, str]:
-    """The required members of the public JWK (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2) and nothing else."""
+    """The required members of the public JWK (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2) and nothing else.
+
+    In the order of their names, as RFC 7638 §3.3 wants them.
+    """
     if isinstance(public_key, Ed25519PublicKey):
         raw = public_key.public_bytes(Encoding.Raw, PublicFormat.Raw)
         return {"crv": "Ed25519", "kty": "OKP", "x": base64url(raw)}
@@ -66,7 +69,7 @@ def public_jwk(public_key: PublicKey) -> dict[str, str]:
 def thumbprint(public_key: PublicKey) -> str:
     """The RFC 7638 SHA-256 thumbprint of *public_key*, base64url without padding (43 characters)."""
     # Names of curves and base64url need no escapes in JSON.
-    members = ",".join(f'"{name}":"{value}"' for name, value in sorted(public_jwk(public_key).items()))
+    members = ",".join([f'"{name}":"{value}"' for name, value in public_jwk(public_key).items()])
     return base64url(hashlib.sha256(f"{{{members}}}".encode()).digest())
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -60,6 +60,13 @@ _RSA_PADDING: dict[Algorithm, padding.AsymmetricPadding] = {
     # RFC 7518 §3.5: MGF1 with the same hash, and a salt as long as the digest.
     Algorithm.PS256: padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32),
 }
+_NAMED: dict[str, type[object]] = {
+    "Ed25519": Ed25519PublicKey,
+    "EC": EllipticCurvePublicKey,
+    "RSA": RSAPublicKey,
+}
+# By type, of which there are a few.
+_families: dict[type[object], str | None] = {}
 
 
 def ecdsa_scheme(algorithm: Algorithm) -> ec.ECDSA:
@@ -77,25 +84,33 @@ def require_fit(public_key: object, algorithm: Algorithm, *, key: str | None = N
 
     Raises `KeyUnusableError`, in whose message *key* is the redacted name.
     """
-    spec = algorithm.spec
-    if isinstance(public_key, Ed25519PublicKey):
-        found = "Ed25519"
-        wanted = spec.curve or spec.key_type
-    elif isinstance(public_key, EllipticCurvePublicKey):
-        found = curve_name(public_key)
-        wanted = spec.curve or spec.key_type
-    elif isinstance(public_key, RSAPublicKey):
-        found, wanted = "RSA", spec.curve or spec.key_type
-    else:
+    family = _family(public_key)
+    if family is None:
         raise KeyUnusableError(f"A key of type {type(public_key).__name__} signs no JOSE algorithm.", key=key)
+    fitting = cast("PublicKey", public_key)
+    found = curve_name(cast("EllipticCurvePublicKey", fitting)) if family == "EC" else family
+    wanted = algorithm.spec.curve or algorithm.spec.key_type
     if found != wanted:
         raise KeyUnusableError(f"{algorithm} needs a key of type {wanted}, and this one is {found}.", key=key)
-    if isinstance(public_key, RSAPublicKey) and not MIN_RSA_BITS <= public_key.key_size <= MAX_RSA_BITS:
-        raise KeyUnusableError(
-            f"The RSA key has {public_key.key_size} bits, outside {MIN_RSA_BITS} to {MAX_RSA_BITS}.",
-            key=key,
-        )
-    return public_key
+    if family == "RSA":
+        bits = cast("RSAPublicKey", fitting).key_size
+        if not MIN_RSA_BITS <= bits <= MAX_RSA_BITS:
+            raise KeyUnusableError(
+                f"The RSA key has {bits} bits, outside {MIN_RSA_BITS} to {MAX_RSA_BITS}.", key=key
+            )
+    return fitting
+
+
+def _family(public_key: object) -> str | None:
+    """``Ed25519``, ``EC`` or ``RSA``, or None for another key.
+
+    Found out once for each type: these are abstract classes, and asking them about each key would cost as
+    much as the rest of what is done around a signature.
+    """
+    kind = type(public_key)
+    if kind not in _families:
+        _families[kind] = next((name for name, base in _NAMED.items() if issubclass(kind, base)), None)
+    return _families[kind]
 
 
 def verify(public_key: PublicKey, algorithm: Algorithm, message: bytes, signature: bytes) -> None:
@@ -114,14 +129,15 @@ def verifier(public_key: PublicKey, algorithm: Algorithm) -> Verify:
     Raises `KeyUnusableError`.
     """
     require_fit(public_key, algorithm)
-    if isinstance(public_key, EllipticCurvePublicKey):
-        return partial(_ecdsa, public_key, _ECDSA[algorithm])
-    if isinstance(public_key, Ed25519PublicKey):
-        return partial(_eddsa, public_key)
+    family = _family(public_key)
+    if family == "EC":
+        return partial(_ecdsa, cast("EllipticCurvePublicKey", public_key), _ECDSA[algorithm])
+    if family == "Ed25519":
+        return partial(_eddsa, cast("Ed25519PublicKey", public_key))
     digest = algorithm.spec.hash_algorithm
     if digest is None:
         raise KeyUnusableError(f"{algorithm} is not an RSA algorithm.")
-    return partial(_rsa, public_key, _RSA_PADDING[algorithm], digest)
+    return partial(_rsa, cast("RSAPublicKey", public_key), _RSA_PADDING[algorithm], digest)
 
 
 def _ecdsa(public_key: EllipticCurvePublicKey, row: _EcdsaRow, message: bytes, signature: bytes) -> None:

@@ -8,6 +8,7 @@ faults, are those of wireapp/rusty-jwt-tools and wire-server; where those leave 
 import hmac
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from gateway.enrollment.wire_names import ClientUri
@@ -22,6 +23,8 @@ from signers import Algorithm
 TYP: Final = "dpop+jwt"
 ALGORITHMS: Final = frozenset({Algorithm.EDDSA, Algorithm.ES256, Algorithm.ES384, Algorithm.ES512})
 METHOD: Final = "POST"
+PROOFS_KEPT: Final = 256
+"""Proofs whose signature was verified, of `MAX_SIZE` characters at most."""
 _MAX_TOKEN_ID: Final = 256
 
 
@@ -131,11 +134,7 @@ def check_device_proof(compact: str, expected: ExpectedDevice, limits: ProofLimi
     What is compared is compared in constant time; nothing is written and nothing is used up.
     """
     try:
-        jws = parse_compact(compact, max_size=MAX_SIZE)
-        key = _key(jws)
-        verify(jws, key.public_key, jws.header.algorithm)
-        claims = Claims.parse(jws.payload)
-        return _check_claims(compact, jws, key, claims, expected, limits)
+        return _check_claims(compact, _signed(compact), expected, limits)
     except JoseError as error:
         raise _from_jose(error) from error
 
@@ -143,6 +142,28 @@ def check_device_proof(compact: str, expected: ExpectedDevice, limits: ProofLimi
 def same(one: str, other: str) -> bool:
     """Whether two texts are equal, in a time that does not tell where they differ."""
     return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """What a proof says, whose signature by *key* is good."""
+
+    key: Jwk
+    algorithm: Algorithm
+    claims: Claims
+
+
+@lru_cache(maxsize=PROOFS_KEPT)
+def _signed(compact: str) -> _Signed:
+    """*compact*, read and its signature verified. Only good ones are kept.
+
+    The minter and the CA get the same octets within moments. Neither the form of a proof nor its signature
+    depends on who reads it and when; everything that does is checked each time.
+    """
+    jws = parse_compact(compact, max_size=MAX_SIZE)
+    key = _key(jws)
+    verify(jws, key.public_key, jws.header.algorithm)
+    return _Signed(key, jws.header.algorithm, Claims.parse(jws.payload))
 
 
 def _key(jws: CompactJws) -> Jwk:
@@ -164,8 +185,9 @@ def _key(jws: CompactJws) -> Jwk:
 
 
 def _check_claims(
-    compact: str, jws: CompactJws, key: Jwk, claims: Claims, expected: ExpectedDevice, limits: ProofLimits
+    compact: str, signed: _Signed, expected: ExpectedDevice, limits: ProofLimits
 ) -> DeviceProof:
+    claims = signed.claims
     method = claims.string("htm", max_length=32)
     target = _target(claims)
     challenge = _required(claims, "chal", ProofFault.CHALLENGE_MISSING)
@@ -187,8 +209,8 @@ def _check_claims(
             raise ProofError(ProofFault.NAME_MISMATCH, "the display name is another one", member="name")
         audience = claims.single_audience()
     return DeviceProof(
-        key=key,
-        algorithm=jws.header.algorithm,
+        key=signed.key,
+        algorithm=signed.algorithm,
         token_id=token_id,
         expire_time=claims.numeric_date("exp"),
         nonce=nonce,

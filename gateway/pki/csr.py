@@ -81,14 +81,9 @@ class CertificateRequest:
         values = self.subject.values(COMMON_NAME)
         return str(values[0]) if values else None
 
-    @property
-    def spki(self) -> bytes:
-        """The DER SubjectPublicKeyInfo."""
-        return _spki(self.public_key)
-
     def require_key(self, expected: PublicKey) -> None:
         """The request is for *expected*. Raises `RequestError` with `KEY_MISMATCH`."""
-        if self.spki != _spki(expected):
+        if self.public_key != expected:
             raise RequestError(
                 RequestFault.KEY_MISMATCH, "the request is for another key than the proven one"
             )
@@ -98,12 +93,8 @@ class CertificateRequest:
 
         Raises `RequestError` with `ACCOUNT_KEY_REUSED`.
         """
-        if self.spki == _spki(account_key):
+        if self.public_key == account_key:
             raise RequestError(RequestFault.ACCOUNT_KEY_REUSED, "the request is for the account's own key")
-
-
-def _spki(key: PublicKey) -> bytes:
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _public_key(request: x509.CertificateSigningRequest) -> PublicKey:
@@ -114,7 +105,8 @@ def _public_key(request: x509.CertificateSigningRequest) -> PublicKey:
     key = require_strong_key(loaded)
     # The certificate will carry the key in its usual encoding, and the client compares octets. Explicit curve
     # parameters (RFC 5480 §2.1.1), compressed points and keys bound to RSASSA-PSS are encoded otherwise.
-    if _spki(key) not in request.tbs_certrequest_bytes:
+    usual = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if usual not in request.tbs_certrequest_bytes:
         raise RequestError(RequestFault.UNSUPPORTED_KEY, "the key of the request is encoded unusually")
     return key
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from cryptography import x509
@@ -11,6 +12,8 @@ from gateway.pki.name_text import require_name_text
 from gateway.pki.names import DistinguishedName
 from gateway.pki.requested_names import name_count, requested_names
 
+ACCEPTED_ENTRIES = 128
+"""Names accepted lately, of at most `requested_names.MAX_NAMES` each."""
 ANY_DOMAIN = "*"
 """Permits every domain, written out so that nobody permits it by leaving a list empty."""
 
@@ -58,6 +61,10 @@ class NamePolicy:
         Raises `RequestError` with `NAME_REFUSED`, `SUBJECT_MISMATCH`, `MISSING_SAN`, `TOO_MANY_NAMES`, or a
         fault of `require_name_text` or `requested_names`.
         """
+        _accepted(self, subject, tuple(names))
+
+    def check(self, subject: DistinguishedName, names: tuple[x509.GeneralName, ...]) -> None:
+        """`require`, without a look at what was accepted before."""
         self._require_subject(subject)
         typed = requested_names(names)
         count = name_count(typed)
@@ -108,6 +115,12 @@ class NamePolicy:
     def _require_address(self, ip: IPv4Address | IPv6Address) -> None:
         if not any(ip in network for network in self.ip_networks):
             raise RequestError(RequestFault.NAME_REFUSED, "the profile does not permit the address")
+
+
+@lru_cache(maxsize=ACCEPTED_ENTRIES)
+def _accepted(policy: NamePolicy, subject: DistinguishedName, names: tuple[x509.GeneralName, ...]) -> None:
+    """Returns where *policy* permits the names. They are checked when ordered and twice when issued."""
+    policy.check(subject, names)
 
 
 def _is_within(domain: str, base: str) -> bool:
