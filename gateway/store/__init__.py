@@ -30,6 +30,7 @@ from gateway.store.failures import (
 from gateway.store.grants import SqlGrantRepository
 from gateway.store.keys import SqlKeyRepository
 from gateway.store.migrations import check_revision, upgrade
+from gateway.store.observed import ObservedDatabase
 from gateway.store.opaque_tokens import SqlOpaqueTokenRepository
 from gateway.store.options import SqliteUrl, StoreOptions, parse_url
 from gateway.store.orders import SqlOrderRepository
@@ -45,6 +46,7 @@ from gateway.store.revocation_feed import SqlRevocationFeedRepository
 from gateway.store.revocations import SqlRevocationRepository
 from gateway.store.sqlite import open_sqlite
 from gateway.store.sqlite_file import SqliteFile
+from gateway.telemetry.database_times import DatabaseTimes
 
 __all__ = [
     "MissingDriverError",
@@ -111,9 +113,16 @@ def exposed_file(url: str) -> Path | None:
 
 @asynccontextmanager
 async def open_store(
-    url: str, *, options: StoreOptions | None = None, clock: Clock = system_clock, migrate: bool = False
+    url: str,
+    *,
+    options: StoreOptions | None = None,
+    clock: Clock = system_clock,
+    migrate: bool = False,
+    times: DatabaseTimes | None = None,
 ) -> AsyncIterator[Store]:
     """The store at *url*: ``sqlite:///relative``, ``sqlite:////absolute``, ``postgresql://user@host/name``.
+
+    With *times* every statement is timed into it, and becomes a part of the span of its call.
 
     With *migrate* the database is made and brought to the needed revision first; without, any other revision
     is refused. Raises `StoreError` (what to do is in its message) and `AvailabilityError`.
@@ -134,6 +143,9 @@ async def open_store(
             database = await stack.enter_async_context(open_postgresql(target.dsn, options))
             if options.notifications:
                 listening = PostgresqlListener(partial(connect, target.dsn, options), database, news).running
+        if times is not None:
+            system = "sqlite" if isinstance(target, SqliteUrl) else "postgresql"
+            database = ObservedDatabase(database, times, system)
         lifetime = options.idempotency_lifetime
         revoked = Announcements()
         yield Store(

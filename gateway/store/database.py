@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from gateway.store.statement import Statement
+from gateway.store.usage import StoreUsage
 
 Row: TypeAlias = Sequence[Any]
 T = TypeVar("T")
@@ -77,6 +78,11 @@ class Database(Protocol):
 
     async def check_writable(self) -> None:
         """Write and commit something, to know that it can be done."""
+        ...
+
+    @property
+    def usage(self) -> StoreUsage:
+        """How much of the way to it is taken now."""
         ...
 
     async def aclose(self) -> None:

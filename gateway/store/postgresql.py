@@ -16,6 +16,7 @@ from gateway.store.postgresql_driver import connect, import_asyncpg
 from gateway.store.postgresql_listener import CHANNEL
 from gateway.store.postgresql_pool import ConnectionPool
 from gateway.store.statement import Statement
+from gateway.store.usage import StoreUsage
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -110,6 +111,11 @@ class PostgresqlDatabase:
     async def check_writable(self) -> None:
         """See `Database.check_writable`."""
         await self.transaction(_check)
+
+    @property
+    def usage(self) -> StoreUsage:
+        """See `Database.usage`."""
+        return self._pool.usage
 
     async def aclose(self) -> None:
         """See `Database.aclose`."""

@@ -12,6 +12,8 @@ from typing import Any
 
 from gateway.store.failures import overloaded
 from gateway.store.options import StoreOptions
+from gateway.store.usage import StoreUsage
+from signers.durations import Histogram
 
 IDLE_LIFETIME = 300.0
 """Seconds after which an unused connection is not trusted any more: firewalls forget it silently."""
@@ -30,6 +32,14 @@ class ConnectionPool:
         self._trusted: set[Any] = set()
         self._size = 0  # Open, or being opened.
         self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._waits = Histogram()
+
+    @property
+    def usage(self) -> StoreUsage:
+        """How much of it is taken."""
+        idle = len(self._idle)
+        limit = self._options.pool_max_size
+        return StoreUsage(self._size - idle, idle, limit, len(self._waiting), self._waits)
 
     async def acquire(self) -> Any:
         """An open connection.
@@ -84,6 +94,7 @@ class ConnectionPool:
     async def _wait(self) -> Any:
         turn: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
+        started = time.perf_counter()
         try:
             async with asyncio.timeout(self._options.command_timeout):
                 connection = await turn
@@ -94,6 +105,8 @@ class ConnectionPool:
                 # It came at the very moment at which nobody wanted it any more.
                 self._pass_on(turn.result())
             raise
+        finally:
+            self._waits.add(time.perf_counter() - started)
         # None: there is room for a new one.
         return connection if connection is not None else await self.acquire()
 

@@ -16,6 +16,8 @@ from gateway.store.options import StoreOptions
 from gateway.store.sqlite_file import SqliteFile
 from gateway.store.sqlite_writer import SqliteWriter
 from gateway.store.statement import CompiledStatement, Statement
+from gateway.store.usage import StoreUsage
+from signers.durations import Histogram
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -78,6 +80,11 @@ class SqliteDatabase:
     async def check_writable(self) -> None:
         """See `Database.check_writable`."""
         await self._writer.run(_check)
+
+    @property
+    def usage(self) -> StoreUsage:
+        """See `Database.usage`."""
+        return StoreUsage(0, 0, 0, self._writer.waiting, Histogram())
 
     async def aclose(self) -> None:
         """See `Database.aclose`."""

@@ -115,6 +115,11 @@ class SqliteWriter:
         self._thread = threading.Thread(target=self._serve, name="sqlite-writer", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Units of work that wait for their commit."""
+        return self._unsettled
+
     async def run(self, work: Work[T]) -> T:
         """Run *work* in the next commit and return what it returned.
 

@@ -12,7 +12,7 @@ class AccessRecord(NamedTuple):
     - *code*: canonical gRPC code name, or HTTP status; *reason* and *cause* are empty for a success.
     - *caller*: the principal's name, empty for nobody; *peer*: the connection's other end.
     - *route*: of an HTTPS request its method and the path of its route, with names for what differs from
-      request to request; empty where there is no such route. None for a gRPC call, whose method is one of few.
+      request to request; empty where there is no such route. None for a gRPC call: its method is one of few.
     - *trace_id*: 32 hexadecimal digits where the call is traced, else empty.
     """
 
