@@ -7,7 +7,7 @@ from countersign.v1 import client_service_pb2, client_service_pb2_grpc
 
 from gateway.errors import Reason, RequestError
 from gateway.rpc.client_conversion import changed_client, client_message, new_client
-from gateway.rpc.pipeline import current_call
+from gateway.rpc.current import current_call
 from gateway.rpc.resources import (
     after_of,
     idempotency_key,

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 import grpc
 
 from gateway.principal import Call
-from gateway.rpc.pipeline import current_call, current_metadata
+from gateway.rpc.current import current_call, current_metadata
 from gateway.rpc.status import DPOP_NONCE_KEY
 from gateway.tokens.dpop import DpopDoor
 
@@ -15,17 +15,20 @@ _DPOP: Final = "dpop"
 
 
 class ProvenCalls:
-    """Gives a method the call under way, with the DPoP proof that its metadata carries."""
+    """Gives a method the call under way, with the DPoP proof that its metadata carries.
+
+    The proof is used up by whoever authenticates the client (`ClientAuthenticator`).
+    """
 
     def __init__(self, door: DpopDoor, method: str) -> None:
         """*method*: the full name of the one gRPC method whose proofs these are."""
         self._door = door
         self._targets = door.targets(method)
 
-    async def current(self, context: _Context) -> Call:
-        """The call; where it carries a proof, that is checked and used up, and a fresh nonce goes back.
+    def current(self, context: _Context) -> Call:
+        """The call; where it carries a proof, that is checked, and a fresh nonce goes back.
 
-        Raises `RequestError` INVALID_DPOP_PROOF, `DpopNonceError`, `AvailabilityError`.
+        Raises `RequestError` INVALID_DPOP_PROOF, `DpopNonceError`.
         """
         call = current_call()
         metadata = current_metadata()
@@ -34,7 +37,7 @@ class ProvenCalls:
         proofs = [value for key, value in metadata if key == _DPOP]
         proof = call.principal.proof
         if proof is None:
-            proof = await self._door.accept(proofs, targets=self._targets)
+            proof = self._door.check(proofs, targets=self._targets)
         nonce = self._door.nonce()
         if nonce is not None:
             context.set_trailing_metadata((*(context.trailing_metadata() or ()), (DPOP_NONCE_KEY, nonce)))

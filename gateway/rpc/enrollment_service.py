@@ -16,6 +16,7 @@ from gateway.enrollment.revocations import parse_revocation
 from gateway.enrollment.signed_requests import SignedRequest, accept, parse_signed_request
 from gateway.errors import Reason, RequestError
 from gateway.jose.jwk import Jwk
+from gateway.rpc.current import current_call
 from gateway.rpc.enrollment_conversion import (
     REASONS,
     account_message,
@@ -31,7 +32,6 @@ from gateway.rpc.enrollment_conversion import (
     wish_of,
 )
 from gateway.rpc.enrollment_names import account_name, ids_of
-from gateway.rpc.pipeline import current_call
 from gateway.rpc.resources import after_of, page_size_of, page_token_of
 
 _Context: TypeAlias = grpc.aio.ServicerContext

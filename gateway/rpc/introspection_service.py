@@ -12,8 +12,8 @@ from gateway.errors import Reason, RequestError
 from gateway.introspection.feed import RevocationFeed
 from gateway.introspection.introspect import MAX_BATCH, Introspector
 from gateway.introspection.signed_response import SigningIntrospector
+from gateway.rpc.current import current_call
 from gateway.rpc.introspection_conversion import introspected_message, revocations_message
-from gateway.rpc.pipeline import current_call
 from gateway.rpc.token_conversion import credential_of
 
 _Context: TypeAlias = grpc.aio.ServicerContext

@@ -8,6 +8,7 @@ from countersign.v1 import key_service_pb2, key_service_pb2_grpc
 from gateway.errors import Reason, RequestError
 from gateway.keys.management import KeyManager
 from gateway.keys.model import KeyPurpose
+from gateway.rpc.current import current_call
 from gateway.rpc.key_conversion import (
     ALGORITHMS,
     OUTCOMES,
@@ -16,7 +17,6 @@ from gateway.rpc.key_conversion import (
     key_message,
     record_message,
 )
-from gateway.rpc.pipeline import current_call
 from gateway.rpc.resources import (
     after_of,
     idempotency_key,

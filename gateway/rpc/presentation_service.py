@@ -24,7 +24,7 @@ from gateway.presentations.request import (
 )
 from gateway.presentations.verification import VerificationInput
 from gateway.presentations.verified_employee import verified_employee_definition
-from gateway.rpc.pipeline import current_call
+from gateway.rpc.current import current_call
 from gateway.rpc.presentation_conversion import (
     COLLECTION,
     request_message,

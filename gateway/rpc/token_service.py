@@ -9,10 +9,10 @@ from gateway.enrollment.client_access_token import LIFETIME
 from gateway.enrollment.minter import ClientTokenMinter, ClientTokenRequest
 from gateway.errors import GatewayError, Reason, RequestError, StateError
 from gateway.keys.keyring import Keyring
+from gateway.rpc.current import current_call, parsed_by
 from gateway.rpc.dpop import ProvenCalls
 from gateway.rpc.jwks_conversion import jwks_messages
 from gateway.rpc.metadata_conversion import metadata_message
-from gateway.rpc.pipeline import current_call, parsed_by
 from gateway.rpc.status import to_status_proto
 from gateway.rpc.token_conversion import (
     MintOrder,
@@ -67,7 +67,7 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
     ) -> token_service_pb2.MintTokenResponse:
         """One token."""
         minted = await self._minter.mint(
-            await self._minting.current(context), request.client_id, request.credential, request.request
+            self._minting.current(context), request.client_id, request.credential, request.request
         )
         response = token_service_pb2.MintTokenResponse()
         fill_token(response.token, minted)
@@ -85,7 +85,7 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
         asked = [_item(item) for item in request.items]
         minted = iter(
             await self._minter.mint_many(
-                await self._batch_minting.current(context),
+                self._batch_minting.current(context),
                 request.client_id,
                 credential_of(request.authentication),
                 asked,

@@ -30,8 +30,8 @@ class ServerSettings(Section):
     - `max_connection_idle`: seconds after which a gRPC connection without a call ends.
     - `max_connection_age`: seconds after which a client is asked to reconnect, so that load spreads.
     - `https_max_connections`: HTTPS connections per worker; more are closed.
-    - `https_max_connections_per_peer`: of them, those of one address, or of one /64 network of IPv6; a trusted
-      terminator's do not count.
+    - `https_max_connections_per_peer`: of them, those of one address, or of one /64 network of IPv6; those of
+      a trusted terminator do not count.
     - `https_max_body_bytes`: octets of HTTP request bodies that a worker holds at the same time; what comes
       beyond that is refused with OVERLOADED. Bodies of at most 16 KiB go on and do not
       count, except pipelined ones.

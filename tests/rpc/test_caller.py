@@ -8,7 +8,7 @@ import pytest
 from countersign.v1 import token_service_pb2
 
 from gateway.principal import ANONYMOUS, Principal, Role
-from gateway.rpc.pipeline import current_call
+from gateway.rpc.current import current_call
 from gateway.settings.callers import CallerSettings
 from gateway.settings.server import TerminatorSettings
 from tests.support.pki import SERVER_AUTH, Authority, as_authority, self_signed

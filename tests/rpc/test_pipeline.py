@@ -12,7 +12,8 @@ from gateway.authorization import POLICIES
 from gateway.errors import AvailabilityError, GatewayError, Reason, RequestError
 from gateway.failures import RETRY_AFTER
 from gateway.principal import ANONYMOUS, Role
-from gateway.rpc.pipeline import Pipeline, current_call
+from gateway.rpc.current import current_call
+from gateway.rpc.pipeline import Pipeline
 from gateway.rpc.status import STATUS
 from gateway.settings.callers import CallerSettings
 from gateway.telemetry.request_id import current_request_id
@@ -113,7 +114,7 @@ async def test_a_large_error_arrives_whole(running):
 async def test_a_defect_is_internal_and_logged(running, caplog):
     """An unexpected exception tells the client nothing, and the log its trace."""
     running.methods.behaviors["MintToken"] = raising(ValueError("the PIN is 1234"))
-    with caplog.at_level(logging.ERROR, "gateway.rpc.pipeline"):
+    with caplog.at_level(logging.ERROR, "gateway.rpc.stages"):
         error = await refused(running)
     assert error.code() is grpc.StatusCode.INTERNAL
     assert "1234" not in str(error)

@@ -1,0 +1,43 @@
+"""The call under way on this task, for whatever serves it."""
+
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any, Final, TypeAlias, TypeVar
+
+from gateway.principal import Call, call_under_way
+
+Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
+
+PARSE: Final = "parse_request"
+"""The attribute that `parsed_by` leaves."""
+
+_Behavior = TypeVar("_Behavior", bound=Callable[..., Any])
+_current_metadata: ContextVar[Metadata] = ContextVar("metadata")
+
+
+def current_call() -> Call:
+    """The `Call` under way on this task: who calls, with which certificate. Outside one, `LookupError`."""
+    return call_under_way.get()
+
+
+def current_metadata() -> Metadata:
+    """What the client sent beside the message; asking grpc for it again converts it again."""
+    return _current_metadata.get()
+
+
+def parsed_by(parse: Callable[[bytes], Any]) -> Callable[[_Behavior], _Behavior]:
+    """Marks a unary method of a servicer that takes what *parse* makes of the message's octets, and not the
+    message.
+    """
+
+    def mark(behavior: _Behavior) -> _Behavior:
+        setattr(behavior, PARSE, parse)
+        return behavior
+
+    return mark
+
+
+def make_current(call: Call, metadata: Metadata) -> None:
+    """Let `current_call` and `current_metadata` give these on this task."""
+    call_under_way.set(call)
+    _current_metadata.set(metadata)

@@ -1,0 +1,140 @@
+"""The stages that unary and streaming methods share; `gateway.rpc.pipeline` has their order."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import grpc
+
+from gateway.admission import Admission, Limits
+from gateway.errors import Reason, RequestError
+from gateway.failures import SERVER_FAULTS, cause_of
+from gateway.principal import Call, Principal
+from gateway.proofs.client_certificate import ClientCertificate
+from gateway.rpc.current import Metadata, make_current
+from gateway.rpc.status import DETAILS_KEY, STATUS, to_gateway_error, to_status_proto, trailers_of
+from gateway.telemetry import request_id as request_ids
+from gateway.telemetry.access_log import AccessLog, AccessRecord
+
+logger = logging.getLogger(__name__)
+
+_HEALTH = "/grpc.health.v1.Health/"
+
+
+class CallerResolver(Protocol):
+    """Stage 6: see `gateway.rpc.caller`."""
+
+    async def resolve(
+        self, connection: Mapping[str, Sequence[bytes]], metadata: Metadata, method: str
+    ) -> tuple[Principal, ClientCertificate | None]:
+        """Who calls, from what TLS knows of the *connection* and from the call's *metadata*, and the call's
+        one client certificate. *method* is the full name of the method called. Raises `GatewayError`.
+        """
+        ...
+
+
+class Stages(Protocol):
+    """What the stages work with: `gateway.rpc.pipeline.Pipeline`."""
+
+    limits: Limits
+    admission: Admission
+    callers: CallerResolver
+    authorize: Callable[[str, Principal], None]
+    access_log: AccessLog
+    on_server_fault: Callable[[Reason], None]
+
+
+class Progress:
+    """What is known of one call so far, for its log record."""
+
+    __slots__ = ("caller", "deadline", "metadata", "peer", "request_id", "started")
+
+    def __init__(self, context: grpc.aio.ServicerContext) -> None:
+        self.metadata: Metadata = context.invocation_metadata()
+        self.request_id = request_ids.from_metadata(self.metadata)
+        self.peer: str = context.peer()  # Now, because a call that has failed knows it no longer.
+        self.started = time.perf_counter()
+        self.deadline: float | None = None
+        self.caller = ""
+
+
+class Method:
+    """The stages that unary and streaming methods share."""
+
+    def __init__(self, pipeline: Stages, method: str) -> None:
+        self._pipeline = pipeline
+        self._method = method
+        # Health is asked when things go badly: it answers under overload and while draining.
+        self._always_admitted = method.startswith(_HEALTH)
+
+    def _begin(self, context: grpc.aio.ServicerContext) -> Progress:
+        progress = Progress(context)
+        request_ids.current_request_id.set(progress.request_id)
+        context.set_trailing_metadata(((request_ids.HEADER, progress.request_id),))
+        return progress
+
+    async def _authorize(self, context: grpc.aio.ServicerContext, progress: Progress) -> None:
+        pipeline = self._pipeline
+        principal, certificate = await pipeline.callers.resolve(
+            context.auth_context(), progress.metadata, self._method
+        )
+        progress.caller = principal.name
+        pipeline.authorize(self._method, principal)
+        make_current(Call(principal, certificate, progress.request_id), progress.metadata)
+
+    def _log(self, progress: Progress, code: str, reason: str, cause: str) -> None:
+        deadline = progress.deadline
+        self._pipeline.access_log.record(
+            AccessRecord(
+                time.time(),
+                self._method,
+                code,
+                reason,
+                cause,
+                progress.caller,
+                progress.request_id,
+                progress.peer,
+                (time.perf_counter() - progress.started) * 1e3,
+                None if deadline is None else deadline * 1e3,
+            )
+        )
+
+    async def _refuse(
+        self, context: grpc.aio.ServicerContext, progress: Progress, error: BaseException
+    ) -> None:
+        """Answer with the status of *error*. Raises, as `abort` does, so that nothing is sent after it."""
+        told = to_gateway_error(error)
+        code = STATUS[told.reason]
+        if told.reason is Reason.INTERNAL:
+            logger.error("Internal error in %s", self._method, exc_info=error)
+        if told.reason in SERVER_FAULTS:
+            self._pipeline.on_server_fault(told.reason)
+        self._log(progress, code.name, told.reason, cause_of(told))
+        status = to_status_proto(told)
+        await context.abort(
+            code,
+            status.message,
+            (
+                (request_ids.HEADER, progress.request_id),
+                (DETAILS_KEY, status.SerializeToString()),
+                *trailers_of(told),
+            ),
+        )
+
+
+async def read_message(context: grpc.aio.ServicerContext) -> bytes:
+    """The next message, not parsed."""
+    raw = await context.read()
+    if raw is grpc.aio.EOF:
+        # Where the message passed the size limit, the core has answered RESOURCE_EXHAUSTED already.
+        raise RequestError(
+            Reason.INVALID_REQUEST, "The call carries no message.", cause="message_missing_or_too_large"
+        )
+    assert isinstance(raw, bytes)  # noqa: S101 - handlers are registered without a deserializer
+    return raw
+
+
+def code_name(context: grpc.aio.ServicerContext) -> str:
+    code = context.code()
+    return code.name if isinstance(code, grpc.StatusCode) else "UNKNOWN"

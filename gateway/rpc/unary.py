@@ -1,0 +1,82 @@
+"""Methods with one request and one response."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from gateway.rpc.current import PARSE
+from gateway.rpc.stages import Method, Progress, Stages, code_name, read_message
+
+
+class UnaryMethod(Method):
+    """One request, one response."""
+
+    def __init__(self, pipeline: Stages, method: str, handler: grpc.RpcMethodHandler) -> None:
+        super().__init__(pipeline, method)
+        self._behavior: Callable[[Any, Any], Awaitable[Any]] = handler.unary_unary
+        if not inspect.iscoroutinefunction(self._behavior):
+            raise TypeError(
+                f"{method} must be a coroutine function: others would take a thread for each call"
+            )
+        parse = getattr(self._behavior, PARSE, None)
+        self._parse: Callable[[bytes], Any] = parse or handler.request_deserializer or bytes
+        self._serialize: Callable[[Any], bytes] = handler.response_serializer or bytes
+
+    async def serve(self, _requests: object, context: grpc.aio.ServicerContext) -> bytes | None:
+        """Run the stages. The response is already serialized; a refusal raises `grpc.aio.AbortError`."""
+        progress = self._begin(context)
+        try:
+            if self._always_admitted:
+                response = await self._within_deadline(context, progress)
+            else:
+                admission = self._pipeline.admission
+                admission.enter()
+                try:
+                    response = await self._within_deadline(context, progress)
+                finally:
+                    admission.leave()
+        except asyncio.CancelledError:
+            self._log(progress, "CANCELLED", "", "")
+            raise
+        except grpc.aio.AbortError:
+            self._log(progress, code_name(context), "", "")
+            raise
+        except Exception as error:  # noqa: BLE001 - this is the one place that answers for whatever is raised
+            await self._refuse(context, progress, error)
+            return None
+        self._log(progress, "OK", "", "")
+        return response
+
+    async def _within_deadline(self, context: grpc.aio.ServicerContext, progress: Progress) -> bytes:
+        """`_answer`, with a timer that cancels it.
+
+        The same as ``asyncio.timeout`` for a task that nobody else gives a timeout to, at a fifth of its
+        cost: 0.8 µs against 4.4 µs.
+        """
+        limits = self._pipeline.limits
+        remaining: float | None = context.time_remaining()
+        granted = limits.default_deadline if remaining is None else min(remaining, limits.max_deadline)
+        progress.deadline = granted
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in a task; this tells mypy
+        loop = task.get_loop()
+        end = loop.time() + granted
+        timer = loop.call_later(granted, task.cancel)
+        try:
+            return await self._answer(context, progress)
+        except asyncio.CancelledError:
+            # The core cancels at the client's own deadline too, perhaps a moment before the timer.
+            if loop.time() >= end or (remaining is not None and context.time_remaining() <= 0):
+                task.uncancel()
+                raise TimeoutError from None
+            raise
+        finally:
+            timer.cancel()
+
+    async def _answer(self, context: grpc.aio.ServicerContext, progress: Progress) -> bytes:
+        await self._authorize(context, progress)
+        request = self._parse(await read_message(context))
+        return self._serialize(await self._behavior(request, context))
