@@ -80,6 +80,11 @@ class TlsReloader:
         """What is wrong with the files or the registered certificates, for an operator; else empty."""
         return " ".join(fault for fault in (self._fault, self._store_fault) if fault)
 
+    @property
+    def material(self) -> TlsMaterial | None:
+        """What the files held when they were last used; None before `open`."""
+        return self._material
+
     async def open(self) -> ListenerTls:
         """Read everything for the first time, and give what the listeners start with.
 

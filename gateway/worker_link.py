@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from gateway.ports import Ports
@@ -34,6 +35,14 @@ EX_CONFIG: Final = 78
 """How a worker ends that another attempt cannot help (sysexits.h)."""
 EX_NOPERM: Final = 77
 """How a worker ends whose PIN a token refused: another attempt may lock the token."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerIdentity:
+    """Which worker of this machine it is: its number, from 0, and how often it was started anew."""
+
+    number: int = 0
+    restarts: int = 0
 
 
 class SupervisorLink:

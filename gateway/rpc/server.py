@@ -19,6 +19,8 @@ from gateway.rpc.listeners import bind, server_options
 from gateway.rpc.pipeline import Pipeline
 from gateway.rpc.tls import RotatingCredentials
 from gateway.settings.server import ServerSettings
+from gateway.telemetry.load import Load
+from gateway.tls_files import TlsMaterial
 from gateway.tls_reload import ListenerTls, TlsReloader
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,11 @@ STREAM_GRACE: Final = 1.0
 
 class Edge(Protocol):
     """The HTTPS listeners, which share certificates, health and drain: `gateway.edge.server.EdgeServer`."""
+
+    @property
+    def connections(self) -> int:
+        """Connections open now."""
+        ...
 
     async def open(self, tls: ListenerTls) -> tuple[int | None, int | None]:
         """Bind and serve; the ports without and with client certificate. Raises `ListenError`."""
@@ -76,6 +83,23 @@ class GrpcServer:
         if self._ports is None:
             raise RuntimeError("the server has not started")
         return self._ports
+
+    @property
+    def load(self) -> Load:
+        """What is under way now."""
+        admission = self._pipeline.admission
+        return Load(
+            calls=admission.calls,
+            calls_limit=self._pipeline.limits.calls,
+            streams=admission.streams,
+            https_connections=0 if self._edge is None else self._edge.connections,
+            draining=admission.draining,
+        )
+
+    @property
+    def material(self) -> TlsMaterial | None:
+        """The certificates of the listeners; None before `start`."""
+        return self._tls.material
 
     async def __aenter__(self) -> Self:
         try:

@@ -1,7 +1,7 @@
 """A database whose statements are timed, each by its name, and become parts of the span of their call.
 
-It stands before the database only where metrics or traces are on. What a transaction runs on another thread is
-noted there and counted here once it has ended: no count has two writers.
+It stands before the database only where metrics or traces are on. What a transaction runs on another thread
+is noted there and counted here once it has ended: no count has two writers.
 """
 
 import sys
@@ -56,7 +56,7 @@ class _Run(NamedTuple):
 
 
 class ObservedDatabase:
-    """A `Database` in front of *inner*. *system*: ``db.system.name`` of spans, ``sqlite`` or ``postgresql``."""
+    """A `Database` in front of *inner*. *system* is ``sqlite`` or ``postgresql``, for spans."""
 
     def __init__(self, inner: Database, times: DatabaseTimes, system: str) -> None:
         self._inner = inner

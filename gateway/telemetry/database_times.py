@@ -1,4 +1,4 @@
-"""How long statements take, how often they fail, and what they purge; by the names that the store gives them."""
+"""How long statements take, how often they fail, and what they purge, by their names in the store."""
 
 from collections import Counter
 from typing import Final
