@@ -71,7 +71,7 @@ def describe(name: str, site: Site, hsm: Provisioned | None) -> Server:
             raise ValueError(f"{name} needs a provisioned SoftHSM.")
         uri, environment = hsm.uri(source.algorithm), hsm.environment
     else:
-        uri, environment = _file_key(folder, source.algorithm), {}
+        uri, environment = file_key(folder, source.algorithm), {}
     return hosted(name, folder, site, source.algorithm, uri, environment, https=source.https)
 
 
@@ -103,7 +103,8 @@ def hosted(
     return Server(name, address, (command,), folder / "log", environment, https_address)
 
 
-def _file_key(folder: Path, algorithm: Algorithm) -> str:
+def file_key(folder: Path, algorithm: Algorithm) -> str:
+    """Make a key in *folder*; its URI."""
     key = (
         Ed25519PrivateKey.generate()
         if algorithm is Algorithm.EDDSA

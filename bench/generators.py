@@ -24,13 +24,17 @@ class GeneratorError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How hard to call. Times are seconds; each of `generators` opens `channels` connections per case."""
+    """How hard to call. Times are seconds; each of `generators` opens `channels` connections per case.
+
+    *rate*: calls per second of each generator; 0 for as many as are answered.
+    """
 
     generators: int
     channels: int
     calls_per_channel: int
     warm_up: float
     seconds: float
+    rate: float = 0.0
 
     @property
     def concurrency(self) -> int:
@@ -130,6 +134,7 @@ class Generators:
                 "warm_up": load.warm_up,
                 "seconds": load.seconds,
                 "calls_per_channel": load.calls_per_channel,
+                "rate": load.rate,
             }
         )
         await self._await_all("started")

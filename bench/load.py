@@ -3,15 +3,16 @@
     python -m bench.load
 
 Closed loop: each of a connection's workers has one call under way at any time, and starts the next as soon as
-the reply is there. Requests are made beforehand and replies are not parsed, so that every case costs the
-generator the same.
+the reply is there. With a rate, calls begin at fixed times instead, as long as a worker is free; one that has
+to wait for a worker counts from when it should have begun. Requests are made beforehand and replies are not
+parsed, so that every case costs the generator the same.
 
 Orders come as JSON lines on standard input, and reports leave as JSON lines on standard output:
 
     {"order": "prepare", "case": NAME, "address": HOST:PORT, "private_key": PATH, "certificate": PATH,
      "authority": PATH, "method": "/package.Service/Method", "requests": [BASE64, ...], "channels": N,
      "kind": KIND, "target": URL, "watcher": {"private_key": PATH, "certificate": PATH}}
-    {"order": "run", "case": NAME, "warm_up": SECONDS, "seconds": SECONDS, "calls_per_channel": N}
+    {"order": "run", "case": NAME, "warm_up": SECONDS, "seconds": SECONDS, "calls_per_channel": N, "rate": N}
 
 ``prepare`` is answered by {"report": "prepared"}. ``run`` is answered by {"report": "started"} when the
 warm-up is over, {"report": "stopped"} when the window closes, and then by the {"report": "result"} of
@@ -119,10 +120,11 @@ async def _run(case: _Case, order: dict[str, Any]) -> None:
     window, workers = _Window(), order["calls_per_channel"]
     for connection in case.connections:
         await connection.open(workers, order["warm_up"] + order["seconds"])
+    begins = _times(order["rate"]) if order["rate"] else None
     async with asyncio.TaskGroup() as group:
         for connection in case.connections:
             for _ in range(workers):
-                group.create_task(_call_until_closed(connection, case.requests, window))
+                group.create_task(_call_until_closed(connection, case.requests, window, begins))
         await asyncio.sleep(order["warm_up"])
         window.latencies.clear()
         _report({"report": "started"})
@@ -137,10 +139,17 @@ async def _run(case: _Case, order: dict[str, Any]) -> None:
     _report(window.result(calls=calls, seconds=seconds, cpu_seconds=cpu_seconds))
 
 
-async def _call_until_closed(connection: Connection, requests: Iterator[bytes], window: _Window) -> None:
+def _times(rate: float) -> Iterator[int]:
+    """When calls begin, *rate* a second from now on; nanoseconds of `time.perf_counter_ns`."""
+    return itertools.count(time.perf_counter_ns(), int(1e9 / rate))
+
+
+async def _call_until_closed(
+    connection: Connection, requests: Iterator[bytes], window: _Window, begins: Iterator[int] | None
+) -> None:
     now = time.perf_counter_ns
     while not window.closed:
-        started = now()
+        started = now() if begins is None else await _begun(next(begins))
         try:
             reply = await connection.call(next(requests))
         except CallError as error:
@@ -148,6 +157,15 @@ async def _call_until_closed(connection: Connection, requests: Iterator[bytes], 
             return  # A case with failures is not measured at all; do not hammer a server that refuses.
         window.latencies.append(now() - started)
         window.replies.append(reply)
+
+
+async def _begun(due: int) -> int:
+    """Wait until *due*; when the call begins: now, or where that is past, when it should have begun."""
+    ahead = due - time.perf_counter_ns()
+    if ahead <= 0:
+        return due
+    await asyncio.sleep(ahead / 1e9)
+    return time.perf_counter_ns()
 
 
 def _report(report: dict[str, Any]) -> None:
