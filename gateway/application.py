@@ -18,7 +18,7 @@ from gateway.config import ConfigurationError, Settings
 from gateway.enrollment.core import Enrollment
 from gateway.enrollment.minter import ClientTokenMinter
 from gateway.fetching import DnsResolver, GuardedClient
-from gateway.introspection.feed import RevocationFeed
+from gateway.introspection.feed import RevocationFeed, RevocationFeedRepository
 from gateway.introspection.introspect import Introspector
 from gateway.introspection.signed_response import SigningIntrospector
 from gateway.keys.declared import DeclaredKey
@@ -32,6 +32,7 @@ from gateway.pki import PkiError
 from gateway.settings.keys import KeySettings
 from gateway.store import Store, StoreOptions, open_store
 from gateway.telemetry.audit import AuditLog
+from gateway.telemetry.database_times import DatabaseTimes
 from gateway.tokens.authorization_requests import AuthorizationRequests
 from gateway.tokens.caller import CallerTokenAuthenticator
 from gateway.tokens.client_authentication import CertificateTrust
@@ -88,11 +89,14 @@ async def open_application(
     clock: Clock = system_clock,
     audit: AuditLog | None = None,
     guarded_client: Callable[..., GuardedClient] | None = None,
+    times: DatabaseTimes | None = None,
+    around_feed: Callable[[RevocationFeedRepository], RevocationFeedRepository] = lambda feed: feed,
 ) -> AsyncIterator[Application]:
     """Open signers, database and keyring, and wire the use cases.
 
     *trust* verifies client certificates; *migrate* brings the database to the needed revision first; *audit*
-    is told of every signature. *guarded_client* is called in place of `GuardedClient`.
+    is told of every signature. *guarded_client* is called in place of `GuardedClient`. *times* and
+    *around_feed* watch the database and the revocation feed, see `gateway.wiring.observation`.
     Raises `ConfigurationError`, `SignerError`, `StoreError`, `AvailabilityError`: the start must not go on.
     """
     declared = [_declared(settings, key) for key in settings.keys]
@@ -100,7 +104,7 @@ async def open_application(
     async with (
         open_signers(settings) as signers,
         open_store(
-            store_url(settings), options=store_options(settings), clock=clock, migrate=migrate
+            store_url(settings), options=store_options(settings), clock=clock, migrate=migrate, times=times
         ) as store,
         store.purge.running(),
         store.listening(),
@@ -113,7 +117,7 @@ async def open_application(
             audit=audit,
             news=store.key_news,
         ) as loader,
-        RevocationFeed(store.revocation_feed, news=store.revocation_news) as feed,
+        RevocationFeed(around_feed(store.revocation_feed), news=store.revocation_news) as feed,
         client_keys(settings, partial(GuardedClient, DnsResolver()), clock) as published_keys,
         presentations_if_configured(settings, store, keyring, DnsResolver(), clock=clock) as presentations,
     ):

@@ -36,6 +36,7 @@ from gateway.edge.pipeline import EdgePipeline
 from gateway.edge.routes import health_routes, metadata_routes, oauth_routes
 from gateway.edge.server import EdgeServer
 from gateway.edge.token import RevocationEndpoint, TokenEndpoint
+from gateway.edge.tracing import traced as traced_request
 from gateway.edge.well_known import JwksEndpoint, MetadataEndpoint, health_endpoints
 from gateway.fetching import GuardedClient
 from gateway.health import HealthMonitor
@@ -52,13 +53,17 @@ from gateway.rpc.key_service import KeyService
 from gateway.rpc.pipeline import Pipeline
 from gateway.rpc.server import GrpcServer
 from gateway.rpc.token_service import TokenService
+from gateway.rpc.tracing import traced as traced_call
+from gateway.rpc.tracing import untraced
 from gateway.telemetry.access_log import AccessLog
 from gateway.telemetry.audit import AuditLog
 from gateway.telemetry.caller import current_caller
 from gateway.telemetry.logs import LogWriter
-from gateway.telemetry.metrics_server import serving_metrics
+from gateway.telemetry.spans import Tracer
 from gateway.tls_files import TlsFiles
 from gateway.tls_reload import TlsReloader
+from gateway.wiring.observation import Observation, observing
+from gateway.worker_link import WorkerIdentity
 from signers import SignerUnavailableError
 
 _DATABASE: Final = "database"
@@ -95,26 +100,35 @@ async def open_server(
     neighbors: Neighbors | None = None,
     guarded_client: Callable[..., GuardedClient] | None = None,
     clock: Clock = system_clock,
+    worker: WorkerIdentity = WorkerIdentity(),  # noqa: B008 - frozen
 ) -> AsyncIterator[GrpcServer]:
     """A serving worker; leaving the context drains it. *audit* is told of every signature,
-    *neighbors* of every revocation; *guarded_client* is called in place of `GuardedClient`.
+    *neighbors* of every revocation; *guarded_client* is called in place of `GuardedClient`. *worker* is for
+    its metrics.
 
     Raises whatever must stop the start: `ConfigurationError`, `SignerError`, `StoreError`, `TlsFileError`,
     `ListenError`, `PkiError`, `AvailabilityError`.
     """
     roots = load_roots(settings)
     async with (
+        observing(settings, access_log, clock=clock, worker=worker) as observation,
         open_application(
-            settings, roots, clock=clock, audit=audit, guarded_client=guarded_client
+            settings,
+            roots,
+            clock=clock,
+            audit=audit,
+            guarded_client=guarded_client,
+            times=observation.times,
+            around_feed=observation.feed,
         ) as application,
         application.rotator,
-        _metrics(settings, application),
-        _grpc_server(settings, application, roots, access_log, clock) as server,
     ):
-        if neighbors is not None:
-            application.feed.listen(neighbors.revoked)
-            neighbors.listen(application.feed.wake)
-        yield server
+        server = _grpc_server(settings, application, roots, observation, clock)
+        async with observation.serving(application, server), server:
+            if neighbors is not None:
+                application.feed.listen(neighbors.revoked)
+                neighbors.listen(application.feed.wake)
+            yield server
 
 
 async def run_worker(
@@ -124,15 +138,16 @@ async def run_worker(
     ready: Callable[[GrpcServer, Ports], None],
     stop: asyncio.Event,
     neighbors: Neighbors | None = None,
+    worker: WorkerIdentity = WorkerIdentity(),  # noqa: B008 - frozen
 ) -> None:
     """Serve until *stop* is set, then drain. *ready* is called once calls are taken."""
-    async with open_server(settings, log, audit=log, neighbors=neighbors) as server:
+    async with open_server(settings, log, audit=log, neighbors=neighbors, worker=worker) as server:
         ready(server, server.ports)
         await server.serve_until(stop)
 
 
 def _grpc_server(
-    settings: Settings, application: Application, roots: ClientRoots, access_log: AccessLog, clock: Clock
+    settings: Settings, application: Application, roots: ClientRoots, observation: Observation, clock: Clock
 ) -> GrpcServer:
     health = HealthMonitor(
         probes={
@@ -151,8 +166,9 @@ def _grpc_server(
         limits=Limits.of(settings.server),
         callers=CallerResolver(callers),
         authorize=_authorize,
-        access_log=access_log,
+        access_log=observation.access_log,
         on_server_fault=lambda _: health.nudge(),
+        around=untraced if observation.tracer is None else traced_call(observation.tracer),
     )
     _add_services(settings, application, pipeline, clock)
     files = TlsFiles(
@@ -166,29 +182,8 @@ def _grpc_server(
         pipeline=pipeline,
         health=health,
         tls=tls,
-        edge=_edge(settings, application, pipeline, callers, health),
+        edge=_edge(settings, application, pipeline, callers, health, observation.tracer),
     )
-
-
-@asynccontextmanager
-async def _metrics(settings: Settings, application: Application) -> AsyncIterator[None]:
-    """The listener of metrics, where it is turned on. Raises `ListenError`."""
-    if not settings.metrics.enabled:
-        yield
-        return
-    # Loaded only where it is used: every worker starts faster without.
-    from gateway.telemetry.signing_metrics import CONTENT_TYPE, SigningMetrics, exposition  # noqa: PLC0415
-
-    keyring = application.keyring
-    write = exposition(SigningMetrics(lambda: keyring.view, application.signers.health))
-    async with serving_metrics(
-        settings.metrics.address,
-        write,
-        CONTENT_TYPE,
-        # Twice as many, because workers that drain still have theirs while their successors start.
-        ports=2 * settings.server.workers,
-    ):
-        yield
 
 
 def _authorize(method: str, principal: Principal) -> None:
@@ -203,6 +198,7 @@ def _edge(
     pipeline: Pipeline,
     callers: RequestCallers,
     health: HealthMonitor,
+    tracer: Tracer | None,
 ) -> EdgeServer:
     """The HTTPS edge, with the callers, the limits and the log of *pipeline*."""
     max_age = settings.tokens.jwks_max_age
@@ -226,16 +222,19 @@ def _edge(
     return EdgeServer(
         settings=settings.server,
         callers=callers,
-        application=EdgePipeline(
-            routes=routes,
-            limits=pipeline.limits,
-            admission=pipeline.admission,
-            callers=callers,
-            authorize=pipeline.authorize,
-            access_log=pipeline.access_log,
-            request_timeout=settings.server.https_request_timeout,
-            dpop_algorithms=settings.tokens.dpop_algorithms,
-            on_server_fault=pipeline.on_server_fault,
+        application=traced_request(
+            EdgePipeline(
+                routes=routes,
+                limits=pipeline.limits,
+                admission=pipeline.admission,
+                callers=callers,
+                authorize=pipeline.authorize,
+                access_log=pipeline.access_log,
+                request_timeout=settings.server.https_request_timeout,
+                dpop_algorithms=settings.tokens.dpop_algorithms,
+                on_server_fault=pipeline.on_server_fault,
+            ),
+            tracer,
         ),
     )
 

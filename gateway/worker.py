@@ -1,4 +1,4 @@
-"""One worker process: ``python -m gateway.worker --config FILE --status-fd N --lifeline-fd M``.
+"""One worker process: ``python -m gateway.worker --config FILE --status-fd N --lifeline-fd M``, and which it is.
 
 Started by `gateway.workers.Supervisor` and by nothing else. SIGTERM drains; SIGHUP looks for changed
 certificates; SIGINT is the supervisor's to answer, as a terminal sends it to both.
@@ -25,7 +25,7 @@ from gateway.server import run_worker
 from gateway.store import StoreError
 from gateway.telemetry.logs import LogWriter, open_log
 from gateway.tls_files import TlsFileError
-from gateway.worker_link import EX_CONFIG, EX_NOPERM, SupervisorLink
+from gateway.worker_link import EX_CONFIG, EX_NOPERM, SupervisorLink, WorkerIdentity
 from signers import (
     KeyAmbiguousError,
     KeyMismatchError,
@@ -89,6 +89,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--status-fd", type=int, required=True)
     parser.add_argument("--lifeline-fd", type=int, required=True)
+    parser.add_argument("--worker", type=int, default=0)
+    parser.add_argument("--restarts", type=int, default=0)
     return parser.parse_args(arguments)
 
 
@@ -121,7 +123,14 @@ async def _serve(settings: Settings, log: LogWriter, arguments: argparse.Namespa
     gc.collect()
     gc.freeze()
     try:
-        await run_worker(settings, log, ready=ready, stop=stop, neighbors=link)
+        await run_worker(
+            settings,
+            log,
+            ready=ready,
+            stop=stop,
+            neighbors=link,
+            worker=WorkerIdentity(arguments.worker, arguments.restarts),
+        )
     finally:
         beat.cancel()
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -138,7 +139,8 @@ class _Worker:
 
 
 class Supervisor:
-    """Runs *workers* processes of *command*, to which the numbers of two pipes are appended.
+    """Runs *workers* processes of *command*, to which the numbers of two pipes are appended, and
+    ``--worker`` and ``--restarts``: which one it is, and how often it was started before.
 
     *on_ready* hears the ports once, when every worker has been ready. The first is ready before another is
     started, so that what is wrong is tried once: a token locks itself after few wrong PINs.
@@ -199,8 +201,10 @@ class Supervisor:
         if slot:
             await self._led.wait()
         failures = 0
-        while not self._stop.is_set():
-            settled = await self._run_one(slot)
+        for restarts in count():
+            if self._stop.is_set():
+                return
+            settled = await self._run_one(slot, restarts)
             if self._stop.is_set() or slot in self._refused:
                 return
             failures = 1 if settled else failures + 1
@@ -214,10 +218,11 @@ class Supervisor:
                 async with asyncio.timeout(pause):
                     await self._stop.wait()
 
-    async def _run_one(self, slot: int) -> bool:
+    async def _run_one(self, slot: int, restarts: int) -> bool:
         """Run one worker to its end; whether it had been ready long enough to be thought sound."""
         try:
-            worker = await _Worker.start(self._command)
+            which = (f"--worker={slot}", f"--restarts={restarts}")
+            worker = await _Worker.start((*self._command, *which))
         except OSError:
             logger.exception("A worker could not be started", extra={"worker": slot})
             return False

@@ -64,6 +64,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--status-fd", type=int, required=True)
     parser.add_argument("--lifeline-fd", type=int, required=True)
+    parser.add_argument("--worker", type=int, required=True)
+    parser.add_argument("--restarts", type=int, required=True)
     arguments = parser.parse_args()
     started = arguments.folder / "started"
     first = not started.exists()
