@@ -48,7 +48,8 @@ class Call:
 
     `certificate` is the only client certificate of the request, resolved once; authentication, binding and
     audit all use this object, so that no certificate can authenticate while another is bound. `proof` is the
-    DPoP proof of the request, verified and used up, where its door takes one (RFC 9449 §5).
+    DPoP proof of the request, checked, where its door takes one (RFC 9449 §5); authenticating the client uses
+    it up.
     """
 
     principal: Principal

@@ -32,7 +32,7 @@ class PushedRequestEndpoint:
         form = request.form()
         claim = client_claim(request.basic, form)
         client_id, draft = claim.require_client_id(), draft_of(form)
-        call = await self._proven.call(request)
+        call = self._proven.call(request)
         pushed = await self._authorizations.push(call, client_id, claim.credential, draft)
         document = {"request_uri": pushed.request_uri, "expires_in": pushed.expires_in}
         response = Response(json.dumps(document), 201, NO_STORE, "application/json")

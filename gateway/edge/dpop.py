@@ -13,17 +13,20 @@ _DPOP: Final = "dpop"
 
 
 class ProvenRequests:
-    """Gives an endpoint the call with the proof that its request carries."""
+    """Gives an endpoint the call with the proof that its request carries.
+
+    The proof is used up by whoever authenticates the client (`ClientAuthenticator`).
+    """
 
     def __init__(self, door: DpopDoor, path: str) -> None:
         """*path*: the one path whose proofs these are."""
         self._door = door
         self._targets = door.targets(path)
 
-    async def call(self, request: EdgeRequest) -> Call:
-        """The call; where its request carries a proof, that is checked and used up.
+    def call(self, request: EdgeRequest) -> Call:
+        """The call; where its request carries a proof, that is checked.
 
-        Raises `RequestError` INVALID_DPOP_PROOF, `DpopNonceError`, `AvailabilityError`.
+        Raises `RequestError` INVALID_DPOP_PROOF, `DpopNonceError`.
         """
         call = request.call
         proofs = request.header_values(_DPOP)
@@ -31,7 +34,7 @@ class ProvenRequests:
             return call
         proof = call.principal.proof
         if proof is None:
-            proof = await self._door.accept(proofs, targets=self._targets, method=request.method)
+            proof = self._door.check(proofs, targets=self._targets, method=request.method)
         return replace(call, proof=proof)
 
     def give_nonce(self, call: Call, response: Response) -> None:

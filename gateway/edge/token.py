@@ -29,7 +29,7 @@ class TokenEndpoint:
         form = request.form()
         claim = client_claim(request.basic, form)
         client_id, asked = claim.require_client_id(), token_request(form)
-        call = await self._proven.call(request)
+        call = self._proven.call(request)
         minted = await self._minter.mint(call, client_id, claim.credential, asked)
         exchanged = isinstance(asked.grant, TokenExchangeGrant)
         response = Response(_document(minted, exchanged=exchanged), 200, NO_STORE, "application/json")

@@ -1,9 +1,9 @@
 """Checking DPoP proofs (RFC 9449 §4.3), once each.
 
-The checks run from cheap to dear: sizes, encodings and comparisons first, then the signature, and the one
-write to the database last. So whoever sends garbage pays more than we do, and only a proof that is good in
-every other way takes room in the replay table. None of the early answers tells a sender anything that he did
-not write himself.
+The checks run from cheap to dear: sizes, encodings and comparisons first, then the signature. The one write
+to the database is a step of its own, for when it is known who sent the proof. So whoever sends garbage pays
+more than we do, and only a proof that is good in every other way takes room in the replay table. None of the
+early answers tells a sender anything that he did not write himself.
 """
 
 import hashlib
@@ -87,41 +87,15 @@ class DpopVerifier:
         self._clock = clock
         self._nonces = nonces
 
-    async def verify(
-        self, proof: str, *, method: str, targets: Collection[TargetUri], nonce_subject: str = ""
-    ) -> DpopProof:
-        """Accept *proof*, once, for a request without an access token (the token endpoint, PAR).
-
-        *method* is the HTTP method, POST for gRPC; *targets* are the request's possible target URIs, see
-        `Origins`; *nonce_subject* is whom the nonce was bound to. Raises `DpopError`, `AvailabilityError`.
-        """
-        accepted = self.check(proof, method=method, targets=targets, nonce_subject=nonce_subject)
-        await self.use(accepted)
-        return accepted
-
-    async def verify_with_access_token(
-        self,
-        proof: str,
-        *,
-        method: str,
-        targets: Collection[TargetUri],
-        access_token: str,
-        jkt: str,
-        nonce_subject: str = "",
-    ) -> DpopProof:
-        """Accept *proof*, once, for a request that presents *access_token*, which is bound to key *jkt*.
-
-        Raises `DpopError`, `AvailabilityError`.
-        """
-        accepted = self.check(proof, method=method, targets=targets, nonce_subject=nonce_subject)
-        accepted.require_access_token(access_token, jkt)
-        await self.use(accepted)
-        return accepted
-
     def check(
         self, proof: str, *, method: str, targets: Collection[TargetUri], nonce_subject: str = ""
     ) -> DpopProof:
-        """All checks that need no database; the result must still be given to `use`. Raises `DpopError`."""
+        """Check *proof*, for a request without an access token (the token endpoint, PAR).
+
+        It counts once it was given to `use`; all that needs no database comes before. *method* is the HTTP
+        method, POST for gRPC; *targets* are the request's possible target URIs, see `Origins`;
+        *nonce_subject* is whom the nonce was bound to. Raises `DpopError`.
+        """
         try:
             jws = parse_compact(proof, max_size=MAX_SIZE)
             require_typ(jws.header, TYP)
@@ -146,6 +120,14 @@ class DpopVerifier:
             claims=claims,
             expire_time=checked.expire_time,
         )
+
+    def check_with_access_token(
+        self, proof: str, *, method: str, targets: Collection[TargetUri], access_token: str, jkt: str
+    ) -> DpopProof:
+        """As `check`, for a request that presents *access_token*, which is bound to key *jkt*."""
+        checked = self.check(proof, method=method, targets=targets)
+        checked.require_access_token(access_token, jkt)
+        return checked
 
     async def use(self, proof: DpopProof) -> None:
         """Record that *proof* was used: exactly one call over all replicas returns.

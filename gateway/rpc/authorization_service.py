@@ -30,7 +30,7 @@ class AuthorizationService(authorization_service_pb2_grpc.AuthorizationServiceSe
         if not request.HasField("request"):
             raise RequestError(Reason.MISSING_FIELD, "Send the request.", field="request")
         pushed = await self._authorizations.push(
-            await self._pushing.current(context),
+            self._pushing.current(context),
             request.client_id,
             credential_of(request.authentication),
             _draft(request.request, "request."),

@@ -100,7 +100,8 @@ class AuthorizationRequests:
     ) -> PushedRequest:
         """Keep a request for the user to come (RFC 9126 §2). A DPoP proof stands for ``dpop_jkt``.
 
-        Raises `AuthenticationError` INVALID_CLIENT, and as `check` does, `AvailabilityError`.
+        Raises `AuthenticationError` INVALID_CLIENT, `RequestError` INVALID_DPOP_PROOF, and as `check` does,
+        `AvailabilityError`.
         """
         client = await self._authenticator.authenticate(call, client_id, credential)
         request = _checked(client, draft, None if call.proof is None else call.proof.jkt)

@@ -91,16 +91,19 @@ class CallerTokenAuthenticator:
         if not isinstance(accepted.binding, DpopBinding):
             raise _refused("token_not_bound_to_a_key")
         try:
-            proof = await self._dpop.accept_with_token(
+            proof = self._dpop.check_with_token(
                 proofs,
                 targets=self._dpop.targets(path),
                 method=method,
                 access_token=token,
                 jkt=accepted.binding.jkt,
             )
+            principal = await self._principal(accepted, proof)
+            # Last, so that nobody whose token is not good any more takes room among the used proofs.
+            await self._dpop.use(proof)
         except RequestError as error:
             raise _refused(error.cause or "dpop_proof_refused") from error
-        return await self._principal(accepted, proof)
+        return principal
 
     async def _accepted(self, token: str) -> AccessToken:
         """What *token*, meant for the gateway, says; its binding and its revocation are not looked at."""

@@ -17,6 +17,7 @@ from gateway.jose.errors import JoseError
 from gateway.pki.errors import PkiError
 from gateway.principal import Call
 from gateway.proofs.client_certificate import ClientCertificate
+from gateway.proofs.dpop_proof import DpopProof
 from gateway.tokens.client import Client, ClientAuthenticationMethod
 from gateway.tokens.client_assertion import ClientAssertionVerifier
 from gateway.tokens.client_keys import ClientKeys, with_certificate
@@ -67,8 +68,20 @@ class CertificateTrust(Protocol):
         ...
 
 
+class SingleUseProofs(Protocol):
+    """Where DPoP proofs are used up: `gateway.tokens.dpop.DpopDoor`."""
+
+    async def use(self, proof: DpopProof) -> None:
+        """Use *proof* up. Raises `RequestError` INVALID_DPOP_PROOF, `AvailabilityError`."""
+        ...
+
+
 class ClientAuthenticator:
-    """Authenticates OAuth clients for every door."""
+    """Authenticates OAuth clients for every door, and then uses the call's DPoP proof up.
+
+    In this order, so that nobody who is no client of ours takes room among the used proofs, or uses up a
+    proof that he found. A public client proves nothing, so its proofs are used up for the asking.
+    """
 
     def __init__(
         self,
@@ -77,8 +90,10 @@ class ClientAuthenticator:
         trust: CertificateTrust,
         assertions: ClientAssertionVerifier,
         keys: ClientKeys,
+        proofs: SingleUseProofs,
         clock: Clock,
     ) -> None:
+        self._proofs = proofs
         self._clients = clients
         self._trust = trust
         self._assertions = assertions
@@ -92,6 +107,8 @@ class ClientAuthenticator:
     ) -> Client | None:
         """The client *client_id* as it was a moment ago, proven by *secret* or else by the name in the call's
         certificate; None where neither proves it, which only `authenticate` may conclude.
+
+        The call's proof is left as it is: `use_proof` comes before anything is done for the client.
         """
         client = await self._clients.recent(client_id) if CLIENT_ID_PATTERN.fullmatch(client_id) else None
         if client is None or client.disabled:
@@ -110,8 +127,9 @@ class ClientAuthenticator:
     async def authenticate(self, call: Call, client_id: str, credential: ClientCredential | None) -> Client:
         """The enabled client *client_id*, proven by *credential*, or by the call's certificate without one.
 
-        A public client (method ``none``) proves nothing: what it sends must be proof enough for itself.
-        Raises `AuthenticationError` INVALID_CLIENT, `AvailabilityError`.
+        A public client (method ``none``) proves nothing: what it sends must be proof enough for itself. The
+        call's DPoP proof is used up. Raises `AuthenticationError` INVALID_CLIENT, `RequestError`
+        INVALID_DPOP_PROOF, `AvailabilityError`.
         """
         if not CLIENT_ID_PATTERN.fullmatch(client_id):
             raise refused("client_id_malformed")
@@ -132,7 +150,17 @@ class ClientAuthenticator:
             await self._match_registered(client, call.certificate)
         elif method is not ClientAuthenticationMethod.NONE:
             raise refused("credential_missing")
+        await self.use_proof(call)
         return client
+
+    async def use_proof(self, call: Call) -> None:
+        """Use up the DPoP proof of *call*, whose client is known.
+
+        Raises `RequestError` INVALID_DPOP_PROOF, `AvailabilityError`.
+        """
+        # A proof that came with the caller's own token was used up with that.
+        if call.proof is not None and call.proof is not call.principal.proof:
+            await self._proofs.use(call.proof)
 
     def _match_name(self, client: Client, certificate: ClientCertificate | None) -> None:
         """RFC 8705 §2.1: a chain to the PKI's own roots, and exactly the registered name in the leaf.

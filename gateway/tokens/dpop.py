@@ -33,20 +33,32 @@ class DpopDoor:
         """A fresh nonce to send along; None where none are in use."""
         return None if self.nonces is None else self.nonces.issue()
 
-    async def accept(
+    def check(
         self, proofs: Sequence[str | bytes], *, targets: Collection[TargetUri], method: str = "POST"
     ) -> DpopProof:
-        """Accept the one proof among *proofs*, once, for a request without an access token.
+        """Check the one proof among *proofs*, for a request without an access token. It is not used up yet.
+
+        `use` makes it count, once it is known who sent it: a stranger must not make us write.
 
         *targets*: see `targets`; *method*: of HTTP, always POST for gRPC.
-        Raises `RequestError` INVALID_DPOP_PROOF, `DpopNonceError`, `AvailabilityError`.
+        Raises `RequestError` INVALID_DPOP_PROOF, `DpopNonceError`.
         """
         try:
-            return await self.verifier.verify(single_proof(proofs), method=method, targets=targets)
+            return self.verifier.check(single_proof(proofs), method=method, targets=targets)
         except DpopError as error:
             raise self.refused(error) from error
 
-    async def accept_with_token(
+    async def use(self, proof: DpopProof) -> None:
+        """Use *proof* of `check` up: of all calls over all replicas, one returns.
+
+        Raises `RequestError` INVALID_DPOP_PROOF, `AvailabilityError`.
+        """
+        try:
+            await self.verifier.use(proof)
+        except DpopError as error:
+            raise self.refused(error) from error
+
+    def check_with_token(
         self,
         proofs: Sequence[str | bytes],
         *,
@@ -55,9 +67,9 @@ class DpopDoor:
         jkt: str,
         method: str = "POST",
     ) -> DpopProof:
-        """As `accept`, for a request that presents *access_token*, bound to *jkt* (RFC 9449 §7.1)."""
+        """As `check`, for a request that presents *access_token*, bound to *jkt* (RFC 9449 §7.1)."""
         try:
-            return await self.verifier.verify_with_access_token(
+            return self.verifier.check_with_access_token(
                 single_proof(proofs), method=method, targets=targets, access_token=access_token, jkt=jkt
             )
         except DpopError as error:

@@ -117,7 +117,8 @@ class TokenMinter:
         """One token for the client that *credential*, or without one the call's certificate, proves.
 
         Raises `AuthenticationError` (INVALID_CLIENT, CLIENT_CERTIFICATE_REQUIRED), what the rules of the
-        grant raise, `RequestError` INVALID_REQUEST for a token too large, `AvailabilityError`, `SignerError`.
+        grant raise, `RequestError` (INVALID_DPOP_PROOF, INVALID_REQUEST for a token too large),
+        `AvailabilityError`, `SignerError`.
         """
         settle, latest_expiry = None, None
         decider = self._deciders.get(type(request.grant))
@@ -146,8 +147,12 @@ class TokenMinter:
             # to mint. A refusal is due to what is true now.
             recent = await self._authenticator.authenticate_recent(call, client_id, credential)
             if recent is not None:
+                terms = None
                 with contextlib.suppress(GatewayError):
-                    return recent, self._terms(call, recent, request)
+                    terms = self._terms(call, recent, request)
+                if terms is not None:
+                    await self._authenticator.use_proof(call)
+                    return recent, terms
         client = await self._authenticator.authenticate(call, client_id, credential)
         return client, self._terms(call, client, request)
 

@@ -15,7 +15,7 @@ from gateway.tokens.authorization_code import CodeRedeemer
 from gateway.tokens.authorization_requests import AuthorizationRequests
 from gateway.tokens.caller import CallerTokenAuthenticator
 from gateway.tokens.client_assertion import AssertionPolicy, ClientAssertionVerifier
-from gateway.tokens.client_authentication import CertificateTrust, ClientAuthenticator
+from gateway.tokens.client_authentication import CertificateTrust, ClientAuthenticator, SingleUseProofs
 from gateway.tokens.client_keys import ClientKeys
 from gateway.tokens.dpop import DpopDoor
 from gateway.tokens.grants import (
@@ -62,7 +62,8 @@ def token_use_cases(
 ) -> TokenUseCases:
     """Everything about tokens. Raises `ConfigurationError`."""
     tokens = settings.tokens
-    authenticator = _authenticator(settings, trust, store, client_keys, clock)
+    doors = dpop_doors(settings, store.replay, clock)
+    authenticator = _authenticator(settings, trust, store, client_keys, doors.server, clock)
     verifier = AccessTokenVerifier(
         issuer=tokens.issuer,
         keyring=keyring,
@@ -71,7 +72,6 @@ def token_use_cases(
         clock=clock,
     )
     status = RevocationStatus(revocations=store.revocations, grants=store.grants)
-    doors = dpop_doors(settings, store.replay, clock)
     introspector = Introspector(
         authenticator=authenticator,
         verifier=verifier,
@@ -146,7 +146,12 @@ def _minter(
 
 
 def _authenticator(
-    settings: Settings, trust: CertificateTrust, store: Store, keys: ClientKeys, clock: Clock
+    settings: Settings,
+    trust: CertificateTrust,
+    store: Store,
+    keys: ClientKeys,
+    proofs: SingleUseProofs,
+    clock: Clock,
 ) -> ClientAuthenticator:
     tokens = settings.tokens
     policy = AssertionPolicy(
@@ -157,7 +162,12 @@ def _authenticator(
     )
     assertions = ClientAssertionVerifier(policy=policy, keys=keys, replay=store.replay, clock=clock)
     return ClientAuthenticator(
-        clients=store.clients, trust=trust, assertions=assertions, keys=keys, clock=clock
+        clients=store.clients,
+        trust=trust,
+        assertions=assertions,
+        keys=keys,
+        proofs=proofs,
+        clock=clock,
     )
 
 

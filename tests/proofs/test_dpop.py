@@ -14,7 +14,7 @@ from gateway.proofs.dpop_proof import MAX_SIZE, single_proof
 from gateway.proofs.nonces import ServerNonces
 from gateway.proofs.target_uri import Origins
 from signers import Algorithm
-from tests.support.dpop import NOW, OMIT, TARGET, MemoryReplays, Prover
+from tests.support.dpop import NOW, OMIT, TARGET, MemoryReplays, Prover, accept_with_token
 from tests.support.private_jwk import private_jwk
 
 ORIGINS = Origins.parse(["https://id.example.org"])
@@ -391,8 +391,8 @@ class TestNonce:
 
 class TestAccessToken:
     async def verify(self, proof, *, access_token=ACCESS_TOKEN, jkt=PROVER.jkt, by=None):
-        return await (by or verifier()).verify_with_access_token(
-            proof, method="POST", targets=TARGETS, access_token=access_token, jkt=jkt
+        return await accept_with_token(
+            by or verifier(), proof, method="POST", targets=TARGETS, access_token=access_token, jkt=jkt
         )
 
     async def test_a_proof_for_the_token_by_its_key_is_accepted(self):

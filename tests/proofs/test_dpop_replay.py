@@ -14,7 +14,7 @@ from gateway.proofs.single_use_nonces import SingleUseNonces
 from gateway.proofs.target_uri import Origins
 from gateway.store import open_store
 from signers import Algorithm
-from tests.support.dpop import NOW, TARGET, MemoryReplays, Prover
+from tests.support.dpop import NOW, TARGET, MemoryReplays, Prover, accept, accept_with_token
 
 TARGETS = Origins.parse(["https://id.example.org", "https://other.example.org"]).targets("/oauth2/token")
 POLICY = DpopPolicy(algorithms=frozenset({Algorithm.ES256}), window=60, skew=5)
@@ -44,7 +44,7 @@ async def test_of_fifty_uses_of_one_proof_exactly_one_is_accepted(replays):
     """Two replicas race over one proof: one caller gets in, and every other one is told it was a replay."""
     both = verifiers(replays)
     proof = Prover.es256().proof()
-    calls = [both[number % 2].verify(proof, method="POST", targets=TARGETS) for number in range(RACERS)]
+    calls = [accept(both[number % 2], proof, method="POST", targets=TARGETS) for number in range(RACERS)]
     faults = await outcomes(calls)
     assert (faults.count(None), faults.count(DpopFault.REPLAYED)) == (1, RACERS - 1)
 
@@ -66,8 +66,8 @@ async def test_the_scope_is_target_key_and_jti(replays):
     alice, bob = Prover.es256(), Prover.es256()
 
     async def use(prover, htu=TARGET, **more):
-        return await verifier.verify(
-            prover.proof(jti="same", htu=htu, **more), method="POST", targets=TARGETS
+        return await accept(
+            verifier, prover.proof(jti="same", htu=htu, **more), method="POST", targets=TARGETS
         )
 
     await use(alice)
@@ -89,7 +89,7 @@ async def test_a_refused_proof_is_not_recorded():
         prover.proof(iat=NOW - 99),
     ):
         with pytest.raises(DpopError):
-            await verifier.verify(bad, method="POST", targets=TARGETS)
+            await accept(verifier, bad, method="POST", targets=TARGETS)
     assert replay.used == []
 
 
@@ -100,7 +100,7 @@ async def test_a_use_is_remembered_for_as_long_as_any_replica_would_accept_it(cl
     """The row lives until the proof is too old, and by the skew longer for a clock that is behind."""
     replay = MemoryReplays()
     verifier = verifiers([replay])[0]
-    await verifier.verify(Prover.es256().proof(**claims), method="POST", targets=TARGETS)
+    await accept(verifier, Prover.es256().proof(**claims), method="POST", targets=TARGETS)
     assert replay.used[0][2] == last_moment + POLICY.skew
 
 
@@ -125,9 +125,9 @@ async def test_a_proof_for_an_access_token_is_accepted_once_too():
     prover = Prover.es256()
     proof = prover.proof(ath=access_token_hash("token"))
     request = {"method": "POST", "targets": TARGETS, "access_token": "token", "jkt": prover.jkt}
-    await verifier.verify_with_access_token(proof, **request)
+    await accept_with_token(verifier, proof, **request)
     with pytest.raises(DpopError) as caught:
-        await verifier.verify_with_access_token(proof, **request)
+        await accept_with_token(verifier, proof, **request)
     assert caught.value.fault is DpopFault.REPLAYED
 
 
@@ -136,7 +136,7 @@ async def test_one_key_makes_as_many_proofs_as_it_likes():
     verifier = verifiers([MemoryReplays()])[0]
     prover = Prover.es256()
     for _ in range(3):
-        await verifier.verify(prover.proof(), method="POST", targets=TARGETS)
+        await accept(verifier, prover.proof(), method="POST", targets=TARGETS)
 
 
 async def test_a_proof_with_a_nonce_is_remembered_no_longer_than_its_nonce_lives():
@@ -146,5 +146,5 @@ async def test_a_proof_with_a_nonce_is_remembered_no_longer_than_its_nonce_lives
     policy = replace(POLICY, window=3600)
     verifier = DpopVerifier(policy=policy, replay=replay, clock=lambda: NOW, nonces=nonces)
     nonce = nonces.issue()
-    await verifier.verify(Prover.es256().proof(nonce=nonce), method="POST", targets=TARGETS)
+    await accept(verifier, Prover.es256().proof(nonce=nonce), method="POST", targets=TARGETS)
     assert replay.used[0][2] == nonces.check(nonce) + POLICY.skew < NOW + 3600

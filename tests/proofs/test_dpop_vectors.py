@@ -11,7 +11,7 @@ from gateway.proofs.dpop_errors import DpopError, DpopFault
 from gateway.proofs.dpop_proof import access_token_hash, single_proof
 from gateway.proofs.target_uri import Origins
 from signers import Algorithm
-from tests.support.dpop import MemoryReplays
+from tests.support.dpop import MemoryReplays, accept, accept_with_token
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 RFC9449 = json.loads((VECTORS / "rfc9449_proofs.json").read_text())
@@ -34,15 +34,19 @@ class TestRfc9449:
     async def test_a_published_proof_is_accepted_at_its_time(self, name):
         """The three proofs of the RFC verify, with the key thumbprint that it gives."""
         vector = RFC9449["proofs"][name]
-        proof = await verifier_at(vector["iat"]).verify(vector["proof"], **request_of(vector))
+        proof = await accept(verifier_at(vector["iat"]), vector["proof"], **request_of(vector))
         assert (proof.jkt, proof.jti, proof.iat) == (RFC9449["jkt"], vector["jti"], vector["iat"])
         assert proof.algorithm is Algorithm.ES256
 
     async def test_the_resource_proof_goes_with_its_token(self):
         """The ath and jkt of section 7.1 are those of the proof."""
         vector = RFC9449["proofs"]["resource"]
-        proof = await verifier_at(vector["iat"]).verify_with_access_token(
-            vector["proof"], **request_of(vector), access_token=RFC9449["access_token"], jkt=RFC9449["jkt"]
+        proof = await accept_with_token(
+            verifier_at(vector["iat"]),
+            vector["proof"],
+            **request_of(vector),
+            access_token=RFC9449["access_token"],
+            jkt=RFC9449["jkt"],
         )
         assert proof.ath == RFC9449["ath"] == access_token_hash(RFC9449["access_token"])
 
@@ -50,16 +54,16 @@ class TestRfc9449:
         """The RFC's token and refresh proofs share jti, key and target: within one window only one passes."""
         token, refresh = RFC9449["proofs"]["token"], RFC9449["proofs"]["refresh"]
         verifier = verifier_at(refresh["iat"], window=3600)
-        await verifier.verify(token["proof"], **request_of(token))
+        await accept(verifier, token["proof"], **request_of(token))
         with pytest.raises(DpopError) as caught:
-            await verifier.verify(refresh["proof"], **request_of(refresh))
+            await accept(verifier, refresh["proof"], **request_of(refresh))
         assert caught.value.fault is DpopFault.REPLAYED
 
     async def test_a_published_proof_is_refused_today(self):
         """The same proof, years later, is too old."""
         vector = RFC9449["proofs"]["token"]
         with pytest.raises(DpopError) as caught:
-            await verifier_at(1_900_000_000).verify(vector["proof"], **request_of(vector))
+            await accept(verifier_at(1_900_000_000), vector["proof"], **request_of(vector))
         assert caught.value.fault is DpopFault.ISSUED_TOO_LONG_AGO
 
 
@@ -78,7 +82,7 @@ class TestWire:
         assert single_proof([WIRE["header"].encode()], allow_encoded=True) == plain == WIRE["proof"]
         targets = Origins.parse([WIRE["origin"]], allow_http=True).targets(WIRE["path"])
         verifier = verifier_at(WIRE["iat"], allow_http=True)
-        proof = await verifier.verify(plain, method="POST", targets=targets)
+        proof = await accept(verifier, plain, method="POST", targets=targets)
         assert proof.claims.string("chal") == WIRE["chal"]
         assert (proof.nonce, proof.algorithm) == (WIRE["nonce"], Algorithm.EDDSA)
 

@@ -112,10 +112,10 @@ async def is_active(app: OpenedApplication, token: str) -> bool:
     return await app.introspector.introspect(caller, None, None, token) is not None
 
 
-async def proven_call(prover: Prover) -> Call:
-    """A call with an accepted proof of *prover*."""
+def proven_call(prover: Prover) -> Call:
+    """A call with a fresh proof of *prover*, as a door hands it on: checked, and not used up."""
     policy = DpopPolicy(algorithms=frozenset(Algorithm), window=60, skew=5)
     iat = 1_900_000_000
     verifier = DpopVerifier(policy=policy, replay=MemoryReplays(), clock=lambda: float(iat))
-    proof = await verifier.verify(prover.proof(), method="POST", targets={TargetUri.parse(TARGET)})
+    proof = verifier.check(prover.proof(), method="POST", targets={TargetUri.parse(TARGET)})
     return replace(call_of(), proof=proof)

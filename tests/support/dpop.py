@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from gateway.jose import assemble, base64url, signing_input
+from gateway.proofs.dpop import DpopVerifier
+from gateway.proofs.dpop_proof import DpopProof
 from signers.jose_form import public_jwk, thumbprint
 
 NOW = 1_900_000_000
@@ -81,6 +83,20 @@ class MemoryReplays:
             return False
         self.used.append((kind, value, expire_time))
         return True
+
+
+async def accept(verifier: DpopVerifier, proof: str, **request: Any) -> DpopProof:
+    """Check *proof* with *verifier* and use it up. Raises `DpopError`."""
+    checked = verifier.check(proof, **request)
+    await verifier.use(checked)
+    return checked
+
+
+async def accept_with_token(verifier: DpopVerifier, proof: str, **request: Any) -> DpopProof:
+    """As `accept`, beside an access token."""
+    checked = verifier.check_with_access_token(proof, **request)
+    await verifier.use(checked)
+    return checked
 
 
 def _encoded(members: Mapping[str, Any]) -> bytes:

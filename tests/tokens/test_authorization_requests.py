@@ -119,11 +119,14 @@ async def test_a_client_that_must_push(app):
 async def test_a_proof_pushed_binds_the_code(web):
     """The proof alone acts as `dpop_jkt`; beside another one it is refused (RFC 9449 §10.1)."""
     prover = Prover.es256()
-    call = await proven_call(prover)
-    pushed = await web.authorizations.push(call, "web", PROOF, draft())
+
+    def push(asked):
+        return web.authorizations.push(proven_call(prover), "web", PROOF, asked)
+
+    pushed = await push(draft())
     assert (await web.authorizations.pushed("web", pushed.request_uri)).dpop_jkt == prover.jkt
-    assert await web.authorizations.push(call, "web", PROOF, draft(dpop_jkt=prover.jkt))
-    attempt = web.authorizations.push(call, "web", PROOF, draft(dpop_jkt=Prover.es256().jkt))
+    assert await push(draft(dpop_jkt=prover.jkt))
+    attempt = push(draft(dpop_jkt=Prover.es256().jkt))
     assert await refused(attempt) == (Reason.INVALID_REQUEST, "dpop_jkt")
 
 

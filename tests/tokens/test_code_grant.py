@@ -161,8 +161,8 @@ async def test_a_code_for_a_dpop_key(web):
     code = await code_for(web, dpop_jkt=prover.jkt)
     mismatch = (Reason.INVALID_GRANT, "dpop_jkt_mismatch")
     assert await refused(redeem(web, code)) == mismatch
-    assert await refused(redeem(web, code, call=await proven_call(Prover.es256()))) == mismatch
-    minted = await redeem(web, code, call=await proven_call(prover))
+    assert await refused(redeem(web, code, call=proven_call(Prover.es256()))) == mismatch
+    minted = await redeem(web, code, call=proven_call(prover))
     assert minted.token.binding == DpopBinding(prover.jkt)
 
 
@@ -199,13 +199,13 @@ class TestPublicClients:
         """Where it proved a key, no other and nothing refreshes (RFC 9449 §5)."""
         await public_client(app)
         prover = Prover.es256()
-        call = await proven_call(prover)
+        call = proven_call(prover)
         minted = await redeem(app, await code_for(app, "app"), "app", call=call)
         token = minted.refresh_token.value
         mismatch = (Reason.INVALID_GRANT, "refresh_token_binding_mismatch")
         assert await refused(refresh(app, token, "app")) == mismatch
-        assert await refused(refresh(app, token, "app", call=await proven_call(Prover.es256()))) == mismatch
-        again = await refresh(app, token, "app", call=await proven_call(prover))
+        assert await refused(refresh(app, token, "app", call=proven_call(Prover.es256()))) == mismatch
+        again = await refresh(app, token, "app", call=proven_call(prover))
         assert again.refresh_token.value == token
 
     async def test_a_secret_is_no_way_in(self, app):

@@ -162,19 +162,19 @@ async def test_a_token_for_others(web):
 async def test_a_bound_token_needs_its_key_or_a_policy(web):
     """The owner proves the key; a resource server needs the operator's word that it checked the proof."""
     prover = Prover.es256()
-    subject = await redeem(web, await code_for(web), call=await proven_call(prover))
+    subject = await redeem(web, await code_for(web), call=proven_call(prover))
     assert await refused(exchange(web, subject.value)) == (
         Reason.INVALID_REQUEST,
         "subject_token_bound_to_another",
     )
     await web_client(web, "checked", **SERVICE, token_exchange=TokenExchangePolicy(bound_subject_tokens=True))
     assert (await exchange(web, subject.value, "checked")).token.binding is None
-    own = await own_token(web, "service", await proven_call(prover))
+    own = await own_token(web, "service", proven_call(prover))
     assert await refused(exchange(web, own.value)) == (
         Reason.INVALID_REQUEST,
         "subject_token_binding_mismatch",
     )
-    assert (await exchange(web, own.value, call=await proven_call(prover))).token.binding == own.token.binding
+    assert (await exchange(web, own.value, call=proven_call(prover))).token.binding == own.token.binding
 
 
 async def test_may_act_is_kept_to(web):
