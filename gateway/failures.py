@@ -17,6 +17,7 @@ RETRY_AFTER: Final[Mapping[Reason, timedelta]] = {
     Reason.STORE_UNAVAILABLE: timedelta(seconds=1),
     Reason.AUDIT_UNAVAILABLE: timedelta(seconds=1),
     Reason.OVERLOADED: timedelta(seconds=0.5),
+    Reason.RATE_LIMITED: timedelta(seconds=0.5),
     # Another replica can serve the call at once.
     Reason.SHUTTING_DOWN: timedelta(seconds=0.1),
 }

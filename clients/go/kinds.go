@@ -39,6 +39,7 @@ var kindOfReason = map[string]error{
 	"AUDIT_UNAVAILABLE":                   ErrUnavailable,
 	"DEADLINE_EXCEEDED":                   ErrDeadlineExceeded,
 	"OVERLOADED":                          ErrUnavailable,
+	"RATE_LIMITED":                        ErrUnavailable,
 	"SHUTTING_DOWN":                       ErrUnavailable,
 	"CLIENT_PROOF_REFUSED":                ErrInvalidRequest,
 	"SIGNED_REQUEST_REFUSED":              ErrInvalidRequest,

@@ -64,6 +64,7 @@ ACME: Final[Mapping[Reason, AcmeRow]] = {
     Reason.STORE_UNAVAILABLE: _UNAVAILABLE,
     Reason.AUDIT_UNAVAILABLE: _UNAVAILABLE,
     Reason.OVERLOADED: _UNAVAILABLE,
+    Reason.RATE_LIMITED: AcmeRow(429, "rateLimited"),  # RFC 8555 §6.6, RFC 6585 §4.
     Reason.SHUTTING_DOWN: _UNAVAILABLE,
     Reason.DEADLINE_EXCEEDED: AcmeRow(504, "serverInternal"),
     Reason.INTERNAL: _INTERNAL,

@@ -61,6 +61,7 @@ OAUTH: Final[Mapping[Reason, OAuthRow]] = {
     Reason.IDENTITY_PROVIDER_UNAVAILABLE: _UNAVAILABLE,
     Reason.DEADLINE_EXCEEDED: OAuthRow(504, "temporarily_unavailable"),
     Reason.OVERLOADED: _UNAVAILABLE,
+    Reason.RATE_LIMITED: OAuthRow(429, "temporarily_unavailable"),  # RFC 6585 §4.
     Reason.SHUTTING_DOWN: _UNAVAILABLE,
     Reason.INTERNAL: OAuthRow(500, "server_error"),
 }

@@ -181,6 +181,8 @@ const (
 	// The audit log cannot be written, and nothing is done that is not on record; nothing was issued. UNAVAILABLE with
 	// `RetryInfo`.
 	ErrorReason_ERROR_REASON_AUDIT_UNAVAILABLE ErrorReason = 71
+	// The caller has called too often, or has too many calls or streams under way. RESOURCE_EXHAUSTED with `RetryInfo`.
+	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 72
 )
 
 // Enum value maps for ErrorReason.
@@ -248,6 +250,7 @@ var (
 		68: "ERROR_REASON_PRESENTATION_REQUEST_ALREADY_EXISTS",
 		69: "ERROR_REASON_PRESENTATION_REQUEST_CLOSED",
 		71: "ERROR_REASON_AUDIT_UNAVAILABLE",
+		72: "ERROR_REASON_RATE_LIMITED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                         0,
@@ -312,6 +315,7 @@ var (
 		"ERROR_REASON_PRESENTATION_REQUEST_ALREADY_EXISTS": 68,
 		"ERROR_REASON_PRESENTATION_REQUEST_CLOSED":         69,
 		"ERROR_REASON_AUDIT_UNAVAILABLE":                   71,
+		"ERROR_REASON_RATE_LIMITED":                        72,
 	}
 )
 
@@ -346,7 +350,7 @@ var File_countersign_v1_errors_proto protoreflect.FileDescriptor
 
 const file_countersign_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1bcountersign/v1/errors.proto\x12\x0ecountersign.v1*\x81\x12\n" +
+	"\x1bcountersign/v1/errors.proto\x12\x0ecountersign.v1*\xa0\x12\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\x1e\n" +
@@ -410,7 +414,8 @@ const file_countersign_v1_errors_proto_rawDesc = "" +
 	"+ERROR_REASON_PRESENTATION_REQUEST_NOT_FOUND\x10C\x124\n" +
 	"0ERROR_REASON_PRESENTATION_REQUEST_ALREADY_EXISTS\x10D\x12,\n" +
 	"(ERROR_REASON_PRESENTATION_REQUEST_CLOSED\x10E\x12\"\n" +
-	"\x1eERROR_REASON_AUDIT_UNAVAILABLE\x10Gb\x06proto3"
+	"\x1eERROR_REASON_AUDIT_UNAVAILABLE\x10G\x12\x1d\n" +
+	"\x19ERROR_REASON_RATE_LIMITED\x10Hb\x06proto3"
 
 var (
 	file_countersign_v1_errors_proto_rawDescOnce sync.Once

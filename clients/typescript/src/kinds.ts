@@ -58,6 +58,7 @@ export const KIND_OF_REASON: ReadonlyMap<string, ErrorKind> = new Map([
   ["AUDIT_UNAVAILABLE", "unavailable"],
   ["DEADLINE_EXCEEDED", "deadline-exceeded"],
   ["OVERLOADED", "unavailable"],
+  ["RATE_LIMITED", "unavailable"],
   ["SHUTTING_DOWN", "unavailable"],
   ["CLIENT_PROOF_REFUSED", "invalid-request"],
   ["SIGNED_REQUEST_REFUSED", "invalid-request"],

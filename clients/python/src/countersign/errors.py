@@ -138,6 +138,7 @@ CLASS_OF_REASON: Mapping[str, type[CountersignError]] = {
     Reason.AUDIT_UNAVAILABLE: UnavailableError,
     Reason.DEADLINE_EXCEEDED: DeadlineExceededError,
     Reason.OVERLOADED: UnavailableError,
+    Reason.RATE_LIMITED: UnavailableError,
     Reason.SHUTTING_DOWN: UnavailableError,
     Reason.CLIENT_PROOF_REFUSED: InvalidRequestError,
     Reason.SIGNED_REQUEST_REFUSED: InvalidRequestError,
