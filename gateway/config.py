@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from gateway.proofs.target_uri import Origins
+from gateway.settings.audit import AuditSettings
 from gateway.settings.callers import CallerSettings
 from gateway.settings.client_keys import ClientKeySettings
 from gateway.settings.enrollment import EnrollmentSettings, ProvisionerSettings
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     presentations: PresentationSettings = PresentationSettings()
     verifiers: tuple[VerifierSettings, ...] = ()
     compatibility: CompatibilitySettings = CompatibilitySettings()
+    audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     tracing: TracingSettings = TracingSettings()

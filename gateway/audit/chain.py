@@ -1,18 +1,18 @@
-"""The chain: every segment's hash covers its records and the hash before it, so no one can be changed alone.
+r"""The chain: every segment's hash covers its records and the hash before it, so no one can be changed alone.
 
 A *segment* is what one worker committed at once. With ``||`` for concatenation and ``int8`` for 8 octets, big
 endian, two's complement::
 
-    digest = SHA-256("countersign audit segment\\n" || int8(write time) || int8(count) || SHA-256(writer)
+    digest = SHA-256("countersign audit segment\n" || int8(write time) || int8(count) || SHA-256(writer)
                      || SHA-256(record 1) || ... || SHA-256(record count))
-    hash   = SHA-256("countersign audit chain\\n" || hash before || int8(sequence number) || digest)
+    hash   = SHA-256("countersign audit chain\n" || hash before || int8(sequence number) || digest)
 
 The hash before segment 1 is 32 zero octets. Everything in front of the record hashes has a fixed length, so
 no two different segments hash the same octets.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -100,11 +100,6 @@ def appended(before: Head, draft: Draft) -> Segment:
         draft.write_time,
         draft.records,
     )
-
-
-def is_contiguous(numbers: Sequence[int]) -> bool:
-    """Whether *numbers* count up by one."""
-    return all(after == before + 1 for before, after in zip(numbers, numbers[1:], strict=False))
 
 
 def _int8(value: int) -> bytes:

@@ -64,8 +64,10 @@ class AuditRepository(Protocol):
         """The chain's end, for the caller to sign; None while another replica's claim lasts."""
         ...
 
-    async def add_checkpoint(self, checkpoint: StoredCheckpoint) -> bool:
-        """Store it and end the claim; False where that segment has one already."""
+    async def add_checkpoint(self, checkpoint: StoredCheckpoint, *, previous: int) -> bool:
+        """Store it and end the claim; False where the latest is not that of segment *previous* any more
+        (0: where there is any).
+        """
         ...
 
     async def prune(self, upto: Head) -> int:

@@ -5,15 +5,13 @@ So whoever reads a record and writes it again gets the same octets.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from functools import cache
 from operator import attrgetter
 from typing import Any, Final, get_args
 
 from gateway.audit.events import Event
-from gateway.jose.strict_json import parse_object
 
 COMMON_FIELDS: Final = ("caller", "certificate", "event", "outcome", "reason", "request_id", "time")
 """Members of every record, beside those of its event."""
@@ -63,7 +61,7 @@ class Record:
     def encode(self) -> bytes:
         """The octets that are hashed and kept."""
         actor, event = self.actor, self.event
-        names, values = _fields_of(type(event))
+        names, values = _LAYOUTS[event.event]
         members: dict[str, Any] = {
             "caller": actor.caller,
             "certificate": actor.certificate,
@@ -74,7 +72,7 @@ class Record:
             "time": self.time,
             **dict(zip(names, values(event), strict=True)),
         }
-        return _encode(members).encode("ascii")
+        return encode_members(members)
 
 
 _encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
@@ -82,17 +80,15 @@ EVENT_KINDS: Final = {kind.event: kind for kind in get_args(Event)}
 """The kinds of events by name."""
 
 
-def reencoded(octets: bytes) -> bytes:
-    """What `Record.encode` would write for the object in *octets*, whatever its members.
-
-    Raises `gateway.jose.JoseError` for anything but one JSON object.
-    """
-    return _encode(parse_object(octets)).encode("ascii")
+def encode_members(members: Mapping[str, Any]) -> bytes:
+    """The octets of the record that *members* were parsed from."""
+    return _encode(members).encode("ascii")
 
 
-@cache
-def _fields_of(kind: type[Any]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+def _layout(kind: type[Any]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    """The names of an event's fields, and what gives their values."""
     names = tuple(field.name for field in fields(kind))
-    if len(names) == 1:
-        return names, lambda event: (getattr(event, names[0]),)
-    return names, attrgetter(*names)
+    return names, attrgetter(*names) if len(names) > 1 else lambda event: (getattr(event, names[0]),)
+
+
+_LAYOUTS: Final = {name: _layout(kind) for name, kind in EVENT_KINDS.items()}

@@ -115,7 +115,7 @@ class ChainTrail:
         try:
             self._enqueue((failed,)).add_done_callback(_log_failure)
         except AvailabilityError:
-            logger.error("The audit log could not be told that an operation failed", exc_info=True)
+            logger.exception("The audit log could not be told that an operation failed")
 
     def _enqueue(self, records: tuple[Record, ...]) -> "asyncio.Future[None]":
         """All of *records* go into one segment; the future is theirs together."""
@@ -158,7 +158,7 @@ class ChainTrail:
             draft = Draft(self._writer, self._now(), tuple([record.encode() for record in records]))
             async with asyncio.timeout(self._timeout):
                 self.head = await self._repository.append(draft)
-        except Exception as error:  # noqa: BLE001  # Everybody who waits has to hear of it.
+        except Exception as error:  # Everybody who waits has to hear of it.
             if not isinstance(error, AvailabilityError | TimeoutError):
                 logger.exception("The audit log could not be written")
             self.refused += len(records)

@@ -25,7 +25,7 @@ _LEVEL: Final = 1
 """Of compression: records of one segment are alike, and the cheapest level makes most of that."""
 
 _CHAIN = audit_chain.c.name == sa.literal_column("'chain'")
-_NUMBER = audit_segments.c.sequence_number
+_number = audit_segments.c.sequence_number
 _COLUMNS = ("digest", "writer", "write_time", "record_count", "records")
 
 _HEAD = Statement(lambda _: sa.select(audit_chain.c.sequence_number, audit_chain.c.hash).where(_CHAIN))
@@ -73,15 +73,15 @@ def _append_in_sql(_: SqlDialect) -> sa.Executable:
 _APPEND = Statement(_append_in_sql)
 _SEGMENTS = Statement(
     lambda _: (
-        sa.select(_NUMBER, audit_segments.c.hash, *(audit_segments.c[name] for name in _COLUMNS))
-        .where(_NUMBER > sa.bindparam("after"))
-        .order_by(_NUMBER)
+        sa.select(_number, audit_segments.c.hash, *(audit_segments.c[name] for name in _COLUMNS))
+        .where(_number > sa.bindparam("after"))
+        .order_by(_number)
         .limit(sa.bindparam("limit", type_=sa.Integer))
     ),
     scan=True,
 )
 _FIRST_SINCE = Statement(
-    lambda _: sa.select(sa.func.min(_NUMBER)).where(audit_segments.c.write_time >= sa.bindparam("since")),
+    lambda _: sa.select(sa.func.min(_number)).where(audit_segments.c.write_time >= sa.bindparam("since")),
     scan=True,
 )
 _CHECKPOINT_COLUMNS = (
@@ -139,16 +139,14 @@ _SET_PRUNED = Statement(
         .values(pruned_sequence_number=sa.bindparam("number"), pruned_hash=sa.bindparam("head"))
     )
 )
-_FIRST = Statement(lambda _: sa.select(sa.func.min(_NUMBER)))
+_FIRST = Statement(lambda _: sa.select(sa.func.min(_number)))
 _DELETE = Statement(
     lambda _: sa.delete(audit_segments).where(
-        _NUMBER <= sa.bindparam("upto"), _NUMBER < sa.bindparam("behind")
+        _number <= sa.bindparam("upto"), _number < sa.bindparam("behind")
     )
 )
 _DELETE_CHECKPOINTS = Statement(
-    lambda _: sa.delete(audit_checkpoints).where(
-        audit_checkpoints.c.sequence_number < sa.bindparam("number")
-    )
+    lambda _: sa.delete(audit_checkpoints).where(audit_checkpoints.c.sequence_number < sa.bindparam("number"))
 )
 
 
@@ -219,10 +217,14 @@ class SqlAuditRepository:
         row = await self._database.write(_CLAIM, now=to_microseconds(now), until=to_microseconds(until))
         return None if row is None else _head(row)
 
-    async def add_checkpoint(self, checkpoint: StoredCheckpoint) -> bool:
+    async def add_checkpoint(self, checkpoint: StoredCheckpoint, *, previous: int) -> bool:
         """Store it and end the claim."""
 
         async def work(transaction: Transaction) -> bool:
+            await transaction.execute(_UNCLAIM)  # And with that, exclude whoever adds another.
+            latest = await transaction.fetch_one(_LATEST)
+            if (0 if latest is None else latest[0]) != previous:
+                return False
             added = await transaction.execute(
                 _ADD_CHECKPOINT,
                 sequence_number=checkpoint.head.sequence_number,
@@ -230,7 +232,6 @@ class SqlAuditRepository:
                 sign_time=to_microseconds(checkpoint.sign_time),
                 jws=checkpoint.jws,
             )
-            await transaction.execute(_UNCLAIM)
             return added == 1
 
         return await self._database.transaction(work)

@@ -1,0 +1,62 @@
+"""The audit log from the configuration: the trail of a worker, and who signs its checkpoints."""
+
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from gateway.audit.checkpoint import TYP
+from gateway.audit.checkpointing import Checkpointer
+from gateway.audit.ports import NO_TRAIL, AuditTrail
+from gateway.audit.trail import ChainTrail
+from gateway.clock import Clock
+from gateway.config import Settings
+from gateway.keys.keyring import Keyring
+from gateway.keys.model import KeyPurpose
+from gateway.store import Store
+
+_MAX_HOST: Final = 64
+
+
+@asynccontextmanager
+async def audit_trail(settings: Settings, store: Store, clock: Clock) -> AsyncIterator[AuditTrail]:
+    """Where use cases write to; `NO_TRAIL` where the log is off. Leaving writes what still waits."""
+    audit = settings.audit
+    if not audit.enabled:
+        yield NO_TRAIL
+        return
+    trail = ChainTrail(
+        store.audit,
+        writer=_writer(),
+        queue=audit.queue,
+        segment_records=audit.segment_records,
+        timeout=audit.timeout,
+        clock=clock,
+    )
+    async with trail:
+        yield trail
+
+
+def checkpointer(settings: Settings, store: Store, keyring: Keyring, clock: Clock) -> Checkpointer:
+    """Who signs checkpoints, not entered yet."""
+    audit = settings.audit
+
+    async def sign(payload: bytes) -> str:
+        key = keyring.signing_key(KeyPurpose.AUDIT, audit.algorithm)
+        return await key.sign_jws(TYP, payload)
+
+    return Checkpointer(
+        store.audit,
+        sign=sign,
+        issuer=settings.tokens.issuer,
+        interval=audit.checkpoint_interval,
+        segments=audit.checkpoint_segments,
+        clock=clock,
+    )
+
+
+def _writer() -> str:
+    """This worker: its host and process, and something that no other start of it had."""
+    return f"{socket.gethostname()[:_MAX_HOST]}-{os.getpid()}-{secrets.token_hex(4)}"
