@@ -49,9 +49,11 @@ demo: $(INSTALLED)
 serve: $(INSTALLED)
 	@.venv/bin/countersign dev $(ARGS)
 
-# CI=true makes a skipped or expected-to-fail test a failure (tests/conftest.py).
+# CI=true makes a skipped or expected-to-fail test a failure (tests/conftest.py). Ten thousand tests that start
+# real processes meet a port taken or a stalled disk now and then: a test that fails is run once more, and the
+# summary names it.
 test: $(INSTALLED) softhsm opencryptoki chromium
-	@CI=true $(PYTHON) -m pytest -q $(ARGS)
+	@CI=true $(PYTHON) -m pytest -q --reruns 1 $(ARGS)
 
 # Not part of `make test`, which needs neither Go nor Node.js; .ci/run runs both.
 test-clients: $(INSTALLED)

@@ -1,4 +1,4 @@
-"""What holds for every test: none may be skipped or expected to fail.
+"""What holds for every test: none may be skipped or expected to fail, and none fails unseen.
 
 A skipped test looks green and proves nothing. Where the environment variable CI is ``true``, as ``make test``
 sets it, a session with one fails; elsewhere the summary says so loudly.
@@ -9,6 +9,8 @@ import os
 import pytest
 
 NOT_RUN = ("skipped", "xfailed", "xpassed")
+_EXCERPT = 2_000
+"""Characters of why a test failed that was then run again."""
 
 
 def _not_run(config: pytest.Config) -> list[str]:
@@ -32,6 +34,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    again = terminalreporter.stats.get("rerun", ())
+    if again:
+        terminalreporter.section("RUN AGAIN", sep="!", yellow=True, bold=True)
+        for report in again:
+            terminalreporter.line(f"failed at first: {report.nodeid}", yellow=True)
+            terminalreporter.line(report.longreprtext[-_EXCERPT:])
     lines = _not_run(config)
     if not lines:
         return
