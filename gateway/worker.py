@@ -1,4 +1,4 @@
-"""One worker process: ``python -m gateway.worker --config FILE --status-fd N --lifeline-fd M``, and which it is.
+"""One worker process: ``python -m gateway.worker --config FILE``, two pipes, and which worker it is.
 
 Started by `gateway.workers.Supervisor` and by nothing else. SIGTERM drains; SIGHUP looks for changed
 certificates; SIGINT is the supervisor's to answer, as a terminal sends it to both.
