@@ -106,6 +106,7 @@ async def open_application(
         open_store(
             store_url(settings), options=store_options(settings), clock=clock, migrate=migrate, times=times
         ) as store,
+        store.replicas.announced(),
         store.purge.running(),
         store.listening(),
         KeyringLoader(

@@ -1,4 +1,4 @@
-"""``countersign``: serve | dev | keys | clients | doctor | demo. Each subcommand is one module here."""
+"""``countersign``: serve | dev | keys | clients | migrate | doctor | demo. Each is one module here."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from typing import Final
 
 __all__ = ["main"]
 
-_COMMANDS: Final = ("serve", "dev", "keys", "clients", "doctor", "demo")
+_COMMANDS: Final = ("serve", "dev", "keys", "clients", "migrate", "doctor", "demo")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

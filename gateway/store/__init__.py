@@ -29,7 +29,8 @@ from gateway.store.failures import (
 )
 from gateway.store.grants import SqlGrantRepository
 from gateway.store.keys import SqlKeyRepository
-from gateway.store.migrations import check_revision, upgrade
+from gateway.store.migrations import check_revision, revisions, upgrade
+from gateway.store.migrations.revisions import number_of
 from gateway.store.observed import ObservedDatabase
 from gateway.store.opaque_tokens import SqlOpaqueTokenRepository
 from gateway.store.options import SqliteUrl, StoreOptions, parse_url
@@ -42,6 +43,7 @@ from gateway.store.presentation_requests import SqlPresentationRequestRepository
 from gateway.store.purge import Purge
 from gateway.store.refresh_tokens import SqlRefreshTokenRepository
 from gateway.store.replays import SqlReplayRepository
+from gateway.store.replicas import Replicas
 from gateway.store.revocation_feed import SqlRevocationFeedRepository
 from gateway.store.revocations import SqlRevocationRepository
 from gateway.store.sqlite import open_sqlite
@@ -94,9 +96,11 @@ class Store:
     audit: SqlAuditRepository
     database: Database
     purge: Purge
+    replicas: Replicas
 
     async def check_writable(self) -> None:
         """For readiness: write and commit something. Raises `AvailabilityError` with a `StoreCause`."""
+        self.replicas.require_current()
         await self.database.check_writable()
 
 
@@ -173,4 +177,5 @@ async def open_store(
             audit=SqlAuditRepository(database, hashes=not isinstance(target, SqliteUrl)),
             database=database,
             purge=Purge(database, clock, options),
+            replicas=Replicas(database, clock, program=number_of(revisions.CURRENT.head)),
         )

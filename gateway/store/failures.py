@@ -45,6 +45,7 @@ class StoreCause(StrEnum):
     GONE = "store_gone"
     BUSY = "store_busy"
     CORRUPT = "store_corrupt"
+    LEFT_BEHIND = "store_left_behind"
 
 
 _RETRY_AFTER: dict[StoreCause, timedelta | None] = {
@@ -53,6 +54,7 @@ _RETRY_AFTER: dict[StoreCause, timedelta | None] = {
     StoreCause.GONE: timedelta(seconds=1),
     StoreCause.BUSY: timedelta(milliseconds=200),
     StoreCause.CORRUPT: None,  # Waiting repairs nothing.
+    StoreCause.LEFT_BEHIND: None,
 }
 
 

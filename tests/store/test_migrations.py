@@ -73,10 +73,12 @@ async def test_an_empty_database_is_refused(url):
 
 
 async def test_another_revision_is_refused(url):
-    """A database of a newer or unknown program is neither used nor migrated."""
+    """A database that has left this program behind is neither used nor migrated."""
     await upgrade(url)
     await execute(url, "UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(SchemaRevisionError, match=f"revision '9999', this program needs '{HEAD_REVISION}'"):
+    await execute(url, "UPDATE counters SET value = 9998 WHERE name = 'oldest_program'")
+    refused = f"revision '9999', on which programs from revision 9998 on .* made for '{HEAD_REVISION}'"
+    with pytest.raises(SchemaRevisionError, match=refused):
         await open_store(url).__aenter__()
     with pytest.raises(SchemaRevisionError, match="does not know"):
         await upgrade(url)

@@ -1,18 +1,30 @@
-"""Bringing a database to the revision that this program needs, and refusing any other.
+"""Bringing a database to the revision that this program needs, also while older programs use it.
 
-Alembic writes the SQL; it runs on the driver that serves, inside one transaction that holds a lock, so that
-replicas started together migrate once and a migration that fails leaves nothing behind.
+Alembic writes the SQL; it runs on the driver that serves, one transaction per revision, which records the
+revision as well. Whoever is killed in between leaves a database at one of them, and the next run goes on.
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.store.failures import SchemaRevisionError
-from gateway.store.migrations import postgresql, sqlite
-from gateway.store.migrations.revisions import HEAD_REVISION
+from gateway.store.migrations import postgresql, revisions, sqlite
+from gateway.store.migrations.revisions import HEAD_REVISION, OnlineIndex, Revisions, Step
+from gateway.store.migrations.schema import SchemaState
 from gateway.store.options import SqliteUrl, StoreOptions, parse_url
 
-__all__ = ["HEAD_REVISION", "SCRIPTS", "check_revision", "upgrade"]
+__all__ = [
+    "HEAD_REVISION",
+    "SCRIPTS",
+    "OnlineIndex",
+    "Revisions",
+    "SchemaState",
+    "Step",
+    "check_revision",
+    "pending_steps",
+    "schema_state",
+    "upgrade",
+]
 
 SCRIPTS = Path(__file__).parent
 """Alembic's script location."""
@@ -20,39 +32,50 @@ SCRIPTS = Path(__file__).parent
 logger = logging.getLogger(__name__)
 
 
-async def upgrade(url: str, *, options: StoreOptions | None = None) -> None:
-    """Make what is missing (a SQLite file and its folder too) and migrate to `HEAD_REVISION`.
+async def upgrade(
+    url: str, *, options: StoreOptions | None = None, to: Revisions | None = None
+) -> str | None:
+    """Make what is missing (a SQLite file and its folder too) and migrate to the last of *to*'s revisions.
+
+    Without *to* those are the program's. Returns the revision before, None for an empty database.
 
     Raises `StoreUrlError`, `MissingDriverError`, `SchemaRevisionError` (the database is newer than this
-    program) and `AvailabilityError`.
+    program, or older programs than the next revision allows are alive) and `AvailabilityError`.
     """
-    target = parse_url(url)
-    options = options or StoreOptions()
+    target, options, to = parse_url(url), options or StoreOptions(), to or revisions.CURRENT
     if isinstance(target, SqliteUrl):
-        before = await sqlite.upgrade(target.path, options)
+        before = await sqlite.upgrade(target.path, options, to)
     else:
-        before = await postgresql.upgrade(target.dsn, options)
-    if before != HEAD_REVISION:
-        logger.info("Migrated the database from revision %s to %s", before or "none", HEAD_REVISION)
+        before = await postgresql.upgrade(target.dsn, options, to)
+    if before != to.head:
+        logger.info("Migrated the database from revision %s to %s", before or "none", to.head)
+    return before
+
+
+async def pending_steps(
+    url: str, *, options: StoreOptions | None = None, to: Revisions | None = None
+) -> Sequence[Step]:
+    """What `upgrade` would do now, in order. Raises what `upgrade` raises."""
+    target, options, to = parse_url(url), options or StoreOptions(), to or revisions.CURRENT
+    if isinstance(target, SqliteUrl):
+        return await sqlite.pending(target.path, options, to)
+    return await postgresql.pending(target.dsn, options, to)
+
+
+async def schema_state(url: str, *, options: StoreOptions | None = None) -> SchemaState:
+    """The database's revision, and the oldest programs that may use it.
+
+    Raises `StoreUrlError`, `MissingDriverError` and `AvailabilityError`.
+    """
+    target, options = parse_url(url), options or StoreOptions()
+    if isinstance(target, SqliteUrl):
+        return await sqlite.state(target.path, options)
+    return await postgresql.state(target.dsn, options)
 
 
 async def check_revision(url: str, *, options: StoreOptions | None = None) -> None:
-    """Raise `SchemaRevisionError`, with a sentence for the operator, unless the database is at the head.
+    """Raise `SchemaRevisionError`, a sentence for the operator, unless this program may use the database.
 
     Raises `StoreUrlError`, `MissingDriverError` and `AvailabilityError` too.
     """
-    target = parse_url(url)
-    options = options or StoreOptions()
-    if isinstance(target, SqliteUrl):
-        revision = await sqlite.revision(target.path, options)
-    else:
-        revision = await postgresql.revision(target.dsn, options)
-    if revision is None:
-        raise SchemaRevisionError(
-            "The database is empty or does not exist; start with `countersign serve --migrate` to make it."
-        )
-    if revision != HEAD_REVISION:
-        raise SchemaRevisionError(
-            f"The database is at revision {revision!r}, this program needs {HEAD_REVISION!r}; "
-            "migrate it, or run the program that made it."
-        )
+    (await schema_state(url, options=options)).require(revisions.CURRENT)

@@ -1,74 +1,127 @@
-"""Migrating a SQLite file."""
+"""Migrating a SQLite file, one transaction per revision."""
 
 import asyncio
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from gateway.store.failures import from_sqlite, raise_instead
-from gateway.store.migrations.revisions import upgrade_script
+from gateway.store.migrations.revisions import Revisions, Step, number_of, steps
+from gateway.store.migrations.schema import (
+    ALIVE_MICROSECONDS,
+    OlderProgram,
+    SchemaState,
+    require_none_older,
+)
 from gateway.store.options import StoreOptions
 from gateway.store.sqlite_file import SqliteFile, require_sqlite
 from gateway.store.sqlite_lock import SqliteLock
 
-_HAS_VERSION = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
+_HAS_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
 _VERSION = "SELECT version_num FROM alembic_version"
+_OLDEST = "SELECT value FROM counters WHERE name = 'oldest_program'"
+_RAISE_OLDEST = "UPDATE counters SET value = ? WHERE name = 'oldest_program' AND value < ?"
+_OLDER = (
+    "SELECT host, process_id, build, program FROM replicas WHERE program < ?"
+    " AND seen_time > (julianday('now') - 2440587.5) * 86400000000.0 - ?"
+)
 
 
-async def upgrade(path: Path, options: StoreOptions) -> str | None:
+async def upgrade(path: Path, options: StoreOptions, revisions: Revisions) -> str | None:
     """Migrate to the head; returns the revision before, None for a new database."""
-    return await asyncio.to_thread(_upgrade, path, options)
+    return await asyncio.to_thread(_upgrade, path, options, revisions)
 
 
-async def revision(path: Path, options: StoreOptions) -> str | None:
-    """The revision of the file; None where it does not exist or is empty."""
-    return await asyncio.to_thread(_read_revision, path, options)
+async def state(path: Path, options: StoreOptions) -> SchemaState:
+    """The schema of the file."""
+    return await asyncio.to_thread(_read_state, path, options)
 
 
-def _upgrade(path: Path, options: StoreOptions) -> str | None:
+async def pending(path: Path, options: StoreOptions, revisions: Revisions) -> list[Step]:
+    """The steps that `upgrade` would take now."""
+    found = await state(path, options)
+    return list(await asyncio.to_thread(steps, "sqlite", found.revision, revisions))
+
+
+def _upgrade(path: Path, options: StoreOptions, revisions: Revisions) -> str | None:
     require_sqlite()
     try:
         _create(path)
-        connection = SqliteFile(path).open(busy_timeout=options.busy_timeout)
-        lock = SqliteLock(path)
-        try:
+        with (
+            closing(SqliteFile(path).open(busy_timeout=options.busy_timeout)) as connection,
+            closing(SqliteLock(path)) as lock,
+        ):
             lock.acquire(timeout=options.busy_timeout)
             # Persistent in the file: readers never wait for a writer.
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("BEGIN IMMEDIATE")
-            before = _revision(connection)
-            for statement in _statements(upgrade_script("sqlite", before)):
-                connection.execute(statement)
-            connection.execute("COMMIT")
+            lock.release()
+            before = _state(connection).revision
+            while _advance(connection, lock, options, revisions):
+                pass
             return before
-        finally:
-            # Closing undoes a transaction that was not committed.
-            connection.close()
-            lock.close()
     except (sqlite3.Error, OSError) as error:
         raise_instead(from_sqlite(error), error)
 
 
-def _read_revision(path: Path, options: StoreOptions) -> str | None:
+def _advance(
+    connection: sqlite3.Connection, lock: SqliteLock, options: StoreOptions, revisions: Revisions
+) -> bool:
+    """Take the next step, whoever took those before; False where there is none left."""
+    # Alembic writes the SQL before the turn begins: others write meanwhile.
+    todo = steps("sqlite", _state(connection).revision, revisions)
+    if not todo:
+        return False
+    lock.acquire(timeout=options.busy_timeout)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if _state(connection).revision == todo[0].before:
+                _take(connection, todo[0])
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    finally:
+        lock.release()
+    return True
+
+
+def _take(connection: sqlite3.Connection, step: Step) -> None:
+    oldest = number_of(step.oldest_program)
+    if _has(connection, "replicas"):
+        rows = connection.execute(_OLDER, (oldest, ALIVE_MICROSECONDS)).fetchall()
+        require_none_older(step, [OlderProgram(*row) for row in rows])
+    for statement in _statements(step.script):
+        connection.execute(statement)
+    connection.execute(_RAISE_OLDEST, (oldest, oldest))
+
+
+def _read_state(path: Path, options: StoreOptions) -> SchemaState:
     require_sqlite()
     if not path.exists():
-        return None
+        return SchemaState(None)
     try:
-        connection = SqliteFile(path).open(busy_timeout=options.busy_timeout, query_only=True)
-        try:
-            return _revision(connection)
-        finally:
-            connection.close()
+        with closing(SqliteFile(path).open(busy_timeout=options.busy_timeout, query_only=True)) as connection:
+            return _state(connection)
     except (sqlite3.Error, OSError) as error:
         raise_instead(from_sqlite(error), error)
 
 
-def _revision(connection: sqlite3.Connection) -> str | None:
-    if connection.execute(_HAS_VERSION).fetchone() is None:
-        return None
+def _state(connection: sqlite3.Connection) -> SchemaState:
+    if not _has(connection, "alembic_version"):
+        return SchemaState(None)
     row = connection.execute(_VERSION).fetchone()
-    return None if row is None else str(row[0])
+    if row is None:
+        return SchemaState(None)
+    oldest = connection.execute(_OLDEST).fetchone()
+    return SchemaState(str(row[0]), 0 if oldest is None else oldest[0])
+
+
+def _has(connection: sqlite3.Connection, table: str) -> bool:
+    return connection.execute(_HAS_TABLE, (table,)).fetchone() is not None
 
 
 def _create(path: Path) -> None:

@@ -7,6 +7,7 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+oldest_program = "0001"
 
 _BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 

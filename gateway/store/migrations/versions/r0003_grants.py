@@ -7,6 +7,7 @@ revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
+oldest_program = "0002"
 
 _BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 

@@ -7,6 +7,7 @@ revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
+oldest_program = "0004"
 
 _BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 

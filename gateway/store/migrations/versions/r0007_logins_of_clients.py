@@ -7,6 +7,7 @@ revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
+oldest_program = "0007"
 
 _BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 

@@ -114,9 +114,7 @@ def _postgresql_triggers() -> None:
             f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
             f" IF {refused} THEN RAISE EXCEPTION '{message}'; END IF; RETURN {kept}; END $$"
         )
-        op.execute(
-            f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()"
-        )
+        op.execute(f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()")
     op.execute(
         "CREATE FUNCTION audit_truncate() RETURNS trigger LANGUAGE plpgsql AS"
         f" $$ BEGIN RAISE EXCEPTION '{_APPENDED}'; END $$"
