@@ -9,8 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.keys.model import KeyPurpose
 from gateway.ports import ListenError
-from gateway.telemetry.metrics_server import MAX_CONNECTIONS, MAX_HEAD, serving_metrics
 from gateway.telemetry.exposition import CONTENT_TYPE, exposition
+from gateway.telemetry.metrics_server import MAX_CONNECTIONS, MAX_HEAD, serving_metrics
 from gateway.telemetry.signing_metrics import SigningMetrics
 from signers import Algorithm, ProviderHealth, SignerTimeoutError
 from tests.support.gateway import opened_application, prepare, running_gateway
