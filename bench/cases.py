@@ -85,10 +85,11 @@ class Case:
 
 def _empty_requests(facts: Facts) -> Sequence[bytes]:
     """As many bytes as a MintToken request, so that both cost the wire the same."""
-    return [b"\0" * len(request) for request in _mint_requests(facts)]
+    return [b"\0" * len(request) for request in mint_requests(facts)]
 
 
-def _mint_requests(facts: Facts, client_id: str = CLIENT_ID) -> Sequence[bytes]:
+def mint_requests(facts: Facts, client_id: str = CLIENT_ID) -> Sequence[bytes]:
+    """MintToken, serialized."""
     del facts
     request = token_service_pb2.MintTokenRequest(
         client_id=client_id,
@@ -108,7 +109,8 @@ def _batch_mint_requests(facts: Facts) -> Sequence[bytes]:
     return [request.SerializeToString()]
 
 
-def _introspect_requests(facts: Facts, tokens: slice) -> Sequence[bytes]:
+def introspect_requests(facts: Facts, tokens: slice) -> Sequence[bytes]:
+    """IntrospectToken, serialized, for those *tokens* of *facts*."""
     return [
         introspection_service_pb2.IntrospectTokenRequest(token=token).SerializeToString()
         for token in facts.tokens[tokens]
@@ -183,7 +185,7 @@ def _check_revoked(reply: bytes, facts: Facts) -> None:
 
 def _mint(name: str, server: str) -> Case:
     method = "/countersign.v1.TokenService/MintToken"
-    return Case(name, f"MintToken, {server}", server, CLIENT, method, 1, _mint_requests, _check_mint)
+    return Case(name, f"MintToken, {server}", server, CLIENT, method, 1, mint_requests, _check_mint)
 
 
 def _mint_dpop(name: str, server: str) -> Case:
@@ -195,7 +197,7 @@ def _mint_dpop(name: str, server: str) -> Case:
         CLIENT,
         method,
         1,
-        partial(_mint_requests, client_id=DPOP_CLIENT_ID),
+        partial(mint_requests, client_id=DPOP_CLIENT_ID),
         partial(_check_mint, client_id=DPOP_CLIENT_ID),
         Kind.DPOP,
         ISSUER + method,
@@ -239,7 +241,7 @@ def batch_mint(name: str, server: str) -> Case:
 
 def _introspect(name: str, kind: str, tokens: slice) -> Case:
     method = "/countersign.v1.IntrospectionService/IntrospectToken"
-    requests = partial(_introspect_requests, tokens=tokens)
+    requests = partial(introspect_requests, tokens=tokens)
     return Case(
         name, f"IntrospectToken, {kind}", FILE_EDDSA, RESOURCE, method, 1, requests, _check_introspect
     )

@@ -44,6 +44,13 @@ class PostgresServer:
         """The URL of *database*."""
         return f"postgresql://postgres@/{database}?host={self._folder}"
 
+    @property
+    def pid(self) -> int:
+        """The process id of the server, which must run."""
+        if self._process is None:
+            raise RuntimeError("The server does not run.")
+        return self._process.pid
+
     def start(self) -> None:
         """Start and wait until connections are answered."""
         with (self._folder / "log").open("ab") as log:

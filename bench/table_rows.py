@@ -1,0 +1,162 @@
+"""Rows by the million, for `bench.table_growth`: what a gateway that has run for long finds in its tables.
+
+Keys are spread evenly over their space, as real ones are, and loaded in order, so that a B-tree takes them at
+its end. Secondary indexes are dropped before and made after. Nothing expires while it is measured.
+"""
+
+import asyncio
+import base64
+import itertools
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+MAX_CLIENTS = 1_000_000
+"""Clients are registered one by one, by people or their tools: a deployment with more is not known to us."""
+
+_SPACE = 2**64
+_SUFFIX = 24
+_HOUR = 3_600_000_000  # microseconds
+_STANDARD = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_SORTED = bytes.maketrans(_STANDARD, bytes(sorted(_STANDARD.replace(b"+/", b"-_"))))
+_CHUNK = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table to fill: `row` makes the row of a key of 32 octets, its number and the time, in microseconds."""
+
+    name: str
+    columns: tuple[str, ...]
+    row: Callable[[bytes, int, int], tuple[Any, ...]]
+    most: int = _SPACE
+
+
+def _text(key: bytes) -> str:
+    """22 characters of base64url, in the order of the keys."""
+    return base64.b64encode(key[:16]).translate(_SORTED)[:22].decode()
+
+
+def _expiry(number: int, now: int) -> int:
+    """Between one and 24 hours from now, in no order."""
+    return now + _HOUR + (number * 7_919 % 82_800) * 1_000_000
+
+
+_GRANT = '{"subject":"user-%d","scope":["orders:read"],"audience":["https://api.bench.example"]}'
+_CLAIMS = (
+    b'{"iss":"https://id.bench.example","sub":"bench-client","client_id":"bench-client",'
+    b'"aud":"https://api.bench.example","iat":1760000000,"exp":1760003600,"scope":"orders:read orders:write",'
+    b'"jti":"%s"}'
+)
+
+TABLES: Sequence[Table] = (
+    Table(
+        "revocations",
+        ("token_id", "client_id", "revoke_time", "expire_time", "sequence_number"),
+        lambda key, number, now: (_text(key), "bench-client", now, _expiry(number, now), number),
+    ),
+    Table(
+        "opaque_tokens",
+        ("digest", "claims", "expire_time"),
+        lambda key, number, now: (key, _CLAIMS % _text(key).encode(), _expiry(number, now)),
+    ),
+    Table("replays", ("digest", "expire_time"), lambda key, number, now: (key, _expiry(number, now))),
+    Table(
+        "grants",
+        ("grant_id", "client_id", "document", "create_time", "expire_time", "revoke_time", "sequence_number"),
+        lambda key, number, now: (
+            *(_text(key), "bench-client", _GRANT % number, now, _expiry(number, now)),
+            *(None, None),
+        ),
+    ),
+    Table(
+        "refresh_tokens",
+        ("digest", "grant_id", "issue_time", "idle_expire_time", "expire_time", "replays"),
+        lambda key, number, now: (key, _text(key), now, _expiry(number, now), _expiry(number, now), 0),
+    ),
+)
+
+
+def _rows(table: Table, count: int) -> Iterator[tuple[Any, ...]]:
+    now = time.time_ns() // 1_000
+    step, chance = _SPACE // count, random.Random(table.name)  # noqa: S311 - not a secret
+    for number in range(1, count + 1):
+        key = ((number - 1) * step).to_bytes(8, "big") + chance.randbytes(_SUFFIX)
+        yield table.row(key, number, now)
+
+
+def _clients(count: int, like: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    for number in range(1, min(count, MAX_CLIENTS) + 1):
+        yield f"filler-{number:08d}", *like
+
+
+_CLIENT_COLUMNS = ("client_id", "revision", "authentication_method", "disabled", "create_time", "document")
+_A_CLIENT = (
+    "SELECT revision, authentication_method, disabled, create_time, document FROM clients "
+    "WHERE client_id = 'bench-client'"
+)
+
+
+def _sources(count: int, like: Sequence[Any]) -> Iterator[tuple[str, tuple[str, ...], Iterator[Any]]]:
+    yield "clients", _CLIENT_COLUMNS, _clients(count, like)
+    for table in TABLES:
+        yield table.name, table.columns, _rows(table, count)
+
+
+def fill_sqlite(path: Path, count: int) -> None:
+    """*count* rows more in each table of the file at *path*, which no gateway has open."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute("PRAGMA synchronous = OFF")
+        file.execute("PRAGMA cache_size = -500000")
+        like = file.execute(_A_CLIENT).fetchone()
+        for name, columns, rows in _sources(count, like):
+            indexes = file.execute(
+                "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
+                (name,),
+            ).fetchall()
+            for index, _ in indexes:
+                file.execute(f"DROP INDEX {index}")
+            places = ", ".join("?" * len(columns))
+            insert = f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - our own names
+            file.execute("BEGIN")
+            file.executemany(insert, rows)
+            file.execute("COMMIT")
+            for _, sql in indexes:
+                file.execute(sql)
+        _advance = "UPDATE counters SET value = ? WHERE name = 'revocations' AND value < ?"
+        file.execute(_advance, (count, count))
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+async def fill_postgresql(url: str, count: int) -> None:
+    """*count* rows more in each table of the database at *url*."""
+    server = await asyncpg.connect(url, command_timeout=3600)
+    try:
+        await server.execute("SET synchronous_commit = off; SET maintenance_work_mem = '1GB'")
+        like = tuple(await server.fetchrow(_A_CLIENT))
+        for name, columns, rows in _sources(count, like):
+            indexes = await server.fetch(
+                "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = $1 AND indexname NOT LIKE '%pkey'",
+                name,
+            )
+            for index, _ in indexes:
+                await server.execute(f"DROP INDEX {index}")
+            while chunk := await asyncio.to_thread(lambda source: list(itertools.islice(source, _CHUNK)), rows):
+                await server.copy_records_to_table(name, records=chunk, columns=columns)
+            for _, sql in indexes:
+                await server.execute(sql)
+        await server.execute(
+            f"UPDATE counters SET value = {count} WHERE name = 'revocations' AND value < {count}"
+        )
+        # So that autovacuum has nothing to do while we measure.
+        await server.execute("VACUUM (ANALYZE)")
+        await server.execute("CHECKPOINT")
+    finally:
+        await server.close()
