@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
@@ -21,6 +22,7 @@ from gateway.presentations.exchange import rules as exchange_rules
 from gateway.presentations.linkage_errors import LinkageError, LinkageFault
 from gateway.presentations.status import rules as status_rules
 from gateway.rpc.status import STATUS
+from gateway.telemetry.families import FAMILIES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 _ITEM = re.compile(r"^- ((?:`\w+`(?:, )?)+): (.*?)(?=^- |\Z)", re.MULTILINE | re.DOTALL)
@@ -108,6 +110,22 @@ def linkage_codes() -> list[tuple[str, str]]:
     return [(fault.value, LinkageError(fault, "").clause) for fault in LinkageFault]
 
 
+def metrics() -> str:
+    """One row for each metric, from `gateway.telemetry.families`."""
+    rows = [
+        f"| `{family.name}` | {family.kind} | {', '.join(f'`{label}`' for label in family.labels)} "
+        f"| {family.meaning} |"
+        for family in FAMILIES
+    ]
+    return "\n".join(["| metric | type | labels | meaning |", "|---|---|---|---|", *rows])
+
+
+def alerts() -> list[str]:
+    """The names of the alert rules, in their order."""
+    rules = yaml.safe_load((DOCS / "dashboards" / "alerts.yml").read_text(encoding="utf-8"))
+    return [rule["alert"] for group in rules["groups"] for rule in group["rules"]]
+
+
 def replaced(document: str, name: str, table: str) -> str:
     """*document* with *table* between the markers of *name*."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
@@ -117,6 +135,10 @@ def replaced(document: str, name: str, table: str) -> str:
 
 
 if __name__ == "__main__":
-    for file, name, table in (("operations.md", "fields", fields()), ("oauth.md", "oauth", oauth())):
+    for file, name, table in (
+        ("operations.md", "fields", fields()),
+        ("oauth.md", "oauth", oauth()),
+        ("observability.md", "metrics", metrics()),
+    ):
         path = DOCS / file
         path.write_text(replaced(path.read_text(encoding="utf-8"), name, table), encoding="utf-8")

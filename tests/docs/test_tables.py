@@ -28,6 +28,20 @@ def test_oauth_lists_every_error_with_its_status():
     assert document == tables.replaced(document, "oauth", tables.oauth())
 
 
+def test_observability_lists_every_metric():
+    """docs/observability.md has each metric with its type, its labels and what it means."""
+    document = (tables.DOCS / "observability.md").read_text(encoding="utf-8")
+
+    assert document == tables.replaced(document, "metrics", tables.metrics())
+
+
+def test_observability_says_what_to_do_for_every_alert():
+    """docs/observability.md has a section for each alert rule, in the order of the rules."""
+    document = (tables.DOCS / "observability.md").read_text(encoding="utf-8")
+
+    assert tables.alerts() == re.findall(r"^#### (\w+)$", document, re.MULTILINE)
+
+
 def test_presentations_lists_every_check_with_its_rule():
     """docs/presentations.md has one row for each check code, in the order applied, with the rule's clause."""
     document = (tables.DOCS / "presentations.md").read_text(encoding="utf-8")
