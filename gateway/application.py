@@ -12,6 +12,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from cryptography import x509
 
+from gateway.audit.checkpointing import Checkpointer
+from gateway.audit.ports import AuditTrail
 from gateway.client_roots import ClientRoots
 from gateway.clock import Clock, system_clock
 from gateway.config import ConfigurationError, Settings
@@ -42,6 +44,7 @@ from gateway.tokens.metadata import AUTHORIZATION_PATH, PublicUrls, ServerMetada
 from gateway.tokens.mint import TokenMinter
 from gateway.tokens.registration import ClientRegistrar
 from gateway.tokens.revocation import TokenRevoker
+from gateway.wiring.audit import audit_trail, checkpointer
 from gateway.wiring.client_keys import client_keys
 from gateway.wiring.enrollment import enrollment_of, wire_minter
 from gateway.wiring.keys import key_manager, key_rotator
@@ -57,13 +60,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """Everything behind the doors. Whoever serves enters `rotator`."""
+    """Everything behind the doors. Whoever serves enters `rotator`, and `checkpointer` where there is one."""
 
     signers: SignerRegistry
     store: Store
     keyring: Keyring
     keys: KeyManager
     rotator: KeyRotator
+    trail: AuditTrail
+    checkpointer: Checkpointer | None
     minter: TokenMinter
     revoker: TokenRevoker
     introspector: Introspector
@@ -107,6 +112,7 @@ async def open_application(
             store_url(settings), options=store_options(settings), clock=clock, migrate=migrate, times=times
         ) as store,
         store.replicas.announced(),
+        audit_trail(settings, store, clock) as trail,
         store.purge.running(),
         store.listening(),
         KeyringLoader(
@@ -117,10 +123,13 @@ async def open_application(
             clock=clock,
             audit=audit,
             news=store.key_news,
+            trail=trail,
         ) as loader,
         RevocationFeed(around_feed(store.revocation_feed), news=store.revocation_news) as feed,
         client_keys(settings, partial(GuardedClient, DnsResolver()), clock) as published_keys,
-        presentations_if_configured(settings, store, keyring, DnsResolver(), clock=clock) as presentations,
+        presentations_if_configured(
+            settings, store, keyring, DnsResolver(), clock=clock, trail=trail
+        ) as presentations,
     ):
         wired = _wire(
             settings,
@@ -131,6 +140,7 @@ async def open_application(
             loader,
             feed,
             published_keys,
+            trail=trail,
             clock=clock,
             guarded_client=guarded_client or GuardedClient,
         )
@@ -235,6 +245,7 @@ def _wire(
     feed: RevocationFeed,
     client_keys: ClientKeys,
     *,
+    trail: AuditTrail,
     clock: Clock,
     guarded_client: Callable[..., GuardedClient],
 ) -> Application:
@@ -247,9 +258,16 @@ def _wire(
         refresh_keys=loader.refresh,
         client_keys=client_keys,
         clock=clock,
+        trail=trail,
     )
     manager = key_manager(
-        settings, keyring=keyring, loader=loader, repository=store.keys, signers=signers, clock=clock
+        settings,
+        keyring=keyring,
+        loader=loader,
+        repository=store.keys,
+        signers=signers,
+        clock=clock,
+        trail=trail,
     )
     resolver = DnsResolver()
     fetcher = guarded_client(resolver)
@@ -259,6 +277,8 @@ def _wire(
         keyring=keyring,
         keys=manager,
         rotator=key_rotator(settings, keyring=keyring, manager=manager, repository=store.keys, clock=clock),
+        trail=trail,
+        checkpointer=checkpointer(settings, store, keyring, clock),
         minter=use_cases.minter,
         revoker=use_cases.revoker,
         introspector=use_cases.introspector,
@@ -279,12 +299,13 @@ def _wire(
             issuer=tokens.issuer,
             clock=clock,
             key_hosts=frozenset(settings.client_keys.hosts),
+            trail=trail,
         ),
         callers=use_cases.callers,
         dpop=use_cases.dpop,
         metadata=_metadata(settings),
-        client_tokens=wire_minter(settings, store, keyring, clock),
-        enrollment=enrollment_of(settings, store, keyring, fetcher, resolver, clock),
+        client_tokens=wire_minter(settings, store, keyring, clock, trail),
+        enrollment=enrollment_of(settings, store, keyring, fetcher, resolver, clock, trail),
         presentations=None,
     )
 

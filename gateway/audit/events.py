@@ -40,9 +40,20 @@ class TokenRevoked:
 
 @dataclass(frozen=True, slots=True)
 class GrantRevoked:
-    """A grant, with every token of it, is about to end."""
+    """A grant, with every token of it, is about to end; *cause* is a stable word."""
 
     event: ClassVar[str] = "grant.revoked"
+
+    client_id: str
+    grant_id: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshTokenReused:
+    """A refresh token that was used before came again: its grant is about to end, or to be answered alike."""
+
+    event: ClassVar[str] = "refresh_token.reused"
 
     client_id: str
     grant_id: str
@@ -226,6 +237,7 @@ Event = (
     TokenMinted
     | TokenRevoked
     | GrantRevoked
+    | RefreshTokenReused
     | CodeIssued
     | DeviceTokenMinted
     | ClientCreated

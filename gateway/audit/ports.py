@@ -77,6 +77,14 @@ class AuditRepository(Protocol):
         ...
 
 
+class Effect(Protocol):
+    """What is about to happen, while it does."""
+
+    def absent(self, reason: str) -> None:
+        """Nothing was changed after all, for *reason*, a stable word: a second record says so."""
+        ...
+
+
 class AuditTrail(Protocol):
     """What use cases write to. An event is durable before its effect can be seen by anybody.
 
@@ -90,12 +98,17 @@ class AuditTrail(Protocol):
         """
         ...
 
-    def around(self, event: Event) -> AbstractAsyncContextManager[None]:
+    def around(self, event: Event) -> AbstractAsyncContextManager[Effect]:
         """Have *event* durable before the body runs; where the body raises, a second record says so.
 
         Entering raises as `record`. The second record is written without delaying the error.
         """
         ...
+
+
+class _NoEffect:
+    def absent(self, reason: str) -> None:
+        del reason
 
 
 class _NoTrail:
@@ -104,12 +117,12 @@ class _NoTrail:
     async def record(self, *events: Event) -> None:
         """Nothing."""
 
-    def around(self, event: Event) -> AbstractAsyncContextManager[None]:
+    def around(self, event: Event) -> AbstractAsyncContextManager[Effect]:
         """Nothing."""
         del event
         return _NOTHING
 
 
-_NOTHING: Final[AbstractAsyncContextManager[None]] = nullcontext()
+_NOTHING: Final[AbstractAsyncContextManager[Effect]] = nullcontext(_NoEffect())
 NO_TRAIL: Final[AuditTrail] = _NoTrail()
 """The audit log where it is off."""

@@ -18,7 +18,7 @@ from typing import Final, Self
 from gateway.audit.actor import current_actor
 from gateway.audit.chain import Draft, Head
 from gateway.audit.events import Event
-from gateway.audit.ports import AuditRepository
+from gateway.audit.ports import AuditRepository, Effect
 from gateway.audit.records import Outcome, Record
 from gateway.clock import Clock
 from gateway.errors import AvailabilityError, GatewayError, Reason
@@ -83,16 +83,16 @@ class ChainTrail:
         if events:
             await self._enqueue(self._records(events))
 
-    def around(self, event: Event) -> AbstractAsyncContextManager[None]:
+    def around(self, event: Event) -> AbstractAsyncContextManager[Effect]:
         """See `AuditTrail.around`."""
         return self._around(event)
 
     @asynccontextmanager
-    async def _around(self, event: Event) -> AsyncIterator[None]:
+    async def _around(self, event: Event) -> AsyncIterator[Effect]:
         (record,) = self._records((event,))
         await self._enqueue((record,))
         try:
-            yield
+            yield _Noted(self, record)
         except BaseException as error:
             self._note_failure(record, error)
             raise
@@ -107,10 +107,13 @@ class ChainTrail:
 
     def _note_failure(self, record: Record, error: BaseException) -> None:
         """Record, without waiting, that the effect of *record* did not happen, or may not have."""
-        outcome = Outcome.UNKNOWN
-        if isinstance(error, GatewayError) and not isinstance(error, AvailabilityError):
-            outcome = Outcome.FAILED
+        refused = isinstance(error, GatewayError) and not isinstance(error, AvailabilityError)
+        outcome = Outcome.FAILED if refused else Outcome.UNKNOWN
         reason = error.reason.value if isinstance(error, GatewayError) else type(error).__name__
+        self.note(record, outcome, reason)
+
+    def note(self, record: Record, outcome: Outcome, reason: str) -> None:
+        """Record, without waiting, what became of *record*."""
         failed = replace(record, time=self._now(), outcome=outcome, reason=reason)
         try:
             self._enqueue((failed,)).add_done_callback(_log_failure)
@@ -185,6 +188,18 @@ class _Entry:
         """Tell whoever waits, if anybody still does."""
         if not self.added.done():
             self.added.set_exception(_unavailable(cause))
+
+
+class _Noted:
+    """`Effect` of *record*."""
+
+    def __init__(self, trail: ChainTrail, record: Record) -> None:
+        self._trail = trail
+        self._record = record
+
+    def absent(self, reason: str) -> None:
+        """See `Effect.absent`."""
+        self._trail.note(self._record, Outcome.FAILED, reason)
 
 
 def _unavailable(cause: str | None) -> AvailabilityError:

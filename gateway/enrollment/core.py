@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock
 from gateway.enrollment.accounts import Accounts
 from gateway.enrollment.answers import Challenges
@@ -57,6 +58,7 @@ def wire_enrollment(
     keyring: Keyring,
     ocsp_algorithm: Algorithm,
     clock: Clock,
+    trail: AuditTrail = NO_TRAIL,
 ) -> Enrollment:
     """The use cases over *repositories*."""
     external = ExternalAccounts(keys=repositories.external_accounts, provisioners=provisioners, clock=clock)
@@ -82,13 +84,18 @@ def wire_enrollment(
             clock=clock,
         ),
         issuing=Issuing(
-            orders=orders, certificates=repositories.certificates, provisioners=provisioners, clock=clock
+            orders=orders,
+            certificates=repositories.certificates,
+            provisioners=provisioners,
+            clock=clock,
+            trail=trail,
         ),
         revocations=Revocations(
             certificates=repositories.certificates,
             orders=repositories.orders,
             provisioners=provisioners,
             clock=clock,
+            trail=trail,
         ),
         ocsp=Ocsp(
             certificates=repositories.certificates,

@@ -17,6 +17,8 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from gateway.audit.events import CertificateIssued
+from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock
 from gateway.enrollment import transitions
 from gateway.enrollment.authorities import moment, unavailable
@@ -65,11 +67,13 @@ class Issuing:
         certificates: CertificateRepository,
         provisioners: Provisioners,
         clock: Clock,
+        trail: AuditTrail = NO_TRAIL,
     ) -> None:
         self._orders = orders
         self._certificates = certificates
         self._provisioners = provisioners
         self._clock = clock
+        self._trail = trail
 
     async def finalize(self, account: Account, order_id: str, request_der: bytes) -> Order:
         """The account's order with its certificate. A valid order is returned as it is.
@@ -169,10 +173,13 @@ class Issuing:
         except SignerError:
             await self._certificates.release(reservation.certificate_id)
             raise
-        _, done = await self._certificates.complete(
-            made(reservation, der, plan.ca),
-            lambda before: transitions.issued(before, reservation.certificate_id),
-        )
+        certificate = made(reservation, der, plan.ca)
+        async with self._trail.around(_issued(certificate, order)) as effect:
+            _, done = await self._certificates.complete(
+                certificate, lambda before: transitions.issued(before, reservation.certificate_id)
+            )
+            if done is None:
+                effect.absent("ANOTHER_WAS_FIRST")
         logger.info(
             "certificate issued",
             extra={
@@ -231,6 +238,20 @@ def made(reservation: Reservation, der: bytes, ca: IssuingCa) -> Certificate:
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         spki_sha256=hashlib.sha256(spki).digest(),
+    )
+
+
+def _issued(certificate: Certificate, order: Order) -> CertificateIssued:
+    return CertificateIssued(
+        provisioner=certificate.provisioner,
+        account_id=order.account_id,
+        order_id=order.order_id,
+        serial_number=f"{certificate.serial:040x}",
+        issuer_key_id=certificate.issuer_key_id,
+        certificate_sha256=hashlib.sha256(certificate.der).hexdigest(),
+        identifiers=tuple(f"{each.type}:{each.value}" for each in order.identifiers),
+        not_before=int(certificate.not_before.timestamp()),
+        not_after=int(certificate.not_after.timestamp()),
     )
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from gateway.audit.events import DeviceTokenMinted
+from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock
 from gateway.enrollment.client_access_token import BACKDATE, LIFETIME, ClientAccessToken, encoded_header
 from gateway.enrollment.device_proof import (
@@ -95,6 +97,7 @@ class ClientTokenMinter:
         clock_skew: int,
         clock: Clock,
         new_token_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+        trail: AuditTrail = NO_TRAIL,
     ) -> None:
         """*target*: where devices believe that tokens are minted; *proof_max_lifetime* and skew: seconds."""
         self._keyring = keyring
@@ -104,6 +107,7 @@ class ClientTokenMinter:
         self._proof_max_lifetime = proof_max_lifetime
         self._clock_skew = clock_skew
         self._clock = clock
+        self._trail = trail
         self._new_token_id = new_token_id
         self._headers: tuple[SigningKey, str] | None = None
 
@@ -131,7 +135,11 @@ class ClientTokenMinter:
             raise refused(error) from error
         token = self._token(proof, client, str(expected.target), int(now))
         message = signing_input(self._header(key), token.payload())
-        return MintedClientToken(assemble(message, await key.signer.sign(message)), token)
+        signature = await key.signer.sign(message)
+        await self._trail.record(
+            DeviceTokenMinted(token.subject, token.token_id, token.key_id, token.expire_time)
+        )
+        return MintedClientToken(assemble(message, signature), token)
 
     def _header(self, key: SigningKey) -> str:
         """The header of every token by *key*, made once."""

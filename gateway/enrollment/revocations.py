@@ -8,6 +8,8 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from gateway.audit.events import CertificateRevoked
+from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock
 from gateway.enrollment import transitions
 from gateway.enrollment.authorities import IssuingAuthority, moment, unavailable
@@ -71,11 +73,13 @@ class Revocations:
         orders: OrderRepository,
         provisioners: Provisioners,
         clock: Clock,
+        trail: AuditTrail = NO_TRAIL,
     ) -> None:
         self._certificates = certificates
         self._orders = orders
         self._provisioners = provisioners
         self._clock = clock
+        self._trail = trail
 
     async def revoke_by_account(self, account: Account, der: bytes, reason: RevocationReason) -> Certificate:
         """Revoke a certificate that was issued to *account*, or for whose every name it holds authorizations.
@@ -196,11 +200,12 @@ class Revocations:
                 field="reason",
                 metadata={"reason": reason.value},
             )
-        revoked = await self._certificates.revoke(
-            certificate.certificate_id, reason=reason, now=self._clock()
-        )
-        if not revoked:
-            raise StateError(Reason.ALREADY_REVOKED, "The certificate is revoked already.")
+        async with self._trail.around(_revoked(certificate, reason)):
+            revoked = await self._certificates.revoke(
+                certificate.certificate_id, reason=reason, now=self._clock()
+            )
+            if not revoked:
+                raise StateError(Reason.ALREADY_REVOKED, "The certificate is revoked already.")
         logger.info(
             "certificate revoked",
             extra={
@@ -211,6 +216,16 @@ class Revocations:
         )
         stored = await self._certificates.get(certificate.certificate_id)
         return stored if stored is not None else certificate
+
+
+def _revoked(certificate: Certificate, reason: RevocationReason) -> CertificateRevoked:
+    return CertificateRevoked(
+        provisioner=certificate.provisioner,
+        account_id=certificate.account_id,
+        serial_number=f"{certificate.serial:040x}",
+        issuer_key_id=certificate.issuer_key_id,
+        reason=reason.value,
+    )
 
 
 def parse_revocation(payload: bytes) -> tuple[bytes, RevocationReason]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from gateway.audit.events import KeyCreated
+from gateway.audit.ports import AuditTrail
 from gateway.clock import Clock
 from gateway.errors import Reason, StateError
 from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
@@ -27,7 +29,7 @@ class DeclaredKey:
 
 
 async def register_declared(
-    declared: DeclaredKey, signer: Signer, repository: KeyRepository, clock: Clock
+    declared: DeclaredKey, signer: Signer, repository: KeyRepository, clock: Clock, trail: AuditTrail
 ) -> None:
     """Make *declared*, found as *signer*, known to all replicas: ACTIVE where none is yet, else PREPARED.
 
@@ -36,7 +38,8 @@ async def register_declared(
     if not await _is_known(declared, signer, repository):
         record = new_record(signer, declared.purpose, declared.uri, KeyState.ACTIVE, clock())
         try:
-            stored, _ = await repository.insert(record, None)
+            async with trail.around(created_event(record)):
+                stored, _ = await repository.insert(record, None)
         except StateError as error:
             # Another replica, started at the same moment, was first.
             if error.reason is not Reason.KEY_ALREADY_EXISTS:
@@ -76,6 +79,18 @@ def new_record(signer: Signer, purpose: KeyPurpose, uri: str, state: KeyState, n
         disable_time=None,
         disable_reason="",
         revision=1,
+    )
+
+
+def created_event(record: KeyRecord) -> KeyCreated:
+    """What the audit log keeps of a key that is about to be registered."""
+    return KeyCreated(
+        key_id=record.key_id,
+        purpose=record.purpose.value,
+        algorithm=record.algorithm.value,
+        state=record.state.value,
+        uri=record.redacted_uri,
+        issuer_key_id=record.issuer_key_id,
     )
 
 

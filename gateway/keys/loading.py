@@ -9,13 +9,15 @@ The others open signers, which may wait for a device.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from time import perf_counter
 from types import TracebackType
 from typing import Final, Self
 
+from gateway.audit.events import KeyRetired
+from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock
-from gateway.errors import GatewayError
+from gateway.errors import AvailabilityError, GatewayError, Reason
 from gateway.keys.declared import DeclaredKey, register_declared
 from gateway.keys.freshness import MAX_AGE, Freshness
 from gateway.keys.guarded import SignerGuards, is_over
@@ -57,6 +59,7 @@ class KeyringLoader:
         reopen_interval: float = _REOPEN_INTERVAL,
         max_age: float = MAX_AGE,
         news: News | None = None,
+        trail: AuditTrail = NO_TRAIL,
     ) -> None:
         """*interval* and *reopen_interval*: seconds between looks at the database, and at closed signers.
 
@@ -69,6 +72,7 @@ class KeyringLoader:
         self._open = OpenSigners(signers, self._publish)
         self._missing = list(declared)
         self._clock = clock
+        self._trail = trail
         self._freshness = Freshness(self.refresh, max_age=max_age)
         self._guards = SignerGuards(self._freshness, audit)
         self._over: frozenset[str] = frozenset()
@@ -121,8 +125,9 @@ class KeyringLoader:
         async with self._lock:
             began = perf_counter()
             now = self._clock()
-            if any(_is_due(record, now) for record in self._records):
-                await self._repository.retire_due(now=now)
+            due = [record for record in self._records if _is_due(record, now)]
+            if due:
+                await self._retire(due, now)
             number = await self._repository.change_number()
             if number != self._change_number:
                 # The number was read first: a change in between is seen as one more at the next look.
@@ -136,6 +141,22 @@ class KeyringLoader:
                 self._open.adopt(opened)
             self._publish()
             self._freshness.confirmed(began)
+
+    async def _retire(self, due: Sequence[KeyRecord], now: float) -> None:
+        """Move *due* to RETIRED; another replica may have been first. Raises `AvailabilityError`."""
+        try:
+            async with AsyncExitStack() as stack:
+                effects = [
+                    await stack.enter_async_context(self._trail.around(_retired(record))) for record in due
+                ]
+                if not await self._repository.retire_due(now=now):
+                    for effect in effects:
+                        effect.absent("ANOTHER_WAS_FIRST")
+        except AvailabilityError as error:
+            if error.reason is not Reason.AUDIT_UNAVAILABLE:
+                raise
+            # They are published for longer; what else changed about keys has to be seen all the same.
+            logger.warning("keys could not be retired", extra={"cause": str(error)})
 
     def _over_at(self, now: float) -> frozenset[str]:
         return frozenset(record.key_id for record in self._records if is_over(record, now))
@@ -207,9 +228,13 @@ class KeyringLoader:
                 raise
             logger.warning("a declared key cannot be reached yet", extra={"cause": str(error)})
             return
-        await register_declared(declared, signer, self._repository, self._clock)
+        await register_declared(declared, signer, self._repository, self._clock, self._trail)
         self._missing.remove(declared)
         await self.refresh(signer)
+
+
+def _retired(record: KeyRecord) -> KeyRetired:
+    return KeyRetired(record.key_id, record.purpose.value, record.algorithm.value)
 
 
 def _is_due(record: KeyRecord, now: float) -> bool:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from gateway.audit.events import KeyActivated, KeyCertified, KeyDisabled
+from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock, to_datetime
 from gateway.errors import AvailabilityError, Reason, RequestError, StateError
 from gateway.idempotency import IdempotencyKey
-from gateway.keys.certificates import certification_request, checked_chain, self_signed
-from gateway.keys.declared import new_record
+from gateway.keys.certificates import certification_request, chain_der, checked_chain, self_signed
+from gateway.keys.declared import created_event, new_record
 from gateway.keys.delegation import Delegator
 from gateway.keys.keyring import Keyring
 from gateway.keys.loading import KeyringLoader
@@ -83,6 +85,7 @@ class KeyManager:
         delegator: Delegator,
         publish_before_use: timedelta,
         honor_after_use: Mapping[KeyPurpose, timedelta],
+        trail: AuditTrail = NO_TRAIL,
     ) -> None:
         """*publish_before_use*: how long verifiers may keep the key set; a key signs no earlier than that.
 
@@ -97,6 +100,7 @@ class KeyManager:
         self._delegator = delegator
         self._publish_before_use = publish_before_use
         self._honor_after_use = honor_after_use
+        self._trail = trail
 
     async def list(self) -> tuple[KeyStatus, ...]:
         """Every key, oldest first."""
@@ -134,11 +138,8 @@ class KeyManager:
             signer = await opening(uri, algorithm)
         except SignerError as error:
             raise _explained(error) from error
-        taken = any(
-            r.purpose is purpose and r.algorithm is algorithm and r.state is KeyState.ACTIVE
-            for r in await self._repository.all()
-        )
-        state = KeyState.PREPARED if taken else KeyState.ACTIVE
+        taken = await self._active(purpose, algorithm)
+        state = KeyState.ACTIVE if taken is None else KeyState.PREPARED
         made = new_record(signer, purpose, uri, state, self._clock())
         if signs_for is not None:
             delegation = await self._delegator.certify(
@@ -150,7 +151,10 @@ class KeyManager:
                 issuer_key_id=delegation.issuer_key_id,
                 sign_until=delegation.sign_until,
             )
-        record, _ = await self._repository.insert(made, key)
+        async with self._trail.around(created_event(made)) as effect:
+            record, stored = await self._repository.insert(made, key)
+            if not stored:
+                effect.absent("REPEATED")
         audit.info(
             "key registered",
             extra={"key_id": record.key_id, "purpose": purpose.value, "state": record.state.value},
@@ -178,21 +182,22 @@ class KeyManager:
         record = await self._prepared(purpose, algorithm, key_id)
         _require_certificate(record)
         now = self._clock()
-        if any(
-            r.purpose is purpose and r.algorithm is algorithm and r.state is KeyState.ACTIVE
-            for r in await self._repository.all()
-        ):
+        before = await self._active(purpose, algorithm)
+        if before is not None:
             self._check_published(record, now)
         signer = await self._signing(record)
-        rotated = await self._repository.activate(
-            purpose,
-            algorithm,
-            record.key_id,
-            expected_revision=expected_revision,
-            now=now,
-            retire_time=now + (FOLLOWED_WITHIN + self._honor_after_use[purpose]).total_seconds(),
-            key=key,
-        )
+        replaces = None if before is None else before.key_id
+        event = KeyActivated(record.key_id, purpose.value, algorithm.value, replaces)
+        async with self._trail.around(event):
+            rotated = await self._repository.activate(
+                purpose,
+                algorithm,
+                record.key_id,
+                expected_revision=expected_revision,
+                now=now,
+                retire_time=now + (FOLLOWED_WITHIN + self._honor_after_use[purpose]).total_seconds(),
+                key=key,
+            )
         audit.info("key rotated", extra={"key_id": rotated.key_id, "purpose": purpose.value})
         await self._loader.refresh(signer)
         return await self._rotation(rotated)
@@ -213,7 +218,8 @@ class KeyManager:
         It signs no more, leaves the key set, and what it signed is no longer honored. Idempotent.
         Raises `StateError`: KEY_NOT_FOUND.
         """
-        record = await self._repository.disable(key_id, reason=reason, now=self._clock())
+        async with self._trail.around(KeyDisabled(key_id, reason)):
+            record = await self._repository.disable(key_id, reason=reason, now=self._clock())
         audit.warning("key disabled", extra={"key_id": key_id, "reason": reason})
         await self._loader.refresh()
         return record
@@ -231,7 +237,9 @@ class KeyManager:
             raise RequestError(
                 Reason.INVALID_FIELD, f"The certificate cannot be used: {error}.", field="certificates"
             ) from error
-        stored = await self._repository.set_chain(key_id, normal)
+        digest = hashlib.sha256(chain_der(normal)[0]).hexdigest()
+        async with self._trail.around(KeyCertified(key_id, digest)):
+            stored = await self._repository.set_chain(key_id, normal)
         audit.info("certificate imported", extra={"key_id": key_id, "purpose": stored.purpose.value})
         await self._loader.refresh()
         return stored
@@ -288,6 +296,13 @@ class KeyManager:
                 cause=status.fault,
             )
         return signer
+
+    async def _active(self, purpose: KeyPurpose, algorithm: Algorithm) -> KeyRecord | None:
+        """The key that signs now, whether or not it is open here."""
+        for record in await self._repository.all():
+            if (record.purpose, record.algorithm, record.state) == (purpose, algorithm, KeyState.ACTIVE):
+                return record
+        return None
 
     async def _prepared(self, purpose: KeyPurpose, algorithm: Algorithm, key_id: str | None) -> KeyRecord:
         records = await self._repository.all()

@@ -29,6 +29,7 @@ class VerificationInput:
 
     - `claimed`: the answer is to a request of ours that was used up for it.
     - `at_time`: seconds since the epoch; None for now.
+    - `request_id`: of that request of ours; None where the request is the caller's own.
     """
 
     verifier: Verifier
@@ -38,6 +39,7 @@ class VerificationInput:
     vp_token: str = field(repr=False)
     claimed: bool = False
     at_time: int | None = None
+    request_id: str | None = None
 
 
 class AnswerRules:

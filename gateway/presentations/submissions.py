@@ -97,6 +97,7 @@ class PresentationSubmissions:
                 id_token=response.id_token,
                 vp_token=response.vp_token,
                 claimed=True,
+                request_id=request.request_id,
             )
         )
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
+from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock, system_clock
 from gateway.dids import DidResolver
 from gateway.presentations.answer import Answer, read_answer
@@ -34,6 +35,7 @@ from gateway.presentations.result import VerificationResult, VerifiedCredential
 from gateway.presentations.rules import PresentationCheck, verdict
 from gateway.presentations.signed_token import SignedToken
 from gateway.presentations.token_times import Moment
+from gateway.presentations.verified_event import verified_event
 from gateway.presentations.verifier import Verifier
 from gateway.presentations.waiting import Deadline
 
@@ -52,15 +54,20 @@ class PresentationVerifier:
         *,
         deadline: float = 8.0,
         clock: Clock = system_clock,
+        trail: AuditTrail = NO_TRAIL,
     ) -> None:
         """*deadline*: seconds for everything that others are asked for; what is open then is unknown."""
         self._resolver = resolver
         self._issuers = issuers
         self._deadline = deadline
         self._clock = clock
+        self._trail = trail
 
     async def verify(self, asked: VerificationInput) -> VerificationResult:
-        """The report on *asked*. Raises nothing for what an answer says: whatever is wrong is a check."""
+        """The report on *asked*. Raises nothing for what an answer says: whatever is wrong is a check.
+
+        Raises `AvailabilityError` AUDIT_UNAVAILABLE.
+        """
         now = int(self._clock()) if asked.at_time is None else asked.at_time
         deadline, report = Deadline(self._deadline), Report()
         answer = read_answer(report, asked.id_token, asked.vp_token, asked.verifier.policy)
@@ -72,7 +79,7 @@ class PresentationVerifier:
             report.extend(each.report.checks)
         credentials = await self._judge(report, answer, submitted, tokens, deadline)
         accepted = verdict(report.checks)
-        return VerificationResult(
+        result = VerificationResult(
             accepted=accepted,
             checks=report.checks,
             holder=tokens.holder(answer),
@@ -80,6 +87,8 @@ class PresentationVerifier:
             evaluation_time=now,
             at_time=asked.at_time is not None,
         )
+        await self._trail.record(verified_event(asked.verifier.name, asked.request_id, result))
+        return result
 
     async def _judge(
         self,

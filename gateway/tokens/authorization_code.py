@@ -4,6 +4,8 @@ import hmac
 import secrets
 from typing import Final
 
+from gateway.audit.events import GrantRevoked
+from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock
 from gateway.principal import Call
 from gateway.tokens.authorization import Authorization
@@ -31,13 +33,20 @@ class CodeRedeemer:
     """Decides about codes. The database decides which of two uses of a code is the first."""
 
     def __init__(
-        self, *, codes: CodeRepository, refresh: RefreshTokens, max_lifetime: int, clock: Clock
+        self,
+        *,
+        codes: CodeRepository,
+        refresh: RefreshTokens,
+        max_lifetime: int,
+        clock: Clock,
+        trail: AuditTrail = NO_TRAIL,
     ) -> None:
         """*max_lifetime*: seconds; no access token lives longer."""
         self._codes = codes
         self._refresh = refresh
         self._max_lifetime = max_lifetime
         self._clock = clock
+        self._trail = trail
 
     async def decide(self, call: Call, client: Client, request: TokenRequest) -> Granted:
         """What the user authorized, or less of it.
@@ -57,7 +66,7 @@ class CodeRedeemer:
             raise invalid_grant("code_unknown")
         _check(call, client, request.grant, stored)
         if stored.grant_id is not None:
-            raise await self._replayed(digest)
+            raise await self._replayed(digest, stored)
         if self._clock() >= stored.code.expire_time:
             raise invalid_grant("code_expired")
         asked = stored.code.request
@@ -97,11 +106,14 @@ class CodeRedeemer:
         last_use = now if refresh is None else refresh.expire_time
         grant = NewGrant(authorization, now, last_use + self._max_lifetime)
         if not await self._codes.use(digest, grant, remembered):
-            raise await self._replayed(digest)
+            raise await self._replayed(digest, await self._codes.find(digest))
         return refresh
 
-    async def _replayed(self, digest: bytes) -> Exception:
-        await self._codes.revoke_replayed(digest, now=self._clock())
+    async def _replayed(self, digest: bytes, stored: StoredCode | None) -> Exception:
+        if stored is not None and stored.grant_id is not None:
+            client_id = stored.code.request.client_id
+            async with self._trail.around(GrantRevoked(client_id, stored.grant_id, "code_replayed")):
+                await self._codes.revoke_replayed(digest, now=self._clock())
         return invalid_grant("code_replayed")
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.audit.events import CodeIssued
+from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock
 from gateway.errors import AuthorizationError, Reason, RequestError
 from gateway.jose import base64url
@@ -84,6 +86,7 @@ class AuthorizationRequests:
         code_lifetime: int,
         pushed_lifetime: int,
         clock: Clock,
+        trail: AuditTrail = NO_TRAIL,
     ) -> None:
         """*code_lifetime*, *pushed_lifetime*: seconds, at most 60 and 599."""
         self._issuer = issuer
@@ -94,6 +97,7 @@ class AuthorizationRequests:
         self._code_lifetime = code_lifetime
         self._pushed_lifetime = pushed_lifetime
         self._clock = clock
+        self._trail = trail
 
     async def push(
         self, call: Call, client_id: str, credential: ClientCredential | None, draft: AuthorizationDraft
@@ -187,8 +191,10 @@ class AuthorizationRequests:
         value = new_value(OpaqueKind.AUTHORIZATION_CODE)
         expire_time = self._clock() + self._code_lifetime
         code = AuthorizationCode(accepted.request, subject, authentication, expire_time)
-        if not await self._codes.insert(digest_of_new(value), code, pushed=accepted.pushed):
-            raise _unknown_request_uri()
+        asked = accepted.request
+        async with self._trail.around(CodeIssued(asked.client_id, subject, asked.audience, asked.scope)):
+            if not await self._codes.insert(digest_of_new(value), code, pushed=accepted.pushed):
+                raise _unknown_request_uri()
         return IssuedCode(value, accepted.request, self._issuer, expire_time)
 
     async def _find(self, client_id: str, request_uri: str) -> tuple[AuthorizationRequest, bytes]:

@@ -129,9 +129,14 @@ class Decider(Protocol):
         ...
 
 
+def grant_type_of(request: TokenRequest) -> GrantType:
+    """What *request* asks by."""
+    return _TYPES[type(request.grant)]
+
+
 def require_grant_type(client: Client, request: TokenRequest) -> None:
     """*client* is registered for the grant. Raises `AuthorizationError` UNAUTHORIZED_CLIENT."""
-    grant_type = _TYPES[type(request.grant)]
+    grant_type = grant_type_of(request)
     if grant_type not in client.grant_types:
         raise AuthorizationError(
             Reason.UNAUTHORIZED_CLIENT,

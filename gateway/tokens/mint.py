@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.audit.events import TokenMinted
+from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock
 from gateway.errors import GatewayError, Reason, RequestError
 from gateway.jose import base64url
@@ -27,7 +29,9 @@ from gateway.tokens.grants import (
     RefreshToken,
     TokenRequest,
     decide,
+    grant_type_of,
 )
+from gateway.tokens.minted_event import minted_event
 from gateway.tokens.opaque import OpaqueKind, digest_of_new, new_value
 from gateway.tokens.terms import TokenTerms
 from signers import Algorithm
@@ -94,6 +98,7 @@ class TokenMinter:
         deciders: Mapping[type[Grant], Decider],
         opaque: OpaqueTokenRepository,
         clock: Clock,
+        trail: AuditTrail = NO_TRAIL,
     ) -> None:
         """*lifetime*: seconds, for clients that are registered without one of their own.
 
@@ -107,6 +112,7 @@ class TokenMinter:
         self._deciders = deciders
         self._opaque = opaque
         self._clock = clock
+        self._trail = None if trail is NO_TRAIL else trail  # So that it costs nothing where it is off.
         self._known: OrderedDict[tuple[str, TokenRequest, str | None], tuple[Client, TokenTerms]] = (
             OrderedDict()
         )
@@ -136,7 +142,10 @@ class TokenMinter:
             value = await self._signing_key().sign_jws(TYP, draft.payload)
         else:
             (value,) = await self._remember([draft])
-        return draft.minted(value, None if settle is None else await settle())
+        if self._trail is None:
+            return draft.minted(value, None if settle is None else await settle())
+        async with self._trail.around(_event(client, request, draft)):
+            return draft.minted(value, None if settle is None else await settle())
 
     async def _entitle(
         self, call: Call, client_id: str, credential: ClientCredential | None, request: TokenRequest
@@ -183,6 +192,14 @@ class TokenMinter:
             values = iter(await self._issue(client, [item for item in drafts if isinstance(item, _Draft)]))
             minted += [item.minted(next(values)) if isinstance(item, _Draft) else item for item in drafts]
             await asyncio.sleep(0)
+        if self._trail is not None:
+            await self._trail.record(
+                *[
+                    _event(client, request, token)
+                    for request, token in zip(requests, minted, strict=True)
+                    if isinstance(request, TokenRequest) and isinstance(token, MintedToken)
+                ]
+            )
         return minted
 
     async def _issue(self, client: Client, drafts: Sequence[_Draft]) -> list[str]:
@@ -261,3 +278,9 @@ class TokenMinter:
                 Reason.INVALID_REQUEST, "The scope and the resources make the token too large; ask for fewer."
             )
         return _Draft(terms, token_id, now, expire_time, payload)
+
+
+def _event(client: Client, request: TokenRequest, token: MintedToken | _Draft) -> TokenMinted:
+    return minted_event(
+        token.terms, token.token_id, token.expire_time, client.access_token_format, grant_type_of(request)
+    )

@@ -8,6 +8,8 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.audit.events import GrantRevoked, RefreshTokenReused
+from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock
 from gateway.principal import Call
 from gateway.tokens.binding import held_by
@@ -58,10 +60,18 @@ class RefreshPolicy:
 class RefreshTokens:
     """Issues refresh tokens and decides about their use."""
 
-    def __init__(self, *, repository: RefreshTokenRepository, policy: RefreshPolicy, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        repository: RefreshTokenRepository,
+        policy: RefreshPolicy,
+        clock: Clock,
+        trail: AuditTrail = NO_TRAIL,
+    ) -> None:
         self._repository = repository
         self._policy = policy
         self._clock = clock
+        self._trail = trail
 
     def first(self, now: float) -> tuple[RefreshToken, NewRefreshToken]:
         """The first token of a family, as it is handed out and as it is remembered."""
@@ -126,18 +136,20 @@ class RefreshTokens:
 
     async def _replayed(self, stored: StoredRefreshToken, presented: str) -> RefreshToken:
         """The successor of a used token once more, or the end of its family."""
-        policy = self._policy
+        policy, authorization = self._policy, stored.authorization
+        of = authorization.client_id, authorization.grant_id
+        # The database decides and revokes in one step: what it decided is on record after it, that it was
+        # asked before.
+        await self._trail.record(RefreshTokenReused(*of))
         sealed = await self._repository.replay(
             stored.digest, now=self._clock(), grace=policy.grace, max_replays=policy.max_replays
         )
         if sealed is None:
             logger.warning(
                 "A refresh token was used again: its grant is revoked",
-                extra={
-                    "client_id": stored.authorization.client_id,
-                    "grant_id": stored.authorization.grant_id,
-                },
+                extra={"client_id": authorization.client_id, "grant_id": authorization.grant_id},
             )
+            await self._trail.record(GrantRevoked(*of, "refresh_token_reused"))
             raise invalid_grant("refresh_token_reused")
         return RefreshToken(unseal(presented, sealed), stored.expire_time)
 

@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
+from gateway.audit.events import ClientCreated, ClientDeleted, ClientSecretRotated, ClientUpdated, Event
+from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock
 from gateway.errors import Reason, RequestError, StateError
 from gateway.fetching import FetchError
@@ -57,6 +59,7 @@ class ClientRegistrar:
         issuer: str,
         clock: Clock,
         key_hosts: frozenset[str] = frozenset(),
+        trail: AuditTrail = NO_TRAIL,
     ) -> None:
         """*max_lifetime*: seconds, the most that a client's tokens may live.
 
@@ -67,6 +70,7 @@ class ClientRegistrar:
         self._issuer = issuer
         self._clock = clock
         self._key_hosts = key_hosts
+        self._trail = trail
 
     async def create(self, draft: Client, key: IdempotencyKey | None) -> Registered:
         """Register *draft*, whose id may be empty to have one made; its revision and times are set here.
@@ -90,7 +94,11 @@ class ClientRegistrar:
             update_time=now,
         )
         self._check(client)
-        stored, created = await self._clients.create(client, key)
+        event = ClientCreated(client_id, client.authentication_method.value)
+        async with self._trail.around(event) as effect:
+            stored, created = await self._clients.create(client, key)
+            if not created:
+                effect.absent("REPEATED")
         return Registered(stored, secret if created else None)
 
     async def get(self, client_id: str) -> Client:
@@ -119,7 +127,12 @@ class ClientRegistrar:
             self._check(changed)
             return changed
 
-        return await self._replace(client_id, checked, expected_revision)
+        return await self._replace(
+            client_id,
+            checked,
+            expected_revision,
+            lambda changed: ClientUpdated(client_id, changed.revision + 1, changed.disabled),
+        )
 
     async def rotate_secret(self, client_id: str, *, expected_revision: int | None) -> Registered:
         """Give the client a new secret; the old one is refused from now on.
@@ -133,14 +146,25 @@ class ClientRegistrar:
                 raise _invalid("The client does not authenticate with a secret.", "name")
             return replace(present, secret_hash=secret_hash)
 
-        return Registered(await self._replace(client_id, rotated, expected_revision), secret)
+        stored = await self._replace(
+            client_id,
+            rotated,
+            expected_revision,
+            lambda changed: ClientSecretRotated(client_id, changed.revision + 1),
+        )
+        return Registered(stored, secret)
 
     async def delete(self, client_id: str, *, expected_revision: int | None) -> None:
         """Delete the client for good. Raises `StateError` (CLIENT_NOT_FOUND, ETAG_MISMATCH)."""
-        await self._clients.delete(client_id, expected_revision=expected_revision)
+        async with self._trail.around(ClientDeleted(client_id)):
+            await self._clients.delete(client_id, expected_revision=expected_revision)
 
     async def _replace(
-        self, client_id: str, change: Callable[[Client], Client], expected_revision: int | None
+        self,
+        client_id: str,
+        change: Callable[[Client], Client],
+        expected_revision: int | None,
+        event: Callable[[Client], Event],
     ) -> Client:
         """Store *change* of the client as it is. The revision just read is what the database compares, so
         that two racing changes never mix; without an etag the later is made anew on top of the earlier.
@@ -150,7 +174,8 @@ class ClientRegistrar:
             _match(present, expected_revision)
             changed = replace(change(present), update_time=self._clock())
             try:
-                return await self._clients.replace(changed, expected_revision=present.revision)
+                async with self._trail.around(event(changed)):
+                    return await self._clients.replace(changed, expected_revision=present.revision)
             except StateError as error:
                 last = attempt == _ATTEMPTS - 1
                 if error.reason is not Reason.ETAG_MISMATCH or expected_revision is not None or last:

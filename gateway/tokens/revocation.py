@@ -6,6 +6,8 @@ A refresh token is revoked with its whole grant, which ends its access tokens to
 import re
 from typing import Final
 
+from gateway.audit.events import GrantRevoked, TokenRevoked
+from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock
 from gateway.errors import AuthorizationError, Reason, RequestError
 from gateway.principal import Call, Role
@@ -31,6 +33,7 @@ class TokenRevoker:
         refresh_tokens: RefreshTokenRepository,
         max_lifetime: int,
         clock: Clock,
+        trail: AuditTrail = NO_TRAIL,
     ) -> None:
         """*max_lifetime*: seconds; a bare id stays revoked for so long, since no token lives longer."""
         self._authenticator = authenticator
@@ -40,6 +43,7 @@ class TokenRevoker:
         self._refresh_tokens = refresh_tokens
         self._max_lifetime = max_lifetime
         self._clock = clock
+        self._trail = trail
 
     async def revoke(
         self, call: Call, client_id: str, credential: ClientCredential | None, token: str
@@ -59,9 +63,10 @@ class TokenRevoker:
         except TokenInvalidError:
             return
         _require_owner(accepted.client_id, client.client_id)
-        await self._revocations.revoke(
-            Revocation(accepted.token_id, client.client_id, self._clock(), float(accepted.expire_time))
-        )
+        async with self._trail.around(TokenRevoked(client.client_id, accepted.token_id)):
+            await self._revocations.revoke(
+                Revocation(accepted.token_id, client.client_id, self._clock(), float(accepted.expire_time))
+            )
 
     async def _revoke_grant_of(self, token: str, client_id: str) -> None:
         digest = digest_of(OpaqueKind.REFRESH_TOKEN, token)
@@ -70,7 +75,9 @@ class TokenRevoker:
             return
         # One that expired or was rotated away still names the grant that its owner wants ended.
         _require_owner(stored.authorization.client_id, client_id)
-        await self._grants.revoke(stored.authorization.grant_id, now=self._clock())
+        grant_id = stored.authorization.grant_id
+        async with self._trail.around(GrantRevoked(client_id, grant_id, "revoked_by_client")):
+            await self._grants.revoke(grant_id, now=self._clock())
 
     async def revoke_id(self, call: Call, token_id: str) -> None:
         """Revoke whatever token carries ``jti`` *token_id*; the caller must be an administrator.
@@ -86,7 +93,8 @@ class TokenRevoker:
                 Reason.INVALID_FIELD, "A token id has 1 to 256 visible ASCII characters.", field="token_id"
             )
         now = self._clock()
-        await self._revocations.revoke(Revocation(token_id, None, now, now + self._max_lifetime))
+        async with self._trail.around(TokenRevoked(None, token_id)):
+            await self._revocations.revoke(Revocation(token_id, None, now, now + self._max_lifetime))
 
 
 def _require_owner(issued_to: str, client_id: str) -> None:

@@ -39,9 +39,11 @@ async def audit_trail(settings: Settings, store: Store, clock: Clock) -> AsyncIt
         yield trail
 
 
-def checkpointer(settings: Settings, store: Store, keyring: Keyring, clock: Clock) -> Checkpointer:
-    """Who signs checkpoints, not entered yet."""
+def checkpointer(settings: Settings, store: Store, keyring: Keyring, clock: Clock) -> Checkpointer | None:
+    """Who signs checkpoints, not entered yet; None where the log is off."""
     audit = settings.audit
+    if not audit.enabled:
+        return None
 
     async def sign(payload: bytes) -> str:
         key = keyring.signing_key(KeyPurpose.AUDIT, audit.algorithm)
@@ -58,5 +60,5 @@ def checkpointer(settings: Settings, store: Store, keyring: Keyring, clock: Cloc
 
 
 def _writer() -> str:
-    """This worker: its host and process, and something that no other start of it had."""
+    """The name of this worker: its host and process, and something that no other start of it had."""
     return f"{socket.gethostname()[:_MAX_HOST]}-{os.getpid()}-{secrets.token_hex(4)}"

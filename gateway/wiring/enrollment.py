@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock
 from gateway.config import ConfigurationError, Settings
 from gateway.enrollment.authorities import IssuingAuthority
@@ -38,7 +39,9 @@ from gateway.wiring.openid_provider import ProviderSettings, open_provider
 from signers import Algorithm, PublicKey
 
 
-def wire_minter(settings: Settings, store: Store, keyring: Keyring, clock: Clock) -> ClientTokenMinter | None:
+def wire_minter(
+    settings: Settings, store: Store, keyring: Keyring, clock: Clock, trail: AuditTrail
+) -> ClientTokenMinter | None:
     """The minter of client access tokens; None where it is off. Raises `ConfigurationError`."""
     enrollment = settings.enrollment
     if enrollment.client_token_target is None:
@@ -51,6 +54,7 @@ def wire_minter(settings: Settings, store: Store, keyring: Keyring, clock: Clock
         proof_max_lifetime=enrollment.client_proof_max_lifetime,
         clock_skew=enrollment.clock_skew,
         clock=clock,
+        trail=trail,
     )
 
 
@@ -61,6 +65,7 @@ def enrollment_of(
     client: GuardedClient,
     resolver: DnsResolver,
     clock: Clock,
+    trail: AuditTrail = NO_TRAIL,
 ) -> Enrollment | None:
     """The use cases; None without provisioners. Each CA's chain is checked against its signer.
 
@@ -84,6 +89,7 @@ def enrollment_of(
         keyring=keyring,
         ocsp_algorithm=settings.enrollment.ocsp_algorithm,
         clock=clock,
+        trail=trail,
     )
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from gateway.audit.ports import AuditTrail
 from gateway.clock import Clock
 from gateway.config import ConfigurationError, Settings
 from gateway.enrollment.client_access_token import LIFETIME as CLIENT_TOKEN_LIFETIME
@@ -56,6 +57,7 @@ def key_manager(
     repository: KeyRepository,
     signers: SignerOpener,
     clock: Clock,
+    trail: AuditTrail,
 ) -> KeyManager:
     """What changes keys."""
     return KeyManager(
@@ -67,6 +69,7 @@ def key_manager(
         delegator=Delegator(keyring, clock),
         publish_before_use=publish_before_use(settings),
         honor_after_use=honored(settings),
+        trail=trail,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock
 from gateway.config import ConfigurationError, Settings
 from gateway.fetching import Resolver
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def presentations_if_configured(
-    settings: Settings, store: Store, keyring: Keyring, resolver: Resolver, *, clock: Clock
+    settings: Settings,
+    store: Store,
+    keyring: Keyring,
+    resolver: Resolver,
+    *,
+    clock: Clock,
+    trail: AuditTrail = NO_TRAIL,
 ) -> "AsyncIterator[Presentations | None]":
     """The use cases, or None where no verifier is configured. Raises `ConfigurationError`."""
     if not settings.verifiers:
@@ -30,5 +37,7 @@ async def presentations_if_configured(
         raise ConfigurationError(
             "verifiers: they need an extra: pip install 'countersign-gateway[presentations]'."
         ) from error
-    async with open_presentations(settings, store, keyring, resolver, clock=clock) as presentations:
+    async with open_presentations(
+        settings, store, keyring, resolver, clock=clock, trail=trail
+    ) as presentations:
         yield presentations

@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from urllib.parse import quote, urlsplit
 
+from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock
 from gateway.config import ConfigurationError, Settings
 from gateway.dids import (
@@ -58,7 +59,13 @@ RESPONSE_PATH = "/presentations/response"
 
 @asynccontextmanager
 async def open_presentations(
-    settings: Settings, store: Store, keyring: Keyring, resolver: Resolver, *, clock: Clock
+    settings: Settings,
+    store: Store,
+    keyring: Keyring,
+    resolver: Resolver,
+    *,
+    clock: Clock,
+    trail: AuditTrail = NO_TRAIL,
 ) -> AsyncIterator[Presentations]:
     """The use cases; leaving the context ends what is under way. Raises `ConfigurationError`."""
     async with AsyncExitStack() as stack:
@@ -77,7 +84,11 @@ async def open_presentations(
         own_did = await _own_did(settings, keyring, dids)
         verifiers = _verifiers(settings, own_did.did.text)
         verifier = PresentationVerifier(
-            dids, IssuerChecks(lists, domains), deadline=settings.presentations.deadline, clock=clock
+            dids,
+            IssuerChecks(lists, domains),
+            deadline=settings.presentations.deadline,
+            clock=clock,
+            trail=trail,
         )
         submissions = PresentationSubmissions(verifiers, store.presentation_requests, verifier, clock=clock)
         stack.push_async_callback(submissions.aclose)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from gateway.audit.ports import AuditTrail
 from gateway.callers import CallerDirectory
 from gateway.clock import Clock
 from gateway.config import Settings
@@ -59,6 +60,7 @@ def token_use_cases(
     refresh_keys: Callable[[], Awaitable[None]],
     client_keys: ClientKeys,
     clock: Clock,
+    trail: AuditTrail,
 ) -> TokenUseCases:
     """Everything about tokens. Raises `ConfigurationError`."""
     tokens = settings.tokens
@@ -80,11 +82,11 @@ def token_use_cases(
         refresh=RefreshTokenReader(issuer=tokens.issuer, repository=store.refresh_tokens, clock=clock),
     )
     deciders = {
-        **_deciders(settings, store, clock),
+        **_deciders(settings, store, clock, trail),
         TokenExchangeGrant: TokenExchanger(verifier=verifier, status=status, clients=store.clients),
     }
     return TokenUseCases(
-        minter=_minter(settings, store, keyring, authenticator, deciders, clock),
+        minter=_minter(settings, store, keyring, authenticator, deciders, clock, trail),
         revoker=TokenRevoker(
             authenticator=authenticator,
             verifier=verifier,
@@ -93,6 +95,7 @@ def token_use_cases(
             refresh_tokens=store.refresh_tokens,
             max_lifetime=tokens.max_lifetime,
             clock=clock,
+            trail=trail,
         ),
         introspector=introspector,
         signing_introspector=SigningIntrospector(
@@ -111,6 +114,7 @@ def token_use_cases(
             code_lifetime=tokens.code_lifetime,
             pushed_lifetime=tokens.pushed_request_lifetime,
             clock=clock,
+            trail=trail,
         ),
         callers=CallerTokenAuthenticator(
             issuer=tokens.issuer,
@@ -131,6 +135,7 @@ def _minter(
     authenticator: ClientAuthenticator,
     deciders: Mapping[type[Grant], Decider],
     clock: Clock,
+    trail: AuditTrail,
 ) -> TokenMinter:
     tokens = settings.tokens
     return TokenMinter(
@@ -142,6 +147,7 @@ def _minter(
         deciders=deciders,
         opaque=store.opaque_tokens,
         clock=clock,
+        trail=trail,
     )
 
 
@@ -171,7 +177,9 @@ def _authenticator(
     )
 
 
-def _deciders(settings: Settings, store: Store, clock: Clock) -> dict[type[Grant], Decider]:
+def _deciders(
+    settings: Settings, store: Store, clock: Clock, trail: AuditTrail
+) -> dict[type[Grant], Decider]:
     tokens = settings.tokens
     refresh = RefreshTokens(
         repository=store.refresh_tokens,
@@ -182,8 +190,11 @@ def _deciders(settings: Settings, store: Store, clock: Clock) -> dict[type[Grant
             max_replays=tokens.refresh_grace_uses,
         ),
         clock=clock,
+        trail=trail,
     )
-    redeemer = CodeRedeemer(codes=store.codes, refresh=refresh, max_lifetime=tokens.max_lifetime, clock=clock)
+    redeemer = CodeRedeemer(
+        codes=store.codes, refresh=refresh, max_lifetime=tokens.max_lifetime, clock=clock, trail=trail
+    )
     granter = AssertionGranter(
         issuer=tokens.issuer,
         trusted=trusted_issuers(settings),
