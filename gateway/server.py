@@ -6,7 +6,7 @@ application (signers, database, keyring), then the gRPC server with health and c
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Final, Protocol
 
 from countersign.v1 import (
@@ -122,6 +122,7 @@ async def open_server(
             around_feed=observation.feed,
         ) as application,
         application.rotator,
+        application.checkpointer or nullcontext(),
     ):
         server = _grpc_server(settings, application, roots, observation, clock)
         async with observation.serving(application, server), server:
