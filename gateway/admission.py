@@ -1,10 +1,19 @@
 """How many calls may be under way, and none once the server drains."""
 
 import asyncio
+from collections.abc import MutableMapping
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from gateway.errors import AvailabilityError, Reason
+from gateway.limits.method_classes import Priority
+from gateway.limits.shedding import Shedder
+from gateway.settings.limits import LimitSettings
 from gateway.settings.server import ServerSettings
+
+_CRITICAL_PART: Final = 4
+"""One of so many reserved calls is for the most urgent alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,32 +22,60 @@ class Limits:
 
     - `calls`, `streams`: unary and streaming calls under way. Counted apart, so that streams, which live
       long and cost little, never take the room of calls.
+    - `reserved`: of the calls, those that `Priority.ORDINARY` cannot take; a quarter of them
+      `Priority.RESERVED` cannot take either.
+    - `calls_per_caller`, `streams_per_caller`: of them, those of one caller.
+    - `queue_target`: seconds that calls may wait before some are refused; 0 for any time.
     - `default_deadline`, `max_deadline`: seconds, for unary calls.
     """
 
     calls: int
     streams: int
+    reserved: int
+    calls_per_caller: int
+    streams_per_caller: int
+    queue_target: float
     default_deadline: float
     max_deadline: float
 
     @classmethod
-    def of(cls, settings: ServerSettings) -> "Limits":
-        """The limits that *settings* ask for."""
+    def of(cls, settings: ServerSettings, limits: LimitSettings | None = None) -> "Limits":
+        """The limits that *settings* and *limits* ask for."""
+        limits = limits or LimitSettings()
+        calls = settings.max_concurrent_calls
         return cls(
-            calls=settings.max_concurrent_calls,
-            streams=settings.max_concurrent_calls,
+            calls=calls,
+            streams=calls,
+            reserved=int(calls * limits.reserved_calls),
+            calls_per_caller=limits.calls_per_caller or max(1, calls // 2),
+            streams_per_caller=limits.streams_per_caller,
+            queue_target=limits.queue_target,
             default_deadline=settings.default_deadline,
             max_deadline=settings.max_deadline,
         )
 
+    @property
+    def ceilings(self) -> tuple[int, int, int]:
+        """Calls under way at which a call of each `Priority` is refused."""
+        critical = self.reserved // _CRITICAL_PART
+        return self.calls - self.reserved, self.calls - critical, self.calls
+
 
 class Admission:
-    """Counts calls in and out. Belongs to one event loop."""
+    """Counts calls in and out. Belongs to one event loop.
+
+    `calls` are under way; `taken` are all that ever asked, refused ones included.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._ceilings = limits.ceilings
         self._streams: set[asyncio.Task[object]] = set()
+        self._calls_of: dict[str, int] = {}
+        self._streams_of: dict[str, int] = {}
+        self.shedder = Shedder(limits.queue_target)
         self.calls = 0
+        self.taken = 0
         self.draining = False
         self.streams_ended = False
 
@@ -47,29 +84,49 @@ class Admission:
         """Streams under way."""
         return len(self._streams)
 
-    def enter(self) -> None:
+    def enter(self, priority: Priority = Priority.ORDINARY) -> None:
         """Count one unary call in; pair it with `leave`. Raises `AvailabilityError`, counting nothing."""
+        self.taken += 1
         if self.draining:
             raise shutting_down()
-        if self.calls >= self._limits.calls:
-            raise _overloaded("calls")
+        if self.calls >= self._ceilings[priority]:
+            raise _overloaded("too_many_calls")
+        if priority is Priority.ORDINARY and not self.shedder.admits():
+            raise _overloaded("waiting_too_long", self.shedder.pause)
         self.calls += 1
 
     def leave(self) -> None:
         """Count one unary call out."""
         self.calls -= 1
 
+    def enter_caller(self, caller: str) -> None:
+        """Count a call under way for *caller*; pair it with `leave_caller`. Raises `AvailabilityError`."""
+        _count_in(self._calls_of, caller, self._limits.calls_per_caller, "calls")
+
+    def leave_caller(self, caller: str) -> None:
+        """Count the caller's call out."""
+        _count_out(self._calls_of, caller)
+
     def enter_stream(self, task: "asyncio.Task[object]") -> None:
         """Count the stream that *task* serves in; pair it with `leave_stream`. Raises `AvailabilityError`."""
+        self.taken += 1
         if self.draining:
             raise shutting_down()
         if len(self._streams) >= self._limits.streams:
-            raise _overloaded("streams")
+            raise _overloaded("too_many_streams")
         self._streams.add(task)
 
     def leave_stream(self, task: "asyncio.Task[object]") -> None:
         """Count the stream out."""
         self._streams.discard(task)
+
+    def enter_stream_of(self, caller: str) -> None:
+        """Count a stream for *caller*; pair it with `leave_stream_of`. Raises `AvailabilityError`."""
+        _count_in(self._streams_of, caller, self._limits.streams_per_caller, "streams")
+
+    def leave_stream_of(self, caller: str) -> None:
+        """Count the caller's stream out."""
+        _count_out(self._streams_of, caller)
 
     def drain(self) -> None:
         """Refuse what comes from now on, and end streams: they would never end by themselves."""
@@ -83,7 +140,29 @@ def shutting_down() -> AvailabilityError:
     return AvailabilityError(Reason.SHUTTING_DOWN, "The gateway is shutting down; another replica can help.")
 
 
-def _overloaded(cause: str) -> AvailabilityError:
+def _overloaded(cause: str, pause: timedelta | None = None) -> AvailabilityError:
     return AvailabilityError(
-        Reason.OVERLOADED, "Too many calls are under way; retry after a pause.", cause=f"too_many_{cause}"
+        Reason.OVERLOADED,
+        "Too many calls are under way; retry after a pause.",
+        retry_after=pause,
+        cause=cause,
     )
+
+
+def _count_in(counts: MutableMapping[str, int], caller: str, limit: int, what: str) -> None:
+    count = counts.get(caller, 0)
+    if count >= limit:
+        raise AvailabilityError(
+            Reason.RATE_LIMITED,
+            f"Too many {what} of this caller are under way; retry when one has ended.",
+            cause=f"too_many_{what}_of_caller",
+        )
+    counts[caller] = count + 1
+
+
+def _count_out(counts: MutableMapping[str, int], caller: str) -> None:
+    count = counts[caller] - 1
+    if count:
+        counts[caller] = count
+    else:
+        del counts[caller]

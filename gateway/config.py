@@ -24,6 +24,7 @@ from gateway.settings.callers import CallerSettings
 from gateway.settings.client_keys import ClientKeySettings
 from gateway.settings.enrollment import EnrollmentSettings, ProvisionerSettings
 from gateway.settings.keys import KeySettings, Pkcs11Settings, RotationSettings
+from gateway.settings.limits import LimitSettings, RateLimitSettings
 from gateway.settings.operation import (
     HealthSettings,
     LogSettings,
@@ -60,6 +61,8 @@ class Settings(BaseSettings):
     gcpkms: RemoteSignerSettings = RemoteSignerSettings()
     azurekms: RemoteSignerSettings = RemoteSignerSettings()
     callers: tuple[CallerSettings, ...] = ()
+    limits: LimitSettings = LimitSettings()
+    rate_limits: tuple[RateLimitSettings, ...] = ()
     terminator: TerminatorSettings = TerminatorSettings()
     edge: EdgeSettings = EdgeSettings()
     upstream: UpstreamSettings = UpstreamSettings()

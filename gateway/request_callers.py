@@ -11,6 +11,7 @@ from typing import Final, Protocol, TypeAlias
 
 from gateway.callers import CertificatePrincipals
 from gateway.errors import AuthenticationError, Reason
+from gateway.limits.peers import site_of, site_of_peer
 from gateway.pki import DistinguishedName, names_of
 from gateway.principal import ANONYMOUS, Principal
 from gateway.proofs.client_certificate import ClientCertificate
@@ -64,6 +65,7 @@ class RequestCallers:
         # The header is looked for even where no terminator is trusted, because a client that sends it
         # believes, or wants to make others believe, that it counts: it is refused and not ignored.
         self._header = terminator.header.lower()
+        self._address_header = terminator.address_header
         self._policy = TerminatorPolicy(
             (TerminatorHeader(terminator.header, HeaderFormat(terminator.format)),)
         )
@@ -104,6 +106,23 @@ class RequestCallers:
             else:
                 principal = await self._tokens.authenticate(token, scheme, certificate)
         return principal, certificate
+
+    @property
+    def forwards_addresses(self) -> bool:
+        """Whether a terminator says which address it serves."""
+        return bool(self._address_header)
+
+    def site(self, transport: ClientCertificate | None, metadata: Metadata, peer: str) -> str:
+        """What stands for a caller that has no name (`gateway.limits.peers`).
+
+        It is that of *peer*, the connection's other end, and of a trusted terminator's connection the address
+        that the terminator saw: what it added last, as all before that came from the caller.
+        """
+        if transport is not None and self._address_header and self.is_terminator(transport):
+            values = [value for name, value in metadata if name == self._address_header]
+            if values and isinstance(values[-1], str):
+                return site_of(values[-1].rpartition(",")[2].strip(" \t"))
+        return site_of_peer(peer)
 
     def is_terminator(self, transport: ClientCertificate) -> bool:
         """Whether a connection with this certificate is a trusted terminator's."""

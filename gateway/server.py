@@ -62,6 +62,7 @@ from gateway.telemetry.logs import LogWriter
 from gateway.telemetry.spans import Tracer
 from gateway.tls_files import TlsFiles
 from gateway.tls_reload import TlsReloader
+from gateway.wiring.limits import rate_limits_of
 from gateway.wiring.observation import Observation, observing
 from gateway.worker_link import WorkerIdentity
 from signers import SignerUnavailableError
@@ -164,7 +165,8 @@ def _grpc_server(
         principals=principals, tokens=application.callers, terminator=settings.terminator
     )
     pipeline = Pipeline(
-        limits=Limits.of(settings.server),
+        limits=Limits.of(settings.server, settings.limits),
+        rate_limits=rate_limits_of(settings),
         callers=CallerResolver(callers),
         authorize=_authorize,
         access_log=observation.access_log,
@@ -228,6 +230,7 @@ def _edge(
                 routes=routes,
                 limits=pipeline.limits,
                 admission=pipeline.admission,
+                rate_limits=pipeline.rate_limits,
                 callers=callers,
                 authorize=pipeline.authorize,
                 access_log=pipeline.access_log,

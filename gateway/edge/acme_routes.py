@@ -23,6 +23,7 @@ from gateway.enrollment.domain_validation import DEADLINE
 
 _READ: Final = frozenset({"GET", "HEAD"})
 _POST: Final = frozenset({"POST"})
+_SERVICE: Final = "/countersign.v1.EnrollmentService"
 _VALIDATION: Final = DEADLINE + 10.0
 """Seconds for an answer to a challenge: a validation that takes all of its time still gets its verdict."""
 
@@ -43,35 +44,42 @@ def acme_routes(enrollment: Enrollment | None) -> list[Route]:
 def _of(door: AcmeDoor) -> list[Route]:
     """Nobody is asked for a role: each request proves the key that it is about, or is open to everybody."""
     route = partial(Route, policy=None, refuse=door.refuse)
-    ocsp = OcspEndpoint(door)
-    read: dict[str, Endpoint] = {
-        "/directory": DirectoryEndpoint(door),
-        "/new-nonce": NewNonceEndpoint(door),
-        "/renewal-info/{certificate}": RenewalInfoEndpoint(door),
-        "/crl": CrlEndpoint(door),
-        "/ocsp/{+request}": ocsp,
+    ocsp, ocsp_like = OcspEndpoint(door), f"{_SERVICE}/GetOcspResponse"
+    read: dict[str, tuple[Endpoint, str]] = {
+        "/directory": (DirectoryEndpoint(door), "ListProvisioners"),
+        "/new-nonce": (NewNonceEndpoint(door), "CreateNonce"),
+        "/renewal-info/{certificate}": (RenewalInfoEndpoint(door), "GetRenewalInfo"),
+        "/crl": (CrlEndpoint(door), "GetCertificateRevocationList"),
     }
-    signed: dict[str, Endpoint] = {
-        "/new-account": NewAccountEndpoint(door),
-        "/account/{account}": AccountEndpoint(door),
-        "/account/{account}/orders": AccountOrdersEndpoint(door),
-        "/key-change": KeyChangeEndpoint(door),
-        "/new-order": NewOrderEndpoint(door),
-        "/order/{order}": OrderEndpoint(door),
-        "/order/{order}/finalize": FinalizeEndpoint(door),
-        "/authz/{authorization}": AuthorizationEndpoint(door),
-        "/certificate/{certificate}": CertificateEndpoint(door),
-        "/revoke-cert": RevokeCertificateEndpoint(door),
+    signed: dict[str, tuple[Endpoint, str]] = {
+        "/new-account": (NewAccountEndpoint(door), "CreateAccount"),
+        "/account/{account}": (AccountEndpoint(door), "UpdateAccount"),
+        "/account/{account}/orders": (AccountOrdersEndpoint(door), "ListOrders"),
+        "/key-change": (KeyChangeEndpoint(door), "RolloverAccountKey"),
+        "/new-order": (NewOrderEndpoint(door), "CreateOrder"),
+        "/order/{order}": (OrderEndpoint(door), "GetOrder"),
+        "/order/{order}/finalize": (FinalizeEndpoint(door), "FinalizeOrder"),
+        "/authz/{authorization}": (AuthorizationEndpoint(door), "GetAuthorization"),
+        "/certificate/{certificate}": (CertificateEndpoint(door), "GetCertificate"),
+        "/revoke-cert": (RevokeCertificateEndpoint(door), "RevokeCertificate"),
     }
     return [
-        *(route(door.path + path, _READ, endpoint) for path, endpoint in read.items()),
-        *(route(door.path + path, _POST, endpoint, max_body=MAX_BODY) for path, endpoint in signed.items()),
+        *(
+            route(door.path + path, _READ, endpoint, like=f"{_SERVICE}/{method}")
+            for path, (endpoint, method) in read.items()
+        ),
+        *(
+            route(door.path + path, _POST, endpoint, max_body=MAX_BODY, like=f"{_SERVICE}/{method}")
+            for path, (endpoint, method) in signed.items()
+        ),
         route(
             f"{door.path}/challenge/{{authorization}}/{{challenge}}",
             _POST,
             ChallengeEndpoint(door),
             max_body=MAX_BODY,
             deadline=_VALIDATION,
+            like=f"{_SERVICE}/AnswerChallenge",
         ),
-        route(f"{door.path}/ocsp", _POST, ocsp, max_body=MAX_OCSP),
+        route(f"{door.path}/ocsp/{{+request}}", _READ, ocsp, like=ocsp_like),
+        route(f"{door.path}/ocsp", _POST, ocsp, max_body=MAX_OCSP, like=ocsp_like),
     ]

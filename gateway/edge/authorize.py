@@ -88,7 +88,8 @@ def login_routes(login: DelegatedLogin | None, issuer: str) -> list[Route]:
     """Both endpoints; none without an upstream provider. HEAD is refused, as it would begin a login."""
     if login is None:
         return []
-    route = partial(Route, policy=None, max_body=MAX_PARAMETERS_SIZE, refuse=page)
+    like = "/countersign.v1.AuthorizationService/CreateAuthorizationCode"
+    route = partial(Route, policy=None, max_body=MAX_PARAMETERS_SIZE, refuse=page, like=like)
     return [
         route(AUTHORIZATION_PATH, frozenset({"GET", "POST"}), AuthorizeEndpoint(login, issuer)),
         route(CALLBACK_PATH, frozenset({"GET"}), CallbackEndpoint(login, issuer)),

@@ -81,6 +81,7 @@ class Route:
     - *always_admitted*: answers under overload and while draining, and is not counted.
     - *refuse*: how errors are told; None for OAuth's way.
     - *deadline*: seconds for an answer; None for the server's default.
+    - *like*: the RPC that does the same where *policy* names none, for limits and priority.
     """
 
     path: str
@@ -91,6 +92,12 @@ class Route:
     always_admitted: bool = False
     refuse: Refusal | None = None
     deadline: float | None = None
+    like: str = ""
+
+    @property
+    def counts_as(self) -> str:
+        """The full name of the RPC whose limits and priority a request has."""
+        return self.policy or self.like
 
     @property
     def pattern(self) -> re.Pattern[str] | None:

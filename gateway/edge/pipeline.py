@@ -7,17 +7,20 @@
 5. **body**: read as a whole, bounded in size and time, with a bound for all bodies together, and not parsed.
    It comes before admission, unlike over gRPC, because clients that send slowly must not take the room of
    calls, which gRPC shares;
-6. **admission**: refused at once while the server drains or has too many calls under way;
+6. **admission**: refused at once while the server drains, has too many calls under way, or lets calls wait
+   too long, by the priority of the method that does the same;
 7. **deadline**;
 8. **caller**: one certificate, one principal;
-9. **authorize**: by the table in `gateway.authorization`;
-10. only then the endpoint parses the body and calls the use case.
+9. **limits** of that caller, the same as over gRPC;
+10. **authorize**: by the table in `gateway.authorization`;
+11. only then the endpoint parses the body and calls the use case.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Final
@@ -30,7 +33,9 @@ from gateway.edge.oauth_errors import HttpError, oauth_error
 from gateway.edge.response import Answer, rendered
 from gateway.errors import AuthenticationError, AvailabilityError, GatewayError, Reason, RequestError
 from gateway.failures import SERVER_FAULTS, cause_of, to_gateway_error
-from gateway.principal import Call, Principal, call_under_way
+from gateway.limits.method_classes import Priority, priority_of
+from gateway.limits.rate_limits import MethodLimit, RateLimits
+from gateway.principal import ANONYMOUS, Call, Principal, call_under_way
 from gateway.proofs.client_certificate import ClientCertificate
 from gateway.request_callers import Metadata, RequestCallers
 from gateway.telemetry import request_id as request_ids
@@ -71,10 +76,20 @@ class _Progress:
         return f"{self.request.method} {self.request.raw_path[:_MAX_LOGGED_PATH]}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A route, with what is looked for once: its priority, and what limits its callers, if anything."""
+
+    route: Route
+    priority: Priority
+    limit: MethodLimit | None
+
+
 class EdgePipeline:
     """The application behind every connection.
 
-    *admission* is the one of the gRPC pipeline: both share the room for calls.
+    *admission* and *rate_limits* are those of the gRPC pipeline: both share the room for calls, and what a
+    caller may do.
 
     *authorize* raises `GatewayError` where the caller may not call; *on_server_fault* hears the reason of
     every failure that is the gateway's own.
@@ -93,10 +108,14 @@ class EdgePipeline:
         request_timeout: float,
         dpop_algorithms: Sequence[str] = (),
         on_server_fault: Callable[[Reason], None] = lambda _: None,
+        rate_limits: RateLimits | None = None,
     ) -> None:
-        listed = tuple(routes)
-        self._routes = {route.path: route for route in listed if route.pattern is None}
-        self._patterns = [(route.pattern, route) for route in listed if route.pattern is not None]
+        rate_limits = rate_limits or RateLimits()
+        listed = [
+            _Served(route, priority_of(route.counts_as), rate_limits.of(route.counts_as)) for route in routes
+        ]
+        self._routes = {served.route.path: served for served in listed if served.route.pattern is None}
+        self._patterns = [(pattern, served) for served in listed if (pattern := served.route.pattern)]
         self._limits = limits
         self._admission = admission
         self._callers = callers
@@ -135,23 +154,24 @@ class EdgePipeline:
         request.respond(octets, close=close)
 
     async def _serve(self, progress: _Progress) -> Answer:
-        route, parameters = self._route(progress)
-        body = await self._body(progress.request, route.max_body)
+        served, parameters = self._route(progress)
+        body = await self._body(progress.request, served.route.max_body)
         progress.close = False
-        if route.always_admitted:
-            return await self._answer(route, parameters, progress, body)
-        self._admission.enter()
+        if served.route.always_admitted:
+            return await self._answer(served, parameters, progress, body)
+        self._admission.enter(served.priority)
         try:
-            return await self._answer(route, parameters, progress, body)
+            return await self._answer(served, parameters, progress, body)
         finally:
             self._admission.leave()
 
-    def _route(self, progress: _Progress) -> tuple[Route, Mapping[str, str]]:
+    def _route(self, progress: _Progress) -> tuple[_Served, Mapping[str, str]]:
         """The route, and the parts of the path that it names."""
         request = progress.request
         if len(request.headers.values("host")) != 1 and request.version == "1.1":
             raise HttpError(400, "Send one Host header.", cause="host_header")  # RFC 9112 §3.2
-        route, parameters = self._find(request.path)
+        served, parameters = self._find(request.path)
+        route = served.route
         if route.refuse is not None:
             progress.refuse = route.refuse
         if request.method not in route.methods:
@@ -162,13 +182,13 @@ class EdgePipeline:
                 cause="method_not_allowed",
             )
         progress.route = f"{request.method} {route.path}"
-        return route, parameters
+        return served, parameters
 
-    def _find(self, path: str) -> tuple[Route, Mapping[str, str]]:
+    def _find(self, path: str) -> tuple[_Served, Mapping[str, str]]:
         """Raises `HttpError` 404."""
-        route = self._routes.get(path)
-        if route is not None:
-            return route, {}
+        served = self._routes.get(path)
+        if served is not None:
+            return served, {}
         for pattern, candidate in self._patterns:
             match = pattern.fullmatch(path)
             if match is not None:
@@ -200,34 +220,52 @@ class EdgePipeline:
         return request.body
 
     async def _answer(
-        self, route: Route, parameters: Mapping[str, str], progress: _Progress, body: bytes
+        self, served: _Served, parameters: Mapping[str, str], progress: _Progress, body: bytes
     ) -> Answer:
-        request = progress.request
+        request, route = progress.request, served.route
         progress.deadline = route.deadline or self._limits.default_deadline
         with self._deadlines.within(progress.deadline):
             basic, metadata = _split_authorization(progress)
-            chain = request.chain
-            transport = ClientCertificate.from_der(chain[0], chain[1:]) if chain else None
+            call, limited_as = await self._identify(served, progress, metadata)
+            asked = EdgeRequest(
+                call=call,
+                method=request.method,
+                path=request.path,
+                query=request.query,
+                headers=request.headers,
+                body=body,
+                basic=basic,
+                parameters=parameters,
+            )
+            call_under_way.set(call)
+            if route.always_admitted:
+                return await route.endpoint(asked)
+            self._admission.enter_caller(limited_as)
+            try:
+                return await route.endpoint(asked)
+            finally:
+                self._admission.leave_caller(limited_as)
+
+    async def _identify(self, served: _Served, progress: _Progress, metadata: Metadata) -> tuple[Call, str]:
+        """Who calls, within its limits and authorized; and its name, or what stands for one without."""
+        request, limit, policy = progress.request, served.limit, served.route.policy
+        chain = request.chain
+        transport = ClientCertificate.from_der(chain[0], chain[1:]) if chain else None
+        try:
             principal, certificate = await self._callers.resolve(
                 transport, metadata, path=request.path, method=request.method
             )
-            progress.caller = principal.name
-            if route.policy is not None:
-                self._authorize(route.policy, principal)
-            call = Call(principal, certificate, progress.request_id)
-            call_under_way.set(call)
-            return await route.endpoint(
-                EdgeRequest(
-                    call=call,
-                    method=request.method,
-                    path=request.path,
-                    query=request.query,
-                    headers=request.headers,
-                    body=body,
-                    basic=basic,
-                    parameters=parameters,
-                )
-            )
+        except GatewayError:
+            if limit is not None:  # Who cannot prove a name calls as nobody.
+                limit.take(ANONYMOUS, self._callers.site(transport, metadata, request.peer))
+            raise
+        progress.caller = principal.name
+        limited_as = principal.name or self._callers.site(transport, metadata, request.peer)
+        if limit is not None:
+            limit.take(principal, limited_as)
+        if policy is not None:
+            self._authorize(policy, principal)
+        return Call(principal, certificate, progress.request_id), limited_as
 
     def _refusal(self, progress: _Progress, error: BaseException) -> Answer:
         told = to_gateway_error(error)

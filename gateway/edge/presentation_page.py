@@ -50,6 +50,7 @@ _HEADERS: Final[Mapping[str, str]] = {
     "cross-origin-resource-policy": "same-origin",
 }
 _FILES: Final = files("gateway.edge") / "verifier_page"
+_LIKE: Final = "/countersign.v1.PresentationService/CreatePresentationRequest"
 _DEADLINE: Final = WAIT + 10.0
 
 
@@ -119,7 +120,7 @@ class FollowEndpoint:
 
 def page_routes(requests: PresentationRequests, verifiers: Sequence[str]) -> list[Route]:
     """The page for *verifiers*, by their names. For development only: it asks nobody who they are."""
-    read = partial(Route, methods=frozenset({"GET"}), policy=None)
+    read = partial(Route, methods=frozenset({"GET"}), policy=None, like=_LIKE)
     files: dict[str, Endpoint] = {
         PAGE: PageEndpoint(verifiers),
         f"{PAGE}/page.css": FileEndpoint("page.css", "text/css"),
@@ -128,7 +129,7 @@ def page_routes(requests: PresentationRequests, verifiers: Sequence[str]) -> lis
     return [
         *(read(path, endpoint=endpoint) for path, endpoint in files.items()),
         read(f"{PAGE}/requests/{{request}}", endpoint=FollowEndpoint(requests), deadline=_DEADLINE),
-        Route(f"{PAGE}/requests", frozenset({"POST"}), AskEndpoint(requests), None, MAX_WISH),
+        Route(f"{PAGE}/requests", frozenset({"POST"}), AskEndpoint(requests), None, MAX_WISH, like=_LIKE),
     ]
 
 

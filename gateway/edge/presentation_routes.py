@@ -22,6 +22,8 @@ from gateway.presentations.qr import qr_png, qr_svg
 
 REQUEST_PATH: Final = "/presentations/requests"
 RESPONSE_PATH: Final = "/presentations/response"
+_SERVICE: Final = "/countersign.v1.PresentationService"
+_METADATA: Final = "/countersign.v1.TokenService/GetServerMetadata"
 _VERIFICATION: Final = 10.0
 """Seconds for an answer beyond those that verifying it may take."""
 
@@ -40,8 +42,8 @@ def presentation_routes(
     that verifying an answer may take. *demo_page*: with the page of development.
     """
     # HEAD is refused where reading changes something, or would only cost.
-    read = partial(Route, methods=frozenset({"GET"}), policy=None)
-    published = partial(Route, methods=frozenset({"GET", "HEAD"}), policy=None)
+    read = partial(Route, methods=frozenset({"GET"}), policy=None, like=f"{_SERVICE}/GetRequestObject")
+    published = partial(Route, methods=frozenset({"GET", "HEAD"}), policy=None, like=_METADATA)
     one = f"{REQUEST_PATH}/{{request}}"
     requests = presentations.requests
     routes = [
@@ -55,6 +57,7 @@ def presentation_routes(
             policy=None,
             max_body=MAX_RESPONSE_BODY,
             deadline=deadline + _VERIFICATION,
+            like=f"{_SERVICE}/SubmitPresentation",
         ),
     ]
     path = document_path(presentations.own_did, public_url)

@@ -9,7 +9,8 @@ from gateway.principal import Call, call_under_way
 Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 
 PARSE: Final = "parse_request"
-"""The attribute that `parsed_by` leaves."""
+COUNT: Final = "count_request"
+"""The attributes that `parsed_by` and `counted_by` leave."""
 
 _Behavior = TypeVar("_Behavior", bound=Callable[..., Any])
 _current_metadata: ContextVar[Metadata] = ContextVar("metadata")
@@ -32,6 +33,16 @@ def parsed_by(parse: Callable[[bytes], Any]) -> Callable[[_Behavior], _Behavior]
 
     def mark(behavior: _Behavior) -> _Behavior:
         setattr(behavior, PARSE, parse)
+        return behavior
+
+    return mark
+
+
+def counted_by(count: Callable[[Any], int]) -> Callable[[_Behavior], _Behavior]:
+    """Marks a unary method that counts, where its callers are limited, as *count* of its parsed request."""
+
+    def mark(behavior: _Behavior) -> _Behavior:
+        setattr(behavior, COUNT, count)
         return behavior
 
     return mark

@@ -12,7 +12,7 @@ from gateway.errors import Reason, RequestError
 from gateway.introspection.feed import RevocationFeed
 from gateway.introspection.introspect import MAX_BATCH, Introspector
 from gateway.introspection.signed_response import SigningIntrospector
-from gateway.rpc.current import current_call
+from gateway.rpc.current import counted_by, current_call
 from gateway.rpc.introspection_conversion import introspected_message, revocations_message
 from gateway.rpc.token_conversion import credential_of
 
@@ -65,6 +65,7 @@ class IntrospectionService(introspection_service_pb2_grpc.IntrospectionServiceSe
                 if loop.time() >= end:
                     return
 
+    @counted_by(lambda request: len(request.items))
     async def BatchIntrospectTokens(
         self, request: introspection_service_pb2.BatchIntrospectTokensRequest, context: _Context
     ) -> introspection_service_pb2.BatchIntrospectTokensResponse:

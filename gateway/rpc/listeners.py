@@ -4,6 +4,7 @@ There is no third kind: nothing here can listen without TLS. grpcio cannot ask f
 without requiring one, hence two ports and not one.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -28,6 +29,8 @@ _HANDSHAKE_TIMEOUT_MS: Final = 10_000
 """Of TCP's accept, TLS and the first HTTP/2 SETTINGS together."""
 _SETTINGS_TIMEOUT_MS: Final = 10_000
 """Within which our HTTP/2 SETTINGS must be acknowledged (RFC 9113 §6.5.3)."""
+_QUEUES: Final = 8
+"""For each call that may be under way so many may wait in each queue of the core."""
 _MAX_REQUESTS_PER_READ: Final = 32
 """New streams of one connection that are taken before the others get their turn."""
 _IDENTITY_ONLY: Final = 1
@@ -46,6 +49,11 @@ def server_options(settings: ServerSettings) -> Options:
         ("grpc.max_metadata_size", settings.max_metadata_bytes),
         ("grpc.absolute_max_metadata_size", settings.max_metadata_bytes),
         ("grpc.max_concurrent_streams", settings.max_concurrent_streams),
+        # Of calls that nobody has taken yet. Beyond these the core cancels calls without a reason, so that
+        # the bound is far above what waits while calls are refused with one. Both are the same, as above.
+        ("grpc.server.max_pending_requests", _QUEUES * settings.max_concurrent_calls),
+        ("grpc.server.max_pending_requests_hard_limit", _QUEUES * settings.max_concurrent_calls),
+        ("grpc.server_max_unrequested_time_in_server", math.ceil(settings.max_deadline)),
         ("grpc.keepalive_time_ms", _KEEPALIVE_TIME_MS),
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
         ("grpc.keepalive_permit_without_calls", 1),
@@ -61,7 +69,9 @@ def server_options(settings: ServerSettings) -> Options:
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_TIMEOUT_MS),
         ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
         ("grpc.so_reuseport", int(settings.workers > 1)),
-        ("grpc.enable_channelz", int(settings.channelz)),
+        # Its count of calls tells how many wait. The service of that name is offered where it is asked for.
+        ("grpc.enable_channelz", 1),
+        *(() if settings.channelz else (("grpc.max_channel_trace_event_memory_per_node", 0),)),
     )
 
 

@@ -3,11 +3,13 @@
 1. **request id**: taken from the client where well-formed, else made; it returns in the trailing metadata;
 2. **error mapping**: whatever is raised below becomes one status, here and nowhere else;
 3. **access log**: one record for each call, refused ones included;
-4. **admission**: refused at once while the server drains or has too many calls under way;
+4. **admission**: refused at once while the server drains, has too many calls under way, or lets calls wait
+   too long; what mints, enrolls or verifies is refused first (`gateway.admission`);
 5. **deadline**: the client's, or the default, never more than the maximum;
 6. **caller**: one certificate, one principal;
-7. **authorize**: by the table in `gateway.authorization`;
-8. only then the message is read and parsed, and the servicer runs.
+7. **limits** of that caller: how often it calls (`gateway.limits.rate_limits`), how much it has under way;
+8. **authorize**: by the table in `gateway.authorization`;
+9. only then the message is read and parsed, and the servicer runs.
 
 It is one function and not a chain of interceptors: grpc.aio looks up the handler and calls every interceptor
 anew for each call, while here each method is wrapped once, when its servicer is added. Methods are registered
@@ -21,6 +23,7 @@ import grpc
 
 from gateway.admission import Admission, Limits
 from gateway.errors import Reason
+from gateway.limits.rate_limits import RateLimits
 from gateway.principal import Principal
 from gateway.rpc.stages import CallerResolver
 from gateway.rpc.streams import wrap_stream
@@ -34,7 +37,7 @@ class Pipeline(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no
 
     *authorize* raises `GatewayError` where the caller may not call the method. *on_server_fault* hears the
     reason of every failure that is the gateway's own, so that health can look at once; it must not block.
-    *around* is put around every method, once.
+    *around* is put around every method, once. *rate_limits* are for both doors.
     """
 
     def __init__(
@@ -46,8 +49,10 @@ class Pipeline(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no
         access_log: AccessLog,
         on_server_fault: Callable[[Reason], None] = lambda _: None,
         around: Wrap = untraced,
+        rate_limits: RateLimits | None = None,
     ) -> None:
         self.limits = limits
+        self.rate_limits = rate_limits or RateLimits()
         self._around = around
         self.admission = Admission(limits)
         self.callers = callers
@@ -69,8 +74,8 @@ class Pipeline(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no
     ) -> None:
         """Wrap each method of *service*, once.
 
-        They are not registered with the core by name: grpc.aio would then wait on one future per method, and
-        renew that wait for every call (about 1 µs per method and call).
+        Few of them are registered with the core by name, see `gateway.rpc.core_queue`: grpc.aio waits on one
+        future for each, and renews that wait for every call.
         """
         for name, handler in handlers.items():
             method = f"/{service}/{name}"
@@ -79,6 +84,10 @@ class Pipeline(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no
             else:
                 wrapped = grpc.stream_unary_rpc_method_handler(UnaryMethod(self, method, handler).serve)
             self._handlers[method] = self._around(method, wrapped)
+
+    def handler(self, method: str) -> grpc.RpcMethodHandler | None:
+        """The wrapped handler of *method*, a full name; None where there is none."""
+        return self._handlers.get(method)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """The wrapped handler of a method; None makes grpc answer UNIMPLEMENTED."""

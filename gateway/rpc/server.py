@@ -13,7 +13,9 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from gateway.health import HealthMonitor
+from gateway.limits.shedding import watch
 from gateway.ports import Ports
+from gateway.rpc.core_queue import CoreQueue, next_server_id, queue_apart
 from gateway.rpc.health import HealthServicer
 from gateway.rpc.listeners import bind, server_options
 from gateway.rpc.pipeline import Pipeline
@@ -124,7 +126,10 @@ class GrpcServer:
         tls, mutual = (RotatingCredentials(current, mutual=mutual) for mutual in (False, True))
         self._tls.on_change(tls.offer)
         self._tls.on_change(mutual.offer)
+        first_id = next_server_id()
         self._server = grpc.aio.server(handlers=[self._pipeline], options=server_options(self._settings))
+        queue = CoreQueue(first_id)
+        queue_apart(self._server, self._pipeline.handler)
         self._ports = bind(self._server, self._settings, tls=tls.credentials, mutual=mutual.credentials)
         await self._health.probe()
         if self._edge is not None:
@@ -135,6 +140,7 @@ class GrpcServer:
         self._tasks = [
             asyncio.create_task(self._health.run(), name="health"),
             asyncio.create_task(self._tls.run(self._settings.tls_reload_interval), name="tls-reload"),
+            asyncio.create_task(self._watch(queue), name="overload"),
         ]
         logger.info("Serving on %s", self._ports)
 
@@ -187,6 +193,14 @@ class GrpcServer:
             reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
                 reflection.aio.ReflectionServicer(service_names=sorted(names)), self._pipeline
             )
+
+    async def _watch(self, queue: CoreQueue) -> None:
+        admission = self._pipeline.admission
+        await watch(
+            admission.shedder,
+            taken=lambda: admission.taken,
+            waiting=lambda: queue.waiting(admission.calls + admission.streams),
+        )
 
     async def _close(self) -> None:
         tasks, self._tasks = self._tasks, []

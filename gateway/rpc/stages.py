@@ -8,9 +8,11 @@ from typing import Protocol
 import grpc
 
 from gateway.admission import Admission, Limits
-from gateway.errors import Reason, RequestError
+from gateway.errors import GatewayError, Reason, RequestError
 from gateway.failures import SERVER_FAULTS, cause_of
-from gateway.principal import Call, Principal
+from gateway.limits.method_classes import Priority, priority_of
+from gateway.limits.rate_limits import RateLimits
+from gateway.principal import ANONYMOUS, Call, Principal
 from gateway.proofs.client_certificate import ClientCertificate
 from gateway.rpc.current import Metadata, make_current
 from gateway.rpc.status import DETAILS_KEY, STATUS, to_gateway_error, to_status_proto, trailers_of
@@ -18,8 +20,6 @@ from gateway.telemetry import request_id as request_ids
 from gateway.telemetry.access_log import AccessLog, AccessRecord
 
 logger = logging.getLogger(__name__)
-
-_HEALTH = "/grpc.health.v1.Health/"
 
 
 class CallerResolver(Protocol):
@@ -33,12 +33,17 @@ class CallerResolver(Protocol):
         """
         ...
 
+    def site(self, connection: Mapping[str, Sequence[bytes]], metadata: Metadata, peer: str) -> str:
+        """What stands for a caller that has no name; *peer* is the connection's other end."""
+        ...
+
 
 class Stages(Protocol):
     """What the stages work with: `gateway.rpc.pipeline.Pipeline`."""
 
     limits: Limits
     admission: Admission
+    rate_limits: RateLimits
     callers: CallerResolver
     authorize: Callable[[str, Principal], None]
     access_log: AccessLog
@@ -46,9 +51,21 @@ class Stages(Protocol):
 
 
 class Progress:
-    """What is known of one call so far, for its log record."""
+    """What is known of one call so far, for its log record and its limits.
 
-    __slots__ = ("caller", "deadline", "metadata", "peer", "request_id", "started")
+    `limited_as` is the caller's name, or what stands for one that has none.
+    """
+
+    __slots__ = (
+        "caller",
+        "deadline",
+        "limited_as",
+        "metadata",
+        "peer",
+        "principal",
+        "request_id",
+        "started",
+    )
 
     def __init__(self, context: grpc.aio.ServicerContext) -> None:
         self.metadata: Metadata = context.invocation_metadata()
@@ -57,6 +74,8 @@ class Progress:
         self.started = time.perf_counter()
         self.deadline: float | None = None
         self.caller = ""
+        self.limited_as = ""
+        self.principal = ANONYMOUS
 
 
 class Method:
@@ -65,8 +84,12 @@ class Method:
     def __init__(self, pipeline: Stages, method: str) -> None:
         self._pipeline = pipeline
         self._method = method
+        self._priority = priority_of(method)
         # Health is asked when things go badly: it answers under overload and while draining.
-        self._always_admitted = method.startswith(_HEALTH)
+        self._always_admitted = self._priority is Priority.HEALTH
+        # Looked for once: without a rule for the method nothing is looked for in its calls.
+        self._limit = pipeline.rate_limits.of(method)
+        self._is_batch = False
 
     def _begin(self, context: grpc.aio.ServicerContext) -> Progress:
         progress = Progress(context)
@@ -76,10 +99,25 @@ class Method:
 
     async def _authorize(self, context: grpc.aio.ServicerContext, progress: Progress) -> None:
         pipeline = self._pipeline
-        principal, certificate = await pipeline.callers.resolve(
-            context.auth_context(), progress.metadata, self._method
-        )
+        connection = context.auth_context()
+        try:
+            principal, certificate = await pipeline.callers.resolve(
+                connection, progress.metadata, self._method
+            )
+        except GatewayError:
+            if self._limit is not None:  # Who cannot prove a name calls as nobody.
+                progress.limited_as = pipeline.callers.site(connection, progress.metadata, progress.peer)
+                self._limit.take(ANONYMOUS, progress.limited_as)
+            raise
+        progress.principal = principal
         progress.caller = principal.name
+        progress.limited_as = principal.name or pipeline.callers.site(
+            connection, progress.metadata, progress.peer
+        )
+        if self._limit is not None:
+            # How many a batch holds is known once it is parsed; it is not, where not even one is left.
+            limit = self._limit.check if self._is_batch else self._limit.take
+            limit(principal, progress.limited_as)
         pipeline.authorize(self._method, principal)
         make_current(Call(principal, certificate, progress.request_id), progress.metadata)
 

@@ -56,10 +56,19 @@ class StreamMethod(Method):
         return response
 
     async def _run(self, requests: object, context: grpc.aio.ServicerContext, progress: Progress) -> Any:
-        request = requests
         async with asyncio.timeout(self._pipeline.limits.default_deadline):
             await self._authorize(context, progress)
-            if self._parse is not None:
+        admission, caller = self._pipeline.admission, progress.limited_as
+        admission.enter_stream_of(caller)
+        try:
+            return await self._behave(requests, context)
+        finally:
+            admission.leave_stream_of(caller)
+
+    async def _behave(self, requests: object, context: grpc.aio.ServicerContext) -> Any:
+        request = requests
+        if self._parse is not None:
+            async with asyncio.timeout(self._pipeline.limits.default_deadline):
                 request = self._parse(await read_message(context))
         if not self._generates:
             return await self._behavior(request, context)

@@ -9,7 +9,7 @@ from gateway.enrollment.client_access_token import LIFETIME
 from gateway.enrollment.minter import ClientTokenMinter, ClientTokenRequest
 from gateway.errors import GatewayError, Reason, RequestError, StateError
 from gateway.keys.keyring import Keyring
-from gateway.rpc.current import current_call, parsed_by
+from gateway.rpc.current import counted_by, current_call, parsed_by
 from gateway.rpc.dpop import ProvenCalls
 from gateway.rpc.jwks_conversion import jwks_messages
 from gateway.rpc.metadata_conversion import metadata_message
@@ -76,6 +76,7 @@ class TokenService(token_service_pb2_grpc.TokenServiceServicer):
             response.refresh_token_expire_time.seconds = int(minted.refresh_token.expire_time)
         return response
 
+    @counted_by(lambda request: len(request.items))
     async def BatchMintTokens(
         self, request: token_service_pb2.BatchMintTokensRequest, context: _Context
     ) -> token_service_pb2.BatchMintTokensResponse:

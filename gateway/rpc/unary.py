@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from gateway.rpc.current import PARSE
+from gateway.rpc.current import COUNT, PARSE
 from gateway.rpc.stages import Method, Progress, Stages, code_name, read_message
 
 
@@ -23,6 +23,8 @@ class UnaryMethod(Method):
             )
         parse = getattr(self._behavior, PARSE, None)
         self._parse: Callable[[bytes], Any] = parse or handler.request_deserializer or bytes
+        self._count: Callable[[Any], int] | None = getattr(self._behavior, COUNT, None)
+        self._is_batch = self._count is not None
         self._serialize: Callable[[Any], bytes] = handler.response_serializer or bytes
 
     async def serve(self, _requests: object, context: grpc.aio.ServicerContext) -> bytes | None:
@@ -33,7 +35,7 @@ class UnaryMethod(Method):
                 response = await self._within_deadline(context, progress)
             else:
                 admission = self._pipeline.admission
-                admission.enter()
+                admission.enter(self._priority)
                 try:
                     response = await self._within_deadline(context, progress)
                 finally:
@@ -78,5 +80,17 @@ class UnaryMethod(Method):
 
     async def _answer(self, context: grpc.aio.ServicerContext, progress: Progress) -> bytes:
         await self._authorize(context, progress)
+        if self._always_admitted:
+            return await self._run(context, progress)
+        admission, caller = self._pipeline.admission, progress.limited_as
+        admission.enter_caller(caller)
+        try:
+            return await self._run(context, progress)
+        finally:
+            admission.leave_caller(caller)
+
+    async def _run(self, context: grpc.aio.ServicerContext, progress: Progress) -> bytes:
         request = self._parse(await read_message(context))
+        if self._limit is not None and self._count is not None:
+            self._limit.take(progress.principal, progress.limited_as, max(1, self._count(request)))
         return self._serialize(await self._behavior(request, context))

@@ -32,6 +32,7 @@ class ServerSettings(Section):
     - `https_max_connections`: HTTPS connections per worker; more are closed.
     - `https_max_connections_per_peer`: of them, those of one address, or of one /64 network of IPv6; those of
       a trusted terminator do not count.
+    - `https_handshakes_per_second`: TLS handshakes that a worker begins for HTTPS; who comes faster waits.
     - `https_max_body_bytes`: octets of HTTP request bodies that a worker holds at the same time; what comes
       beyond that is refused with OVERLOADED. Bodies of at most 16 KiB go on and do not
       count, except pipelined ones.
@@ -61,6 +62,7 @@ class ServerSettings(Section):
     max_connection_age: float = Field(1800.0, ge=1)
     https_max_connections: int = Field(1_000, ge=1)
     https_max_connections_per_peer: int = Field(256, ge=1)
+    https_handshakes_per_second: int = Field(400, ge=1)
     https_max_body_bytes: int = Field(64 * 1024 * 1024, ge=4 * 1024 * 1024)
     https_request_timeout: float = Field(10.0, gt=0)
     https_keep_alive: float = Field(60.0, gt=0)
@@ -99,11 +101,15 @@ class TerminatorSettings(Section):
       mutual-TLS listener.
     - `header`: its name in lower case.
     - `format`: how it carries the certificate.
+    - `address_header`: the header, in lower case, to which it adds the address that it sees, behind a comma
+      where there is one already (`x-forwarded-for`), or which it sets to it. Callers without a name are
+      limited by that address; without this field, all those behind a terminator as one.
     """
 
     trusted: tuple[str, ...] = ()
     header: str = "client-cert"
     format: Literal["rfc9440", "pem", "xfcc"] = "rfc9440"
+    address_header: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""
 
 
 class CompatibilitySettings(Section):

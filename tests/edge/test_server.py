@@ -311,7 +311,7 @@ async def test_a_signer_that_is_gone(gateway: RunningGateway):
     edge = Edge(gateway)
     async with gateway.client(gateway.admin) as admin:
         await register(admin, "unsigned")
-    keyring = gateway.server._edge._application._routes["/oauth2/jwks"].endpoint._keyring
+    keyring = gateway.server._edge._application._routes["/oauth2/jwks"].route.endpoint._keyring
     keyring.replace(KeyringView())
     response = await edge.post(
         TOKEN, identity=leaf(gateway, "unsigned"), data={**GRANT, "client_id": "unsigned"}
