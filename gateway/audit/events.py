@@ -150,7 +150,7 @@ class CertificateRevoked:
     account_id: str | None
     serial_number: str
     issuer_key_id: str
-    reason: str
+    revocation_reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ class KeyDisabled:
     event: ClassVar[str] = "key.disabled"
 
     key_id: str
-    reason: str
+    stated_reason: str
 
 
 @dataclass(frozen=True, slots=True)

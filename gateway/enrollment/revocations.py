@@ -133,7 +133,8 @@ class Revocations:
         latest = await self._certificates.latest_crl(authority.key_id)
         if latest is not None and not await self._is_stale(latest):
             return latest
-        return await self._publish(authority, 1 if latest is None else latest.number + 1)
+        known = 0 if latest is None else latest.number
+        return await self._publish(authority, max(known, self._certificates.last_crl_number) + 1)
 
     async def _holds(self, account: Account, certificate: Certificate) -> bool:
         """Whether *account* has valid authorizations for all that the certificate names (RFC 8555 §7.6).
@@ -224,7 +225,7 @@ def _revoked(certificate: Certificate, reason: RevocationReason) -> CertificateR
         account_id=certificate.account_id,
         serial_number=f"{certificate.serial:040x}",
         issuer_key_id=certificate.issuer_key_id,
-        reason=reason.value,
+        revocation_reason=reason.value,
     )
 
 
