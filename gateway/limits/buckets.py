@@ -11,8 +11,8 @@ from typing import Final
 
 OVERFLOW: Final = ""
 """The one bucket of all callers for whom there is no room in the table; no caller has this name."""
-_ROUNDING: Final = 1e-6
-"""Of a token: who waited as long as it was told finds one."""
+_ROUNDING: Final = 1e-9
+"""Seconds by which arithmetic may be off: who waited as long as it was told finds a token."""
 _SWEEP_PAUSE: Final = 1.0
 """Seconds between two looks for full buckets in a table without room: each look costs as much as the table is
 long.
@@ -52,8 +52,8 @@ class TokenBuckets:
         """
         now = self._clock()
         full_at = self._read(caller, now)
-        wait = full_at + (min(tokens, self._burst) - _ROUNDING) * self._interval - now - self._depth
-        if wait > 0:
+        wait = full_at + min(tokens, self._burst) * self._interval - now - self._depth
+        if wait > _ROUNDING:
             return wait
         self._write(caller, full_at + tokens * self._interval, now)
         return 0.0
@@ -61,7 +61,8 @@ class TokenBuckets:
     def wait(self, caller: str) -> float:
         """Seconds until one token can be taken; 0 for now. Nothing is taken."""
         now = self._clock()
-        return max(0.0, self._read(caller, now) + (1 - _ROUNDING) * self._interval - now - self._depth)
+        wait = self._read(caller, now) + self._interval - now - self._depth
+        return wait if wait > _ROUNDING else 0.0
 
     def _read(self, caller: str, now: float) -> float:
         """When the caller's bucket is full, not before *now*."""
