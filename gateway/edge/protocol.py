@@ -31,6 +31,10 @@ Application: TypeAlias = Callable[[HttpRequest], Coroutine[Any, Any, None]]
 MAX_PIPELINED: Final = 16
 """Requests of one connection that may wait for the one before."""
 
+MAX_FRAMING: Final = 256 * 1024
+"""Octets of chunk sizes, chunk extensions and trailers of one request, which are no part of its body. What
+comes in one piece with the head does not count."""
+
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 _REFUSALS: Final = {
@@ -71,6 +75,7 @@ class EdgeProtocol(asyncio.Protocol):
         self._headers: list[tuple[str, str]] = []
         self._expects_continue = False
         self._head_is_timed = True
+        self._framing = 0  # What came behind the head, without the body.
         # When the connection ends unless something comes; None while a request is served. The one timer is
         # set once in a while and looks then: to renew it with every request would cost more than parsing.
         self._patience: float | None = None
@@ -115,6 +120,8 @@ class EdgeProtocol(asyncio.Protocol):
             return
         if self._in_head or self._arriving is None:
             self._head_size += len(data)
+        else:
+            self._framing += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -125,6 +132,8 @@ class EdgeProtocol(asyncio.Protocol):
         # Where the head is complete its own size counted; before that, all that came of it.
         if self._in_head and self._head_size > self._limits.head_bytes:
             self._refuse(431)
+        if self._framing > MAX_FRAMING:
+            self._refuse(400)
         if self._refused:
             self._turn_away()
         elif self._in_head and not self._head_is_timed and self._served is None:
@@ -191,13 +200,14 @@ class EdgeProtocol(asyncio.Protocol):
             expects_continue=self._expects_continue,
         )
         self._in_head = self._head_is_timed = False
-        self._head_size = 0
+        self._head_size = self._framing = 0
         self._patience = None
         self._waiting.append(self._arriving)
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
         if self._arriving is not None:
+            self._framing -= len(body)
             self._arriving.arrived(body)
 
     def on_message_complete(self) -> None:
@@ -205,7 +215,7 @@ class EdgeProtocol(asyncio.Protocol):
         if self._arriving is not None:
             self._arriving.end()
         self._arriving = None
-        self._head_size = 0
+        self._head_size = self._framing = 0
 
     def write(self, octets: bytes) -> None:
         """Send *octets*; nothing where the connection has ended."""

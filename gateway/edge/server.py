@@ -5,10 +5,11 @@ import logging
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
 
 from gateway.edge.body_budget import BodyBudget
 from gateway.edge.connection_limits import ConnectionLimits
+from gateway.edge.handshakes import Handshakes
+from gateway.edge.listener import SHUTDOWN_TIMEOUT, Listener
 from gateway.edge.protocol import Application, EdgeProtocol
 from gateway.edge.tls import RotatingContext
 from gateway.errors import GatewayError
@@ -20,11 +21,6 @@ from gateway.tls_files import TlsFileError
 from gateway.tls_reload import ListenerTls
 
 logger = logging.getLogger(__name__)
-
-_BACKLOG: Final = 1024
-_HANDSHAKE_TIMEOUT: Final = 10.0
-_SHUTDOWN_TIMEOUT: Final = 2.0
-"""Seconds that the other side gets to answer the end of TLS."""
 
 
 class EdgeServer:
@@ -49,7 +45,10 @@ class EdgeServer:
             is_terminator=lambda chain: _is_terminator(callers, chain),
         )
         self._contexts: list[RotatingContext] = []
-        self._servers: list[asyncio.Server] = []
+        self._handshakes = Handshakes(
+            per_second=settings.https_handshakes_per_second, per_site=settings.https_max_connections_per_peer
+        )
+        self._listeners: list[Listener] = []
 
     @property
     def connections(self) -> int:
@@ -63,8 +62,8 @@ class EdgeServer:
         """
         settings = self._settings
         return (
-            await self._listen(settings.https_address, tls, mutual=False),
-            await self._listen(settings.https_mtls_address, tls, mutual=True),
+            self._listen(settings.https_address, tls, mutual=False),
+            self._listen(settings.https_mtls_address, tls, mutual=True),
         )
 
     def offer(self, tls: ListenerTls) -> None:
@@ -81,9 +80,10 @@ class EdgeServer:
 
         Idempotent.
         """
-        servers, self._servers = self._servers, []
-        for server in servers:
-            server.close()
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener.close()
+        self._handshakes.cancel()
         for connection in tuple(self._limits.connections):
             connection.shutdown()
         if self._limits.tasks:
@@ -92,9 +92,9 @@ class EdgeServer:
         for task in late:
             task.cancel()  # The pipeline answers that the gateway is shutting down.
         if late:
-            await asyncio.wait(late, timeout=_SHUTDOWN_TIMEOUT)
+            await asyncio.wait(late, timeout=SHUTDOWN_TIMEOUT)
         with suppress(TimeoutError):
-            async with asyncio.timeout(_SHUTDOWN_TIMEOUT):
+            async with asyncio.timeout(SHUTDOWN_TIMEOUT):
                 while self._limits.connections:
                     self._limits.idle.clear()
                     await self._limits.idle.wait()
@@ -102,7 +102,7 @@ class EdgeServer:
             # Responses are written; a peer that does not take its own is not waited for any longer.
             connection.abort()
 
-    async def _listen(self, address: str, tls: ListenerTls, *, mutual: bool) -> int | None:
+    def _listen(self, address: str, tls: ListenerTls, *, mutual: bool) -> int | None:
         if not address:
             return None
         try:
@@ -111,24 +111,16 @@ class EdgeServer:
             raise TlsFileError(f"The certificate files cannot be used for HTTPS: {error.reason}.") from error
         self._contexts.append(context)
         host, _, port = address.rpartition(":")
+        listener = Listener(context, self._handshakes, lambda: EdgeProtocol(self._application, self._limits))
         try:
-            server = await asyncio.get_running_loop().create_server(
-                lambda: EdgeProtocol(self._application, self._limits),
-                host.strip("[]"),
-                int(port),
-                ssl=context,
-                backlog=_BACKLOG,
-                reuse_port=self._settings.workers > 1 or None,
-                ssl_handshake_timeout=_HANDSHAKE_TIMEOUT,
-                ssl_shutdown_timeout=_SHUTDOWN_TIMEOUT,
-            )
+            taken = listener.open(host.strip("[]"), int(port), shared=self._settings.workers > 1)
         except OSError as error:
             raise ListenError(
                 f"{address} cannot be bound: another process may listen there, or the host has no such "
                 "address."
             ) from error
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
+        self._listeners.append(listener)
+        return taken
 
 
 def _is_terminator(callers: RequestCallers, chain: Sequence[bytes]) -> bool:

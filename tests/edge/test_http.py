@@ -93,6 +93,15 @@ async def test_body_too_large(edge: Edge):
     assert status(await edge.raw(GET + b"Content-Length: 1\r\n\r\na")) == 413
 
 
+async def test_framing_too_large(edge: Edge):
+    """Chunk extensions and trailers without end are 400, or the end, however small the body is."""
+    chunked = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+    extensions = (b"1;" + b"a" * 1000 + b"\r\na\r\n") * 600
+    assert status(await edge.raw(chunked, extensions)) in (0, 400)
+    trailers = (b"x-trailer: " + b"a" * 1000 + b"\r\n") * 600
+    assert status(await edge.raw(chunked + b"0\r\n", trailers)) in (0, 400)
+
+
 async def test_a_body_of_the_largest_size(edge: Edge):
     """64 KiB pass."""
     body = b"grant_type=x&x=" + b"a" * (65536 - 15)
