@@ -56,6 +56,8 @@ def server_options(settings: ServerSettings) -> Options:
         ("grpc.server_max_unrequested_time_in_server", math.ceil(settings.max_deadline)),
         ("grpc.keepalive_time_ms", _KEEPALIVE_TIME_MS),
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+        # Without it grpcio 1.85 waits a minute: it never begins a timeout of keepalive that is below that.
+        ("grpc.http2.ping_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _MIN_PING_INTERVAL_MS),
         ("grpc.http2.max_ping_strikes", _MAX_PING_STRIKES),

@@ -14,6 +14,7 @@ from countersign.retry import Attempts, RetryPolicy
 from countersign.tls import TlsConfig
 
 _STREAM_OUTAGE = 3600.0  # seconds; the number of attempts bounds how long an outage is borne
+_KEEPALIVE_TIMEOUT = 10.0  # seconds
 WATCHED_AT_MOST = 4000.0
 """Seconds. A presentation request lives for an hour at most; what is left is for verifying its answer."""
 
@@ -33,6 +34,10 @@ class BaseClient:
     - *retry*: when a call that is safe to repeat is repeated.
     - *wait_for_ready*: where True, a call waits for a connection until its deadline instead of failing with
       `UnavailableError`; the reason why there is none is then not reported.
+    - *keepalive*: seconds of silence after which the gateway is asked whether the connection still stands;
+      where no answer comes within 10 seconds (or within *keepalive*, if that is less) the connection is
+      given up, and with it every call on it, with `UnavailableError`. The gateway bears one question in 10
+      seconds and ends connections that ask more often.
     - *caller_token*: returns the access token that identifies the caller where there is no certificate;
       called for every attempt, so that it can renew the token.
     - *dpop*: the key that minted tokens are bound to (RFC 9449). A *caller_token* is then one that is
@@ -50,17 +55,21 @@ class BaseClient:
         timeout: float = 10.0,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen.
         wait_for_ready: bool = False,
+        keepalive: float = 30.0,
         caller_token: Callable[[], str] | None = None,
         dpop: DpopKey | None = None,
         new_request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         if timeout <= 0:
             raise ValueError("timeout must be above 0 seconds.")
+        if keepalive <= 0:
+            raise ValueError("keepalive must be above 0 seconds.")
         self._address = mtls_target if mtls_target is not None and tls.certificate is not None else target
         self._tls = tls
         self._timeout = timeout
         self._retry = retry
         self._wait_for_ready = wait_for_ready
+        self._keepalive = keepalive
         self._caller_token = caller_token
         self._dpop = dpop
         self._nonces: dict[bool, str] = {}
@@ -71,11 +80,19 @@ class BaseClient:
         return f"{type(self).__name__}({self._address!r}, tls={self._tls!r})"
 
     def _channel_options(self) -> list[tuple[str, str | int]]:
+        patience = int(min(self._keepalive, _KEEPALIVE_TIMEOUT) * 1000)
         options: list[tuple[str, str | int]] = [
             ("grpc.primary_user_agent", f"countersign-python/{version('countersign')}"),
             ("grpc.service_config_disable_resolution", 1),  # DNS must not decide about repetition.
             ("grpc.initial_reconnect_backoff_ms", 200),
             ("grpc.max_reconnect_backoff_ms", 5000),  # gRPC's own two minutes would outlast a restart by far.
+            ("grpc.keepalive_time_ms", int(self._keepalive * 1000)),
+            ("grpc.keepalive_timeout_ms", patience),
+            ("grpc.http2.ping_timeout_ms", patience),  # grpcio 1.85 heeds this one only.
+            # An idle connection too: the next call would find out only at its deadline.
+            ("grpc.keepalive_permit_without_calls", 1),
+            # Who only listens to a stream sends no data, and would stop asking after two questions.
+            ("grpc.http2.max_pings_without_data", 0),
         ]
         if self._tls.server_name is not None:
             options.append(("grpc.ssl_target_name_override", self._tls.server_name))
