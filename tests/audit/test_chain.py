@@ -39,7 +39,7 @@ def test_a_hash_covers_the_one_before_and_the_number():
     second = appended(first.head, DRAFT)
     assert second.hash == sha256(b"countersign audit chain\n", first.hash, int8(2), DRAFT.digest)
     assert second.head == Head(2, second.hash)
-    assert GENESIS == bytes(32)
+    assert GENESIS.hex() == "00" * 32
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whatever is done to an export is told by name and place; nothing but keys and earlier checkpoints is needed."""
+"""Whatever is done to an export is told by name and place, by keys and checkpoints seen before alone."""
 
 import json
 from pathlib import Path
@@ -323,7 +323,7 @@ async def test_two_checkpoints_that_were_seen_may_contradict_each_other(log):
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_part_of_the_log_verifies(log, tmp_path):
-    """From any segment to any: the hash before the first is that of the file, and signed with what follows."""
+    """From any segment to any: the hash before the first is signed with what follows."""
     async with open_store(f"sqlite:///{tmp_path}/part.db", migrate=True) as store:
         checkpointer = KEY.checkpointer(store.audit)
         for size in (1, 2, 3, 4):
