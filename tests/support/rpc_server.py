@@ -19,6 +19,7 @@ from gateway.callers import CallerDirectory, CertificatePrincipals
 from gateway.client_roots import ClientRoots
 from gateway.errors import AuthenticationError, Reason
 from gateway.health import HealthMonitor, Probe
+from gateway.limits.rate_limits import RateLimits, RateRule
 from gateway.principal import Principal
 from gateway.proofs.client_certificate import ClientCertificate
 from gateway.request_callers import RequestCallers
@@ -26,6 +27,7 @@ from gateway.rpc.caller import CallerResolver
 from gateway.rpc.pipeline import Pipeline
 from gateway.rpc.server import GrpcServer
 from gateway.settings.callers import CallerSettings
+from gateway.settings.limits import LimitSettings
 from gateway.settings.server import ServerSettings, TerminatorSettings
 from gateway.telemetry.access_log import AccessRecord
 from gateway.tls_files import TlsFiles
@@ -201,6 +203,8 @@ async def serving(
     probes: Mapping[str, Probe] | None = None,
     services: Mapping[str, frozenset[str]] | None = None,
     resources: Sequence[Callable[[], Awaitable[None]]] = (),
+    limits: LimitSettings | None = None,
+    rules: Sequence[RateRule] = (),
     **settings: Any,
 ) -> AsyncIterator[Running]:
     """Serve on free ports until the end of the block, which drains. *settings* are those of the server."""
@@ -224,7 +228,8 @@ async def serving(
     tokens, records, methods, faults = Tokens(), Records(), Programmable(), list[Reason]()
     principals = CertificatePrincipals(roots=roots, directory=CallerDirectory(callers), clock=time.time)
     pipeline = Pipeline(
-        limits=Limits.of(configuration),
+        limits=Limits.of(configuration, limits),
+        rate_limits=RateLimits(rules),
         callers=CallerResolver(
             RequestCallers(
                 principals=principals, tokens=tokens, terminator=terminator or TerminatorSettings()
