@@ -29,6 +29,7 @@ from gateway.store.failures import (
 )
 from gateway.store.grants import SqlGrantRepository
 from gateway.store.keys import SqlKeyRepository
+from gateway.store.leases import Leases
 from gateway.store.migrations import check_revision, revisions, upgrade
 from gateway.store.migrations.revisions import number_of
 from gateway.store.observed import ObservedDatabase
@@ -152,6 +153,7 @@ async def open_store(
             database = ObservedDatabase(database, times, system)
         lifetime = options.idempotency_lifetime
         revoked = Announcements()
+        replicas = Replicas(database, clock, program=number_of(revisions.CURRENT.head))
         yield Store(
             clients=SqlClientRepository(
                 database, clock, cache_size=options.client_cache_size, idempotency_lifetime=lifetime
@@ -176,6 +178,6 @@ async def open_store(
             listening=listening,
             audit=SqlAuditRepository(database, hashes=not isinstance(target, SqliteUrl)),
             database=database,
-            purge=Purge(database, clock, options),
-            replicas=Replicas(database, clock, program=number_of(revisions.CURRENT.head)),
+            purge=Purge(database, clock, options, Leases(database, replicas.replica_id)),
+            replicas=replicas,
         )

@@ -1,9 +1,10 @@
-"""Deleting what has expired, a little at a time, for as long as the gateway runs."""
+"""Deleting what has expired, a little at a time, for as long as the gateway runs, by one process for all."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
 
 import sqlalchemy as sa
 
@@ -11,6 +12,7 @@ from gateway.clock import Clock
 from gateway.errors import GatewayError
 from gateway.store.database import Database, Transaction, to_microseconds
 from gateway.store.enrollment_tables import authorizations, certificates, crls, external_keys, orders
+from gateway.store.leases import PURGE, Leases
 from gateway.store.options import StoreOptions
 from gateway.store.presentation_tables import presentation_requests
 from gateway.store.statement import Statement
@@ -29,6 +31,8 @@ from gateway.store.tables import (
 logger = logging.getLogger(__name__)
 
 _MAX_BACKOFF = 3600.0  # seconds
+_LEASE_INTERVALS = 3
+"""For how many intervals who purges has the lease: after so many another takes over from one that died."""
 
 
 def _delete_expired(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> Statement:
@@ -38,7 +42,7 @@ def _delete_expired(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> Sta
         .where(table.c.expire_time < sa.bindparam("before"), *conditions)
         .order_by(table.c.expire_time)
         .limit(sa.bindparam("size", type_=sa.BigInteger))
-        # Replicas purge at the same time: each takes rows that no other is at.
+        # One that lost its lease while it was frozen may be at the same rows for a moment.
         .with_for_update(skip_locked=True)
     )
     row = key[0] if len(key) == 1 else sa.tuple_(*key)
@@ -70,13 +74,18 @@ _STATEMENTS = {table.name: _delete_expired(table) for table in _EXPIRING} | {
 class Purge:
     """Deletes rows that expired more than `StoreOptions.purge_grace` ago."""
 
-    def __init__(self, database: Database, clock: Clock, options: StoreOptions) -> None:
+    def __init__(self, database: Database, clock: Clock, options: StoreOptions, leases: Leases) -> None:
         self._database = database
         self._clock = clock
         self._options = options
+        self._leases = leases
+        self._renew_at = float("inf")  # By the monotonic clock; only `running` has a lease.
 
     async def once(self) -> int:
-        """Delete everything that is due, in bounded transactions; returns how many rows went."""
+        """Delete everything that is due, in bounded transactions; returns how many rows went.
+
+        Within `running` it ends early where the lease was lost.
+        """
         before = to_microseconds(self._clock() - self._options.purge_grace)
         deleted = 0
         for name, statement in _STATEMENTS.items():
@@ -85,18 +94,26 @@ class Purge:
                 deleted += count
                 if count < size:
                     break
+                if monotonic() > self._renew_at and not await self._take_lease():
+                    return deleted
             logger.debug("Purged %s", name)
         return deleted
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Purge every `StoreOptions.purge_interval` seconds until the block ends; slower while it fails."""
+        """Purge every `StoreOptions.purge_interval` seconds until the block ends; slower while it fails.
+
+        Of all processes at the database one does it, and another takes over within some intervals of its end.
+        """
         task = asyncio.create_task(self._run(), name="store-purge")
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            # Unreleased, it is over after some intervals.
+            with suppress(GatewayError):
+                await self._leases.release(PURGE)
 
     async def _run(self) -> None:
         interval = self._options.purge_interval
@@ -104,7 +121,8 @@ class Purge:
         while True:
             await asyncio.sleep(delay)
             try:
-                await self.once()
+                if await self._take_lease():
+                    await self.once()
                 delay = interval
             except GatewayError as error:
                 delay = min(delay * 2, max(interval, _MAX_BACKOFF))
@@ -113,6 +131,11 @@ class Purge:
                 # A fault of ours must not end the purge for good; the log shows it each time.
                 delay = min(delay * 2, max(interval, _MAX_BACKOFF))
                 logger.exception("Purging expired rows failed; next in %.0f s", delay)
+
+    async def _take_lease(self) -> bool:
+        interval = self._options.purge_interval
+        self._renew_at = monotonic() + interval
+        return await self._leases.take(PURGE, seconds=_LEASE_INTERVALS * interval)
 
     async def _delete(self, statement: Statement, before: int, size: int) -> int:
         async def work(transaction: Transaction) -> int:
