@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/metadata"
 )
 
@@ -43,19 +44,21 @@ func (c *caller) unary(
 			return nil
 		}
 		err := errorOfCall(ctx, failure, requestID, header, trailer)
-		if !repeat || ctx.Err() != nil {
+		if !repeat || ctx.Err() != nil || connection.GetState() == connectivity.Shutdown {
 			return err
 		}
-		deadline, _ := ctx.Deadline()
-		pause, due := c.retry.pauseAfter(attempt, err, time.Until(deadline))
-		if !due || !slept(ctx, pause) {
+		pause, due := c.retry.pauseAfter(attempt, err, remaining(ctx))
+		if !due {
 			return err
+		}
+		if !slept(ctx, pause) {
+			return errorOfCall(ctx, failure, requestID, header, trailer)
 		}
 	}
 }
 
 // stream opens a stream; what it reports becomes an [*Error] as well. Opening it anew is left to the caller, who knows
-// where to go on.
+// where to go on, as [Client.WatchRevocations] and [Client.WatchPresentationRequest] do.
 func (c *caller) stream(
 	ctx context.Context, description *grpc.StreamDesc, connection *grpc.ClientConn, method string,
 	open grpc.Streamer, options ...grpc.CallOption,
@@ -69,12 +72,13 @@ func (c *caller) stream(
 	if failure != nil {
 		return nil, errorOfCall(ctx, failure, requestID, nil, nil)
 	}
-	return &stream{ClientStream: opened, requestID: requestID}, nil
+	return &stream{ClientStream: opened, caller: ctx, requestID: requestID}, nil
 }
 
 // stream turns the failures of a stream into an [*Error].
 type stream struct {
 	grpc.ClientStream
+	caller    context.Context // The stream's own ends with the stream, whoever ended that.
 	requestID string
 }
 
@@ -83,7 +87,7 @@ func (s *stream) RecvMsg(message any) error {
 	if failure == nil || errors.Is(failure, io.EOF) {
 		return failure
 	}
-	return errorOfCall(s.Context(), failure, s.requestID, nil, s.Trailer())
+	return errorOfCall(s.caller, failure, s.requestID, nil, s.Trailer())
 }
 
 // withRequestID adds the id under which the gateway logs the call, unless the caller chose one.

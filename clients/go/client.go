@@ -50,6 +50,7 @@ type Client struct {
 	Presentations  pb.PresentationServiceClient
 
 	connection *grpc.ClientConn
+	retry      RetryPolicy
 }
 
 // New makes a client. Connecting is left to the first call. It fails where the configuration or a file cannot be used.
@@ -109,6 +110,7 @@ func New(config Config) (*Client, error) {
 		Enrollment:     pb.NewEnrollmentServiceClient(connection),
 		Presentations:  pb.NewPresentationServiceClient(connection),
 		connection:     connection,
+		retry:          retry,
 	}, nil
 }
 

@@ -191,6 +191,61 @@ func TestCancellation(t *testing.T) {
 	}
 }
 
+// A caller that gives up between two attempts sees its own cancellation too.
+func TestCancellationBetweenAttempts(t *testing.T) {
+	g := start(t)
+	g.will(refusal(codes.Unavailable, "SHUTTING_DOWN", retryAfter(time.Hour)))
+	ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
+	ended := make(chan error)
+	go func() {
+		_, err := g.client(t, nil).Clients.GetClient(ctx, getClient)
+		ended <- err
+	}()
+	for len(g.seen()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	err := <-ended
+	if !errors.Is(err, context.Canceled) || errors.Is(err, countersign.ErrUnavailable) || len(g.seen()) != 1 {
+		t.Fatalf("not a cancellation: %v", err)
+	}
+}
+
+// A client that was closed calls nobody, and ends what is under way.
+func TestClose(t *testing.T) {
+	g := start(t)
+	g.will(hangs, hangs)
+	client := g.client(t, nil)
+	ended := make(chan error)
+	go func() {
+		_, err := client.Clients.GetClient(context.Background(), getClient)
+		ended <- err
+	}()
+	go func() {
+		var last error
+		for _, last = range client.WatchRevocations(context.Background(), "") {
+		}
+		ended <- last
+	}()
+	for len(g.seen()) < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := client.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := <-ended; !errors.Is(err, countersign.ErrUnavailable) {
+			t.Errorf("not unavailable: %v", err)
+		}
+	}
+	if _, err := client.Clients.GetClient(context.Background(), getClient); !errors.Is(err, countersign.ErrUnavailable) {
+		t.Errorf("not unavailable: %v", err)
+	}
+	if attempts := len(g.seen()); attempts != 2 {
+		t.Errorf("%d attempts", attempts)
+	}
+}
+
 // A gateway that is not there is unavailable.
 func TestNoGateway(t *testing.T) {
 	g := start(t)
@@ -255,7 +310,9 @@ func TestCallerToken(t *testing.T) {
 
 // A stream that breaks off says why, as a call does.
 func TestStream(t *testing.T) {
-	client := start(t).client(t, nil)
+	g := start(t)
+	g.will(refusal(codes.Unavailable, "SHUTTING_DOWN"))
+	client := g.client(t, nil)
 	stream, err := client.Introspection.WatchRevocations(context.Background(), &pb.WatchRevocationsRequest{})
 	if err != nil {
 		t.Fatal(err)
@@ -265,7 +322,8 @@ func TestStream(t *testing.T) {
 	}
 	_, err = stream.Recv()
 	var failed *countersign.Error
-	if !errors.As(err, &failed) || failed.Reason != "SHUTTING_DOWN" || failed.RequestID == "" {
+	if !errors.As(err, &failed) || failed.Reason != "SHUTTING_DOWN" || failed.RequestID == "" ||
+		!errors.Is(err, countersign.ErrUnavailable) || errors.Is(err, context.Canceled) {
 		t.Fatalf("not typed: %v", err)
 	}
 }

@@ -40,7 +40,7 @@ type FieldViolation struct {
 // Error is why a call failed. Switch on its kind with errors.Is, or on Reason where more than the kind matters.
 // Messages are for a log and may change.
 type Error struct {
-	// Kind is one of the variables above; nil for a defect.
+	// Kind is one of the variables above; nil for a defect, and where the caller cancelled (context.Canceled).
 	Kind error
 	// Code is the gRPC status code.
 	Code codes.Code
@@ -140,11 +140,18 @@ func errorOfCall(ctx context.Context, failure error, requestID string, header, t
 	if values := trailer.Get(dpopNonceHeader); len(values) > 0 {
 		result.DPoPNonce = values[0]
 	}
-	if ended := ctx.Err(); ended != nil {
+	ended := ctx.Err()
+	if ended == nil && result.Code == codes.DeadlineExceeded {
+		// The gateway has the same deadline, and may be the first to see that it passed.
+		ended = context.DeadlineExceeded
+	}
+	if ended != nil {
 		// The context ended here, whatever the connection made of it.
 		result.cause = errors.Join(ended, failure)
 		if errors.Is(ended, context.DeadlineExceeded) {
 			result.Kind, result.Code = ErrDeadlineExceeded, codes.DeadlineExceeded
+		} else {
+			result.Kind, result.Code = nil, codes.Canceled
 		}
 	} else if result.Code == codes.Canceled {
 		// Nobody on this side cancelled. A server that began to shut down a moment ago cancels what it has not begun,

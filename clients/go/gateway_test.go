@@ -47,10 +47,16 @@ type gateway struct {
 	restart  func()
 	mu       sync.Mutex
 	failures []error
+	states   [][]pb.PresentationRequestState // of each stream of a presentation request
 	calls    []call
+	over     chan struct{}
 }
 
-func (g *gateway) will(failures ...error) { g.failures = failures }
+func (g *gateway) will(failures ...error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.failures = failures
+}
 
 func (g *gateway) seen() []call {
 	g.mu.Lock()
@@ -73,7 +79,7 @@ func (g *gateway) intercept(
 		g.failures = g.failures[1:]
 		if failure == hangs {
 			g.mu.Unlock()
-			<-ctx.Done()
+			<-g.over
 			g.mu.Lock()
 		}
 		return nil, failure
@@ -93,7 +99,7 @@ func (g *gateway) intercept(
 	return nil, status.Error(codes.Internal, "the double knows no answer")
 }
 
-// hangs makes the gateway wait until the caller is gone.
+// hangs leaves the caller without an answer until the test is over: who ends the call is the caller alone.
 var hangs = status.Error(codes.Unknown, "hung")
 
 // refusal is what the gateway sends where a call fails.
@@ -114,13 +120,59 @@ type services struct {
 	pb.UnimplementedTokenServiceServer
 	pb.UnimplementedClientServiceServer
 	pb.UnimplementedIntrospectionServiceServer
-	watch func(pb.IntrospectionService_WatchRevocationsServer) error
+	pb.UnimplementedPresentationServiceServer
+	gateway *gateway
 }
 
+// WatchRevocations sends the cursor after the one that it is asked for, and then ends as the script says.
 func (s *services) WatchRevocations(
-	_ *pb.WatchRevocationsRequest, stream pb.IntrospectionService_WatchRevocationsServer,
+	request *pb.WatchRevocationsRequest, stream pb.IntrospectionService_WatchRevocationsServer,
 ) error {
-	return s.watch(stream)
+	failure := s.gateway.ending(stream, request)
+	if err := stream.Send(&pb.WatchRevocationsResponse{Cursor: request.GetCursor() + "1"}); err != nil {
+		return err
+	}
+	return failure
+}
+
+// WatchPresentationRequest sends the states of the next stream of the script, and then ends as that says.
+func (s *services) WatchPresentationRequest(
+	request *pb.WatchPresentationRequestRequest, stream pb.PresentationService_WatchPresentationRequestServer,
+) error {
+	failure := s.gateway.ending(stream, request)
+	s.gateway.mu.Lock()
+	var states []pb.PresentationRequestState
+	if len(s.gateway.states) > 0 {
+		states, s.gateway.states = s.gateway.states[0], s.gateway.states[1:]
+	}
+	s.gateway.mu.Unlock()
+	for _, state := range states {
+		now := &pb.PresentationRequest{Name: request.GetName(), State: state}
+		if err := stream.Send(&pb.WatchPresentationRequestResponse{Request: now}); err != nil {
+			return err
+		}
+	}
+	return failure
+}
+
+// ending notes the opening of a stream, and says how it ends: as it should where the script is used up.
+func (g *gateway) ending(stream grpc.ServerStream, request any) error {
+	sent, _ := metadata.FromIncomingContext(stream.Context())
+	deadline, _ := stream.Context().Deadline()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.calls = append(g.calls, call{metadata: sent, request: request, remaining: time.Until(deadline)})
+	if len(g.failures) == 0 {
+		return nil
+	}
+	failure := g.failures[0]
+	g.failures = g.failures[1:]
+	if failure == hangs {
+		g.mu.Unlock()
+		<-g.over
+		g.mu.Lock()
+	}
+	return failure
 }
 
 func start(t *testing.T) *gateway {
@@ -139,13 +191,8 @@ func start(t *testing.T) *gateway {
 	config := &tls.Config{
 		Certificates: []tls.Certificate{pair}, ClientCAs: roots, ClientAuth: tls.RequireAndVerifyClientCert,
 	}
-	g := &gateway{address: "127.0.0.1:0", folder: folder, issue: issue}
-	all := &services{watch: func(stream pb.IntrospectionService_WatchRevocationsServer) error {
-		if err := stream.Send(&pb.WatchRevocationsResponse{Cursor: "1"}); err != nil {
-			return err
-		}
-		return refusal(codes.Unavailable, "SHUTTING_DOWN")
-	}}
+	g := &gateway{address: "127.0.0.1:0", folder: folder, issue: issue, over: make(chan struct{})}
+	all := &services{gateway: g}
 	serve := func() *grpc.Server {
 		listener, err := net.Listen("tcp", g.address)
 		if err != nil {
@@ -156,6 +203,7 @@ func start(t *testing.T) *gateway {
 		pb.RegisterTokenServiceServer(server, all)
 		pb.RegisterClientServiceServer(server, all)
 		pb.RegisterIntrospectionServiceServer(server, all)
+		pb.RegisterPresentationServiceServer(server, all)
 		go func() { _ = server.Serve(listener) }()
 		return server
 	}
@@ -164,7 +212,10 @@ func start(t *testing.T) *gateway {
 		server.Stop()
 		server = serve()
 	}
-	t.Cleanup(func() { server.Stop() })
+	t.Cleanup(func() {
+		close(g.over)
+		server.Stop()
+	})
 	return g
 }
 

@@ -2,7 +2,14 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { DescMethod, Message } from "@bufbuild/protobuf";
-import { Metadata, status, type Client, type ServiceError } from "@grpc/grpc-js";
+import {
+  Metadata,
+  status,
+  type Client,
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  type ServiceError,
+} from "@grpc/grpc-js";
 
 import { CountersignError, errorOfCall, REQUEST_ID } from "./errors.js";
 import { identified, mayRepeat } from "./repetition.js";
@@ -11,12 +18,22 @@ import { wire, type CallOptions, type Transport } from "./stub.js";
 
 /** Does for every call what a channel does not: a deadline, a request id, repetition, typed errors. */
 export class Caller implements Transport {
+  readonly #underWay = new Set<ClientUnaryCall | ClientReadableStream<Message>>();
+  #closed = false;
+
   constructor(
     private readonly channel: Client,
     private readonly timeoutMs: number,
     private readonly retry: RetryPolicy,
     private readonly callerToken: (() => string | Promise<string>) | undefined,
   ) {}
+
+  /** Gives up every call that is under way, and whatever is called after this. */
+  close(): void {
+    this.#closed = true;
+    this.#underWay.forEach((call) => call.cancel());
+    this.channel.close();
+  }
 
   /** Makes the attempts of one call, under one request id and one deadline. */
   async unary(method: DescMethod, given: Message, options: CallOptions): Promise<Message> {
@@ -33,23 +50,26 @@ export class Caller implements Transport {
           repeat && error instanceof CountersignError
             ? pauseAfter(this.retry, attempt, error, deadline - Date.now())
             : undefined;
-        if (pause === undefined || !(await slept(pause, options.signal))) {
+        if (pause === undefined) {
           throw error;
         }
+        await paused(pause, options.signal, requestId);
       }
     }
   }
 
   /**
-   * Opens a stream. Leaving the loop ends it. Opening it anew is left to the caller, who knows where to go on.
+   * Opens a stream. Leaving the loop ends it. Opening it anew is left to the caller, who knows where to go on, as
+   * `GatewayClient.watchRevocations` and `watchPresentationRequest` do.
    */
   async *stream(method: DescMethod, request: Message, options: CallOptions): AsyncIterable<Message> {
     const requestId = options.metadata?.[REQUEST_ID] ?? randomUUID();
     const metadata = await this.metadata(options, requestId);
     const { path, serialize, deserialize } = wire(method);
     const limits = options.timeoutMs === undefined ? {} : { deadline: Date.now() + positive(options.timeoutMs) };
-    refuseAborted(options.signal, requestId);
+    this.#refuseGivenUp(options.signal, requestId);
     const call = this.channel.makeServerStreamRequest(path, serialize, deserialize, request, metadata, limits);
+    this.#underWay.add(call);
     let header: Metadata | undefined;
     call.on("metadata", (received: Metadata) => (header = received));
     const cancel = () => call.cancel();
@@ -57,8 +77,9 @@ export class Caller implements Transport {
     try {
       yield* call as AsyncIterable<Message>;
     } catch (failure) {
-      throw errorOfCall(failure as ServiceError, requestId, header, options.signal?.aborted ?? false);
+      throw errorOfCall(failure as ServiceError, requestId, header, this.#givenUp(options.signal));
     } finally {
+      this.#underWay.delete(call);
       options.signal?.removeEventListener("abort", cancel);
       call.cancel();
     }
@@ -72,7 +93,7 @@ export class Caller implements Transport {
     deadline: number,
   ): Promise<Message> {
     const metadata = await this.metadata(options, requestId);
-    refuseAborted(options.signal, requestId);
+    this.#refuseGivenUp(options.signal, requestId);
     const { path, serialize, deserialize } = wire(method);
     return await new Promise<Message>((resolve, reject) => {
       let header: Metadata | undefined;
@@ -85,14 +106,16 @@ export class Caller implements Transport {
         metadata,
         { deadline },
         (failure, response) => {
+          this.#underWay.delete(call);
           options.signal?.removeEventListener("abort", cancel);
           if (failure === null && response !== undefined) {
             resolve(response);
           } else {
-            reject(errorOfCall(failure as ServiceError, requestId, header, options.signal?.aborted ?? false));
+            reject(errorOfCall(failure as ServiceError, requestId, header, this.#givenUp(options.signal)));
           }
         },
       );
+      this.#underWay.add(call);
       call.on("metadata", (received) => (header = received));
       options.signal?.addEventListener("abort", cancel);
     });
@@ -114,6 +137,16 @@ export class Caller implements Transport {
     }
     return metadata;
   }
+
+  #givenUp(signal: AbortSignal | undefined): boolean {
+    return this.#closed || (signal?.aborted ?? false);
+  }
+
+  #refuseGivenUp(signal: AbortSignal | undefined, requestId: string): void {
+    if (this.#givenUp(signal)) {
+      throw givenUp(requestId);
+    }
+  }
 }
 
 /** `milliseconds`, which must be above 0. */
@@ -124,18 +157,20 @@ export function positive(milliseconds: number): number {
   return milliseconds;
 }
 
-function refuseAborted(signal: AbortSignal | undefined, requestId: string): void {
-  if (signal?.aborted) {
-    throw new CountersignError("cancelled", status.CANCELLED, "given up here", { requestId });
+/** Waits. Throws a `CountersignError` of the kind "cancelled" where the caller gives up meanwhile. */
+export async function paused(
+  pause: number,
+  signal: AbortSignal | undefined,
+  requestId: string | undefined,
+): Promise<void> {
+  try {
+    await sleep(pause, undefined, signal === undefined ? {} : { signal });
+  } catch (cause) {
+    throw givenUp(requestId, cause);
   }
 }
 
-/** Waits, and says whether nobody gave up meanwhile. */
-async function slept(pause: number, signal: AbortSignal | undefined): Promise<boolean> {
-  try {
-    await sleep(pause, undefined, signal === undefined ? {} : { signal });
-    return true;
-  } catch {
-    return false;
-  }
+function givenUp(requestId: string | undefined, cause?: unknown): CountersignError {
+  const facts = requestId === undefined ? { cause } : { requestId, cause };
+  return new CountersignError("cancelled", status.CANCELLED, "given up here", facts);
 }

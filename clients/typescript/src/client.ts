@@ -4,13 +4,14 @@ import { Caller, positive } from "./calls.js";
 import { AuthorizationService } from "./gen/countersign/v1/authorization_service_pb.js";
 import { ClientService } from "./gen/countersign/v1/client_service_pb.js";
 import { EnrollmentService } from "./gen/countersign/v1/enrollment_service_pb.js";
-import { IntrospectionService } from "./gen/countersign/v1/introspection_service_pb.js";
+import { IntrospectionService, type WatchRevocationsResponse } from "./gen/countersign/v1/introspection_service_pb.js";
 import { KeyService } from "./gen/countersign/v1/key_service_pb.js";
-import { PresentationService } from "./gen/countersign/v1/presentation_service_pb.js";
+import { PresentationService, type PresentationRequest } from "./gen/countersign/v1/presentation_service_pb.js";
 import { TokenService } from "./gen/countersign/v1/token_service_pb.js";
 import { DEFAULT_RETRY_POLICY, validate, type RetryPolicy } from "./retry.js";
-import { makeStub, type Stub } from "./stub.js";
+import { makeStub, type CallOptions, type Stub } from "./stub.js";
 import { channelCredentials, type TlsFiles } from "./tls.js";
+import { presentationRequestWatch, revocationWatch } from "./watching.js";
 
 /** How a client reaches the gateway. */
 export interface GatewayConfig {
@@ -40,17 +41,20 @@ export class GatewayClient {
   readonly keys: Stub<typeof KeyService>;
   readonly enrollment: Stub<typeof EnrollmentService>;
   readonly presentations: Stub<typeof PresentationService>;
-  readonly #channel: Channel;
+  readonly #caller: Caller;
+  readonly #retry: RetryPolicy;
 
   /** Throws where the configuration or a file cannot be used. */
   constructor(config: GatewayConfig) {
     const retry = config.retry ?? DEFAULT_RETRY_POLICY;
     validate(retry);
+    this.#retry = retry;
     const timeoutMs = positive(config.timeoutMs ?? 10_000);
     const identified = config.mtlsTarget !== undefined && config.tls.certificate !== undefined;
     const address = identified ? config.mtlsTarget : config.target;
-    this.#channel = new Channel(address, channelCredentials(config.tls), channelOptions(config.tls));
-    const caller = new Caller(this.#channel, timeoutMs, retry, config.callerToken);
+    const channel = new Channel(address, channelCredentials(config.tls), channelOptions(config.tls));
+    const caller = new Caller(channel, timeoutMs, retry, config.callerToken);
+    this.#caller = caller;
     this.tokens = makeStub(TokenService, caller);
     this.introspection = makeStub(IntrospectionService, caller);
     this.authorizations = makeStub(AuthorizationService, caller);
@@ -60,9 +64,32 @@ export class GatewayClient {
     this.presentations = makeStub(PresentationService, caller);
   }
 
-  /** Ends the connection. */
+  /**
+   * A request for presentations as it is, and then whenever it changes; ends after a state that is final. `name` is
+   * that of the request: presentationRequests/{request}.
+   *
+   * The stream is opened again where it breaks off, as often as the retry policy allows without an answer in between;
+   * what was given before is not given again. States that followed each other meanwhile are seen as the last of them.
+   * `timeoutMs` is for all of it; without one, longer than a request lives. Leaving the loop ends the stream.
+   */
+  watchPresentationRequest(name: string, options: CallOptions = {}): AsyncIterable<PresentationRequest> {
+    return presentationRequestWatch(this.presentations, this.#retry, name, options);
+  }
+
+  /**
+   * Revocations as they happen, after `cursor`, or all that still matter where it is empty; ends with a failure only.
+   *
+   * The stream is opened again at its last cursor where it breaks off, as often as the retry policy allows without an
+   * answer in between. Keep the cursor of the last response to go on after a restart of your own. A response without
+   * revocations says that the stream is alive. Leaving the loop ends the stream.
+   */
+  watchRevocations(cursor = "", options: CallOptions = {}): AsyncIterable<WatchRevocationsResponse> {
+    return revocationWatch(this.introspection, this.#retry, cursor, options);
+  }
+
+  /** Ends the connection; calls that are under way are given up, and so are those that come after. */
   close(): void {
-    this.#channel.close();
+    this.#caller.close();
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 
 import { status } from "@grpc/grpc-js";
 
@@ -141,6 +142,34 @@ describe("giving up", () => {
     const call = gateway.client().clients.getClient(GET, { signal: abort.signal });
     setImmediate(() => abort.abort());
     assert.equal((await failureOf(call)).kind, "cancelled");
+  });
+
+  test("ends a call between two attempts", async () => {
+    gateway.script.push(refusal(status.UNAVAILABLE, "SHUTTING_DOWN", { retryAfterMs: 3_600_000 }));
+    const abort = new AbortController();
+    const call = gateway.client({ timeoutMs: 86_400_000 }).clients.getClient(GET, { signal: abort.signal });
+    while (gateway.calls.length === 0) {
+      await turn();
+    }
+    abort.abort();
+    assert.equal((await failureOf(call)).kind, "cancelled");
+    assert.equal(gateway.calls.length, 1);
+  });
+
+  test("is what closing the client does to its calls", async () => {
+    gateway.script.push(hangs);
+    const client = gateway.client();
+    const call = client.clients.getClient(GET);
+    const stream = client.introspection.watchRevocations({})[Symbol.asyncIterator]();
+    await stream.next();
+    while (gateway.calls.length < 2) {
+      await turn();
+    }
+    client.close();
+    assert.equal((await failureOf(call)).kind, "cancelled");
+    assert.equal((await failureOf(stream.next())).kind, "cancelled");
+    assert.equal((await failureOf(client.clients.getClient(GET))).kind, "cancelled");
+    assert.equal(gateway.calls.length, 2);
   });
 
   test("ends a call before it begins", async () => {

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { create, fromBinary, toBinary, type Message } from "@bufbuild/protobuf";
+import { create, fromBinary, isMessage, toBinary, type Message } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
 import {
   Metadata,
@@ -19,8 +19,14 @@ import {
 import { ClientService } from "../src/gen/countersign/v1/client_service_pb.js";
 import {
   IntrospectionService,
+  WatchRevocationsRequestSchema,
   WatchRevocationsResponseSchema,
 } from "../src/gen/countersign/v1/introspection_service_pb.js";
+import {
+  PresentationService,
+  WatchPresentationRequestResponseSchema,
+  type PresentationRequestState,
+} from "../src/gen/countersign/v1/presentation_service_pb.js";
 import { TokenService } from "../src/gen/countersign/v1/token_service_pb.js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../src/gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../src/gen/google/rpc/status_pb.js";
@@ -42,6 +48,9 @@ export interface Failure {
 }
 
 export const hangs: Failure = { code: status.UNKNOWN, details: "hung" };
+
+/** A stream ends as it should. */
+export const ends: Failure = { code: status.OK, details: "ended" };
 
 /** What the gateway sends where a call fails. */
 export function refusal(
@@ -75,6 +84,8 @@ export function refusal(
 export class ScriptedGateway {
   readonly calls: Call[] = [];
   readonly script: Failure[] = [];
+  /** Those that each stream of a presentation request tells. */
+  readonly states: PresentationRequestState[][] = [];
   /** Resolved when a caller has left a stream. */
   readonly left: Promise<void>;
   #leave: () => void = () => undefined;
@@ -122,7 +133,7 @@ export class ScriptedGateway {
     const options = "-x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 1 -subj /CN=localhost";
     const names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", privateKey, "-out", certificate];
     execFileSync("openssl", ["req", ...options.split(" "), ...names], { stdio: "ignore" });
-    for (const service of [ClientService, IntrospectionService, TokenService]) {
+    for (const service of [ClientService, IntrospectionService, PresentationService, TokenService]) {
       const methods = service.methods.map((method) => {
         const path = `/${service.typeName}/${method.name}`;
         const definition = {
@@ -141,7 +152,7 @@ export class ScriptedGateway {
       const handlers = Object.fromEntries(
         methods.map(([name, definition, succeed]) => [
           name,
-          definition.responseStream ? this.#watch : this.#answer(definition.path, succeed),
+          definition.responseStream ? this.#watch(definition.path) : this.#answer(definition.path, succeed),
         ]),
       );
       this.#server.addService(definitions as ServiceDefinition, handlers);
@@ -171,12 +182,24 @@ export class ScriptedGateway {
     };
   }
 
-  readonly #watch = (call: ServerWritableStream<Message, Message>): void => {
-    call.write(create(WatchRevocationsResponseSchema, { cursor: "1" }));
-    call.on("cancelled", this.#leave);
-    const failure = this.script.shift();
-    if (failure !== undefined) {
-      call.emit("error", failure);
-    }
-  };
+  #watch(path: string) {
+    return (call: ServerWritableStream<Message, Message>): void => {
+      const { request, metadata } = call;
+      this.calls.push({ path, metadata, request, remainingMs: new Date(call.getDeadline()).getTime() - Date.now() });
+      if (isMessage(request, WatchRevocationsRequestSchema)) {
+        // The cursor after the one that is asked for.
+        call.write(create(WatchRevocationsResponseSchema, { cursor: `${request.cursor}1` }));
+      }
+      for (const state of this.states.shift() ?? []) {
+        call.write(create(WatchPresentationRequestResponseSchema, { request: { name: "r1", state } }));
+      }
+      call.on("cancelled", this.#leave);
+      const failure = this.script.shift();
+      if (failure === ends) {
+        call.end();
+      } else if (failure !== undefined && failure !== hangs) {
+        call.emit("error", failure);
+      }
+    };
+  }
 }
