@@ -16,6 +16,7 @@ from gateway.presentations.requests import PresentationRequests, RequestSettings
 from gateway.presentations.verifier import Verifiers
 from gateway.presentations.watches import RequestWatches
 from gateway.store import Store, StoreOptions, open_store
+from gateway.store.leases import Leases
 from gateway.store.purge import Purge
 from tests.support.stores import DATABASES, NOW, SettableClock, empty_database
 
@@ -219,7 +220,8 @@ async def test_a_request_that_is_gone_ends_a_watch(replica):
     """What was purged is not found."""
     one = await replica(SOON)
     (watcher,) = await started(one, [await made(one.store)])
-    await Purge(one.store.database, lambda: NOW + 10_000, StoreOptions()).once()
+    leases = Leases(one.store.database, "a replica")
+    await Purge(one.store.database, lambda: NOW + 10_000, StoreOptions(), leases).once()
     with pytest.raises(StateError) as caught:
         await watcher
     assert caught.value.reason is Reason.PRESENTATION_REQUEST_NOT_FOUND
