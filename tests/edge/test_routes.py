@@ -29,8 +29,8 @@ def found(path: str) -> tuple[Route, dict]:
         access_log=None,
         request_timeout=1,
     )
-    route, parameters = pipeline._find(path)
-    return route, dict(parameters)
+    served, parameters = pipeline._find(path)
+    return served.route, dict(parameters)
 
 
 def test_a_parameter_is_one_segment():

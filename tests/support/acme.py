@@ -145,8 +145,9 @@ async def acme_gateway(
     names: Sequence[str] = ("www.example.org",),
     clock: Clock = system_clock,
     database_url: str | None = None,
+    rate_limits: Sequence[Mapping[str, Any]] = (),
 ) -> AsyncIterator[AcmeGateway]:
-    """Serve until the end of the block.
+    """Serve until the end of the block, with the rules *rate_limits*.
 
     *ca* is ``file`` or ``softhsm``. Validations of *names* lead to 127.0.0.1, and port 80 there to
     *http_port*; the provider at ``localhost`` has its certificate from *oidc_root*.
@@ -180,6 +181,7 @@ async def acme_gateway(
             ],
             enrollment={"nonce_secrets": ["nonce.secret"], "client_token_target": TARGET},
             provisioners=_provisioners(f"https://localhost:{port}/acme", oidc_issuer),
+            rate_limits=list(rate_limits),
         ) as gateway:
             backend = gateway.root.leaf("backend", uris=(BACKEND,))
             yield AcmeGateway(gateway, root.certificate, backend, port)
