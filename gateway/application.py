@@ -31,12 +31,14 @@ from gateway.keys.model import KeyPurpose
 from gateway.keys.rotation import KeyRotator
 from gateway.login.delegated import DelegatedLogin
 from gateway.pki import PkiError
+from gateway.proofs.dpop import REPLAY_KIND as DPOP_REPLAY_KIND
 from gateway.settings.keys import KeySettings
 from gateway.store import Store, StoreOptions, open_store
 from gateway.telemetry.audit import AuditLog
 from gateway.telemetry.database_times import DatabaseTimes
 from gateway.tokens.authorization_requests import AuthorizationRequests
 from gateway.tokens.caller import CallerTokenAuthenticator
+from gateway.tokens.client_assertion import REPLAY_KIND as CLIENT_ASSERTION_KIND
 from gateway.tokens.client_authentication import CertificateTrust
 from gateway.tokens.client_keys import ClientKeys
 from gateway.tokens.dpop import DpopDoor
@@ -231,8 +233,22 @@ def store_options(settings: Settings) -> StoreOptions:
         command_timeout=store.timeout,
         write_timeout=store.timeout,
         prepared_statements=store.statement_cache,
+        single_use_lifetimes=_single_use_lifetimes(settings),
         notifications=store.notify,
     )
+
+
+def _single_use_lifetimes(settings: Settings) -> dict[str, float]:
+    """How long what works once can be used, counted from the first moment at which it can have been.
+
+    With both clocks off by all that is allowed: a proof of a clock that is ahead, kept by one that is behind.
+    """
+    tokens, skew = settings.tokens, 2 * settings.tokens.clock_skew
+    lifetimes = {
+        DPOP_REPLAY_KIND: tokens.dpop_window + skew,
+        CLIENT_ASSERTION_KIND: tokens.assertion_max_lifetime + skew,
+    }
+    return {kind: float(seconds) for kind, seconds in lifetimes.items()}
 
 
 def _wire(

@@ -1,4 +1,4 @@
-"""``countersign``: serve, dev, keys, clients, audit, migrate, doctor and demo, each one module here."""
+"""``countersign``: serve, dev, keys, clients, audit, migrate, backup, restore, doctor and demo, in modules."""
 
 import argparse
 import sys
@@ -8,7 +8,10 @@ from typing import Final
 
 __all__ = ["main"]
 
-_COMMANDS: Final = ("serve", "dev", "keys", "clients", "audit", "migrate", "doctor", "demo")
+_COMMANDS: Final = (
+    *("serve", "dev", "keys", "clients", "audit"),
+    *("migrate", "backup", "restore", "doctor", "demo"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -221,6 +221,11 @@ class CertificateRepository(Protocol):
         """The list with the highest number, or None."""
         ...
 
+    @property
+    def last_crl_number(self) -> int:
+        """No list that is not known any more had a higher number (RFC 5280 §5.2.3)."""
+        ...
+
     async def publish_crl(self, crl: Crl) -> Crl:
         """Store *crl*; or the one that another replica stored under its number first, which is returned."""
         ...

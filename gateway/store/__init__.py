@@ -22,6 +22,7 @@ from gateway.store.clients import SqlClientRepository
 from gateway.store.database import Database
 from gateway.store.failures import (
     MissingDriverError,
+    RestoreNeededError,
     SchemaRevisionError,
     StoreCause,
     StoreError,
@@ -45,6 +46,7 @@ from gateway.store.purge import Purge
 from gateway.store.refresh_tokens import SqlRefreshTokenRepository
 from gateway.store.replays import SqlReplayRepository
 from gateway.store.replicas import Replicas
+from gateway.store.restored import RestoreMarks, require_usable
 from gateway.store.revocation_feed import SqlRevocationFeedRepository
 from gateway.store.revocations import SqlRevocationRepository
 from gateway.store.sqlite import open_sqlite
@@ -53,6 +55,8 @@ from gateway.telemetry.database_times import DatabaseTimes
 
 __all__ = [
     "MissingDriverError",
+    "RestoreMarks",
+    "RestoreNeededError",
     "SchemaRevisionError",
     "Store",
     "StoreCause",
@@ -98,6 +102,7 @@ class Store:
     database: Database
     purge: Purge
     replicas: Replicas
+    marks: RestoreMarks
 
     async def check_writable(self) -> None:
         """For readiness: write and commit something. Raises `AvailabilityError` with a `StoreCause`."""
@@ -151,6 +156,7 @@ async def open_store(
         if times is not None:
             system = "sqlite" if isinstance(target, SqliteUrl) else "postgresql"
             database = ObservedDatabase(database, times, system)
+        marks = await require_usable(database, has_identity=not isinstance(target, SqliteUrl))
         lifetime = options.idempotency_lifetime
         revoked = Announcements()
         replicas = Replicas(database, clock, program=number_of(revisions.CURRENT.head))
@@ -159,12 +165,12 @@ async def open_store(
                 database, clock, cache_size=options.client_cache_size, idempotency_lifetime=lifetime
             ),
             revocations=SqlRevocationRepository(database, revoked),
-            replay=SqlReplayRepository(database),
+            replay=SqlReplayRepository(database, marks, options.single_use_lifetimes),
             keys=SqlKeyRepository(database, clock, idempotency_lifetime=lifetime),
             accounts=SqlAccountRepository(database),
             external_accounts=SqlExternalAccountRepository(database),
-            orders=SqlOrderRepository(database),
-            certificates=SqlCertificateRepository(database),
+            orders=SqlOrderRepository(database, marks),
+            certificates=SqlCertificateRepository(database, marks),
             codes=SqlCodeRepository(database, revoked),
             pushed_requests=SqlPushedRequestRepository(database),
             pending_logins=SqlPendingLoginRepository(database),
@@ -180,4 +186,5 @@ async def open_store(
             database=database,
             purge=Purge(database, clock, options, Leases(database, replicas.replica_id)),
             replicas=replicas,
+            marks=marks,
         )

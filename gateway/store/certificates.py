@@ -14,6 +14,7 @@ from gateway.store.enrollment_tables import certificates, crls
 from gateway.store.failures import StoreCause, unavailable
 from gateway.store.order_document import datetime_to_microseconds, microseconds_to_datetime
 from gateway.store.orders import change_order
+from gateway.store.restored import NEVER_RESTORED, RestoreMarks
 from gateway.store.statement import SqlDialect, Statement
 
 KEPT_UNSIGNED = 30 * 24 * 3600.0
@@ -132,8 +133,9 @@ class SqlCertificateRepository:
     What changes a stored certificate takes its row before its order's, so that no two wait for each other.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, marks: RestoreMarks = NEVER_RESTORED) -> None:
         self._database = database
+        self._last_crl_number = marks.crl_number
 
     async def reserve(self, reservation: Reservation, step: Callable[[Order], Order] | None) -> Order | None:
         """See `CertificateRepository.reserve`."""
@@ -224,6 +226,11 @@ class SqlCertificateRepository:
         """See `CertificateRepository.latest_crl`."""
         row = await self._database.fetch_one(_LATEST_CRL, issuer=issuer_key_id)
         return None if row is None else _crl(row)
+
+    @property
+    def last_crl_number(self) -> int:
+        """See `CertificateRepository.last_crl_number`."""
+        return self._last_crl_number
 
     async def publish_crl(self, crl: Crl) -> Crl:
         """See `CertificateRepository.publish_crl`."""

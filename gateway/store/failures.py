@@ -3,7 +3,8 @@
     StoreError                        at start: wrong configuration or schema; the message says what to do
     ├── StoreUrlError                 the database's URL is not one that is understood
     ├── MissingDriverError            the driver of that database is not installed
-    └── SchemaRevisionError           the database is not at the revision that this program needs
+    ├── SchemaRevisionError           the database is not at a revision that this program works on
+    └── RestoreNeededError            the database is a copy that was not made safe to serve
 
 While serving, the store raises `gateway.errors.AvailabilityError` with ``STORE_UNAVAILABLE`` and one of
 `StoreCause` as its cause. SQL, paths and values never reach a message; the driver's error goes to the log.
@@ -35,6 +36,10 @@ class MissingDriverError(StoreError):
 
 class SchemaRevisionError(StoreError):
     """The database is not at the revision that this program needs."""
+
+
+class RestoreNeededError(StoreError):
+    """The database is a copy of another, and `countersign restore` was not run on it."""
 
 
 class StoreCause(StrEnum):

@@ -1,6 +1,7 @@
 """How the store behaves, and which database a URL names."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -27,6 +28,8 @@ class StoreOptions:
     - `prepared_statements`: False behind a pooler that gives each transaction another server connection.
     - `client_cache_size`: parsed clients kept.
     - `idempotency_lifetime`: how long a `request_id` is remembered.
+    - `single_use_lifetimes`: by kind (`SqlReplayRepository`), how long something that works once can be used,
+      skew included; after a restore nothing is accepted that may have been used before it.
     - `purge_interval`, `purge_batch_size`: how often expired rows are deleted, how many per transaction.
     - `purge_grace`: how long a row outlives its expiry, for replicas whose clock is behind.
     """
@@ -47,6 +50,7 @@ class StoreOptions:
     purge_interval: float = 60.0
     purge_batch_size: int = 500
     purge_grace: float = 300.0
+    single_use_lifetimes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

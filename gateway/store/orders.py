@@ -12,6 +12,7 @@ from gateway.store import replays
 from gateway.store.database import Database, Transaction, to_microseconds
 from gateway.store.enrollment_tables import authorizations, certificates, orders
 from gateway.store.order_document import from_document, to_document
+from gateway.store.restored import NEVER_RESTORED, RestoreMarks
 from gateway.store.statement import Statement
 
 KEPT_AFTER_EXPIRY = 30 * 24 * 3600.0
@@ -71,8 +72,9 @@ _STORE = Statement(lambda _: sa.update(orders).where(_BY_ID).values(document=sa.
 class SqlOrderRepository:
     """`gateway.enrollment.ports.OrderRepository`. A row's lock puts the steps of one order in order."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, marks: RestoreMarks = NEVER_RESTORED) -> None:
         self._database = database
+        self._marks = marks
 
     async def create(self, order: Order, *, replaced: str | None = None) -> None:
         """See `OrderRepository.create`."""
@@ -127,6 +129,8 @@ class SqlOrderRepository:
         async def work(transaction: Transaction) -> Order:
             changed = await change_order(transaction, order_id, step)
             for use in uses:
+                if self._marks.counts_as_used(use.kind, use.expire_time, {}):
+                    raise UsedError(use.kind)
                 if not await replays.use_in(transaction, use.kind, use.value, expire_time=use.expire_time):
                     raise UsedError(use.kind)
             return changed

@@ -1,10 +1,13 @@
 """Things that may be used once."""
 
 import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import sqlalchemy as sa
 
 from gateway.store.database import Database, Transaction, to_microseconds
+from gateway.store.restored import NEVER_RESTORED, RestoreMarks
 from gateway.store.statement import SqlDialect, Statement
 from gateway.store.tables import replays
 
@@ -23,14 +26,24 @@ _USE = Statement(_use)
 class SqlReplayRepository:
     """`gateway.tokens.ports.ReplayRepository`. The unique key of one INSERT decides who is first."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self,
+        database: Database,
+        marks: RestoreMarks = NEVER_RESTORED,
+        lifetimes: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        """*lifetimes*: see `StoreOptions.single_use_lifetimes`."""
         self._database = database
+        self._marks = marks
+        self._lifetimes = lifetimes
 
     async def use_once(self, kind: str, value: str, *, expire_time: float) -> bool:
         """True for exactly one caller. A caller that got an error must treat the value as used.
 
         An entry answers False until it is purged, some time after *expire_time*.
         """
+        if self._marks.counts_as_used(kind, expire_time, self._lifetimes):
+            return False
         row = await self._database.write(
             _USE, digest=_digest(kind, value), expire_time=to_microseconds(expire_time)
         )

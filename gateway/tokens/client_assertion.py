@@ -18,7 +18,7 @@ from gateway.tokens.client_keys import ClientKeys
 from gateway.tokens.ports import ReplayRepository
 from signers import Algorithm
 
-_KIND: Final = "client_assertion"
+REPLAY_KIND: Final = "client_assertion"
 _TYPES: Final = ("JWT", "client-authentication+jwt")
 _MAX_SIZE: Final = 8 * 1024
 _MAX_TOKEN_ID: Final = 256
@@ -67,7 +67,9 @@ class ClientAssertionVerifier:
             raise _refused(f"assertion_{error.code}") from error
         # JSON keeps the two parts apart, whatever characters they hold.
         value = json.dumps([client.client_id, token_id])
-        if not await self._replay.use_once(_KIND, value, expire_time=expire_time + self._policy.clock_skew):
+        if not await self._replay.use_once(
+            REPLAY_KIND, value, expire_time=expire_time + self._policy.clock_skew
+        ):
             raise _refused("assertion_replayed")
 
     def _check_header(self, jws: CompactJws) -> None:

@@ -50,14 +50,19 @@ class AccessTokenVerifier:
         refresh_keys: Callable[[], Awaitable[None]],
         opaque: OpaqueTokenRepository,
         clock: Clock,
+        issued_before: float = 0.0,
     ) -> None:
-        """*refresh_keys* brings the keyring up to date: another replica may have made a key a moment ago."""
+        """*refresh_keys* brings the keyring up to date: another replica may have made a key a moment ago.
+
+        Tokens issued up to *issued_before*, seconds since the epoch, are not in force.
+        """
         self._issuer = issuer
         self._keyring = keyring
         self._refresh_keys = refresh_keys
         self._opaque = opaque
         self._refresh_at = 0.0
         self._clock = clock
+        self._issued_before = int(issued_before)
         self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
 
     async def verify(self, token: str) -> AccessToken:
@@ -65,6 +70,8 @@ class AccessTokenVerifier:
         accepted = await self.read(token)
         if accepted.expire_time <= self._clock():
             raise TokenInvalidError("expired")
+        if accepted.issue_time <= self._issued_before:
+            raise TokenInvalidError("issued_before_restore")
         return accepted
 
     async def read(self, token: str) -> AccessToken:

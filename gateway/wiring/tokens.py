@@ -72,6 +72,7 @@ def token_use_cases(
         refresh_keys=refresh_keys,
         opaque=store.opaque_tokens,
         clock=clock,
+        issued_before=store.marks.issued_before,
     )
     status = RevocationStatus(revocations=store.revocations, grants=store.grants)
     introspector = Introspector(

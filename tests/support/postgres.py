@@ -138,6 +138,17 @@ class PostgresServer:
         finally:
             asyncio.run(self._execute(f'DROP DATABASE "{name}" WITH (FORCE)'))
 
+    def dump(self, url: str) -> bytes:
+        """What ``pg_dump --format=custom`` writes of the database at *url*."""
+        command = [*self._identity(), str(self._binaries / "pg_dump"), "--format=custom", url]
+        return subprocess.run(command, check=True, capture_output=True, cwd=self._folder).stdout
+
+    def load(self, dump: bytes, url: str) -> None:
+        """``pg_restore`` of *dump* into the database at *url*, which is empty."""
+        program = str(self._binaries / "pg_restore")
+        command = [*self._identity(), program, "--exit-on-error", "--dbname", url]
+        subprocess.run(command, check=True, capture_output=True, cwd=self._folder, input=dump)
+
     async def _execute(self, statement: str) -> None:
         connection = await asyncpg.connect(self.url())
         try:
