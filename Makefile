@@ -1,5 +1,5 @@
 # Everything a checkout can do. Each target sets up what it needs; nothing outside this folder is touched, except
-# that SoftHSM, Chromium, Prometheus and python3-venv come through apt where that is allowed (see .ci/apt-install).
+# that SoftHSM, Chromium, Prometheus, PgBouncer and python3-venv come through apt where allowed (.ci/apt-install).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,7 +12,7 @@ INSTALLED := .venv/.installed
 # Arguments for the tool behind a target: make test ARGS='-k dpop', make bench ARGS='--seconds 2 --rounds 1'.
 ARGS ?=
 
-.PHONY: help demo serve test test-clients bench lint proto constraints venv softhsm opencryptoki chromium prometheus clean
+.PHONY: help demo serve test test-clients bench lint proto constraints venv softhsm opencryptoki chromium prometheus pgbouncer clean
 
 help:
 	@printf '%s\n' \
@@ -42,6 +42,9 @@ opencryptoki:
 chromium:
 	@.ci/need-chromium
 
+pgbouncer:
+	@.ci/need-pgbouncer
+
 prometheus:
 	@.ci/need-prometheus
 
@@ -55,7 +58,7 @@ serve: $(INSTALLED)
 # CI=true makes a skipped or expected-to-fail test a failure (tests/conftest.py). Ten thousand tests that start
 # real processes meet a port taken or a stalled disk now and then: a test that fails is run once more, and the
 # summary names it.
-test: $(INSTALLED) softhsm opencryptoki chromium prometheus
+test: $(INSTALLED) softhsm opencryptoki chromium prometheus pgbouncer
 	@CI=true $(PYTHON) -m pytest -q --reruns 1 $(ARGS)
 
 # Not part of `make test`, which needs neither Go nor Node.js; .ci/run runs both.
