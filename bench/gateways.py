@@ -85,12 +85,18 @@ def hosted(
     *,
     https: bool = False,
     sections: str = "",
+    database_url: str = "",
+    address: str = "",
 ) -> Server:
-    """A gateway in *folder* whose only key is *uri*; *sections* are appended to its configuration."""
-    address = f"localhost:{free_port()}"
+    """A gateway in *folder* whose only key is *uri*; *sections* are appended to its configuration.
+
+    Its data are in SQLite, unless there is a *database_url*. *address*: of the mutual-TLS listener.
+    """
+    address = address or f"localhost:{free_port()}"
     https_address = f"localhost:{free_port()}" if https else ""
     config = folder / "countersign.toml"
-    config.write_text(_config(site, algorithm, uri, address, https_address) + sections)
+    database_url = database_url or "sqlite:///countersign.db"
+    config.write_text(_config(site, algorithm, uri, address, https_address, database_url) + sections)
     command = (
         sys.executable,
         "-m",
@@ -114,7 +120,9 @@ def file_key(folder: Path, algorithm: Algorithm) -> str:
     return "file:tokens.pem"
 
 
-def _config(site: Site, algorithm: Algorithm, uri: str, address: str, https_address: str) -> str:
+def _config(
+    site: Site, algorithm: Algorithm, uri: str, address: str, https_address: str, database_url: str
+) -> str:
     server = site.identities["server"]
     quote = json.dumps  # A JSON string is a TOML basic string.
     return f"""\
@@ -129,7 +137,7 @@ client_ca = {quote(str(server.authority))}
 workers = {site.workers}
 
 [store]
-url = "sqlite:///countersign.db"
+url = {quote(database_url)}
 
 [tokens]
 issuer = {quote(ISSUER)}

@@ -138,18 +138,19 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """User and system time of all processes so far. Raises `ServerError` if one has ended."""
-        times = [process.cpu_times() for process in self._tree()]
+        times = [process.cpu_times() for process in self.processes()]
         return float(sum(each.user + each.system for each in times))
 
     def rest_bytes(self) -> list[int]:
         """Resident memory of each process now, largest first."""
-        return sorted((process.memory_info().rss for process in self._tree()), reverse=True)
+        return sorted((process.memory_info().rss for process in self.processes()), reverse=True)
 
     def peak_bytes(self) -> list[int]:
         """The most resident memory that each process ever had, largest first (Linux; elsewhere as of now)."""
-        return sorted((_peak_bytes(process) for process in self._tree()), reverse=True)
+        return sorted((_peak_bytes(process) for process in self.processes()), reverse=True)
 
-    def _tree(self) -> list[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
+        """All of them, children included. Raises `ServerError` if one that was started has ended."""
         tree = []
         for process in self._processes:
             if process.returncode is not None:

@@ -1,0 +1,216 @@
+"""What everybody does during a soak: each actor goes round for ever, with a pause between two rounds."""
+
+import asyncio
+import itertools
+import random
+import ssl
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from typing import Final, NoReturn, TypeAlias
+
+import httpx
+from countersign import (
+    AuthorizationRequest,
+    CertificateName,
+    CountersignError,
+    DeviceKey,
+    GatewayClient,
+    GrantType,
+    Pkce,
+    RetryPolicy,
+    TlsClientAuth,
+    TlsConfig,
+    TokenRequest,
+    WireDevice,
+)
+
+from bench.certificates import ADMIN, CLIENT, RESOURCE, Identity, spiffe_id
+from bench.facts import AUDIENCE, CLIENT_ID, SCOPES, SECRET_CLIENT_ID
+from bench.soak_site import BACKEND, DOMAIN, LOGIN, PROVISIONER, Soaked
+
+USER_CLIENT_ID: Final = "bench-app"
+REDIRECT_URI: Final = "https://app.example.org/callback"
+
+Round: TypeAlias = Callable[[], Awaitable[None]]
+
+
+class _NoLoginError(Exception):
+    """The user does not log in: the enrollment ends there."""
+
+
+class Load:
+    """Everybody who calls one gateway. `rounds` counts what was done by name, `failures` what went wrong."""
+
+    def __init__(self, soaked: Soaked, identities: Mapping[str, Identity], *, secret: str) -> None:
+        self._soaked = soaked
+        self._identities = identities
+        self._secret = secret
+        self._tls = ssl.create_default_context(cafile=str(identities[CLIENT].authority))
+        self._clients: dict[str, GatewayClient] = {}
+        self._numbers = itertools.count(1)
+        self.rounds: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+
+    async def run(self, pace: float) -> None:
+        """Go on until canceled. *pace*: seconds between two rounds of the busiest actor."""
+        async with AsyncExitStack() as stack:
+            for name in (ADMIN, CLIENT, RESOURCE, LOGIN, BACKEND):
+                self._clients[name] = await stack.enter_async_context(self._client(name))
+            await self._register()
+            actors: dict[str, tuple[Round, float]] = {
+                "mint": (self._mint, 1),
+                "batch": (self._batch, 5),
+                "introspect_and_revoke": (self._introspect_and_revoke, 2),
+                "refresh": (self._refresh, 3),
+                "https_token": (self._https_token, 2),
+                "enroll": (self._enroll, 5),
+                "watch": (self._watch, 10),
+                "reconnect": (self._reconnect, 3),
+                "https_reconnect": (self._https_reconnect, 3),
+                "fail": (self._fail, 2),
+                "abandon": (self._abandon, 3),
+            }
+            async with asyncio.TaskGroup() as group:
+                for name, (act, slower) in actors.items():
+                    group.create_task(self._again(name, act, pace * slower))
+
+    async def _again(self, name: str, act: Round, pause: float) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(30):
+                    await act()
+                self.rounds[name] += 1
+            except (CountersignError, httpx.HTTPError, OSError, TimeoutError) as error:
+                self.failures[f"{name}: {type(error).__name__}: {error}"] += 1
+            # Not in step with each other.
+            await asyncio.sleep(random.uniform(0.5, 1.5) * pause)  # noqa: S311 - no secret
+
+    def _client(self, name: str) -> GatewayClient:
+        identity = self._identities[name]
+        tls = TlsConfig(
+            ca=identity.authority, certificate=identity.certificate, private_key=identity.private_key
+        )
+        return GatewayClient(self._soaked.server.address, tls=tls, retry=RetryPolicy(max_attempts=1))
+
+    async def _register(self) -> None:
+        """The client that users authorize; the others are there already."""
+        await self._clients[ADMIN].create_client(
+            USER_CLIENT_ID,
+            authentication=TlsClientAuth(CertificateName.SAN_URI, spiffe_id(CLIENT)),
+            grant_types=[GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN],
+            redirect_uris=[REDIRECT_URI],
+            scopes=SCOPES,
+            audiences=[AUDIENCE],
+            certificate_bound_access_tokens=True,
+        )
+
+    async def _mint(self) -> None:
+        await self._clients[CLIENT].mint_token(CLIENT_ID, resource=[AUDIENCE])
+
+    async def _batch(self) -> None:
+        wanted = [TokenRequest(scope=SCOPES, resource=(AUDIENCE,))] * 10
+        for token in await self._clients[CLIENT].batch_mint_tokens(CLIENT_ID, wanted):
+            if isinstance(token, CountersignError):
+                raise token
+
+    async def _introspect_and_revoke(self) -> None:
+        token = (await self._clients[CLIENT].mint_token(CLIENT_ID, resource=[AUDIENCE])).value
+        if await self._clients[RESOURCE].introspect_token(token) is None:
+            self.failures["introspect: a fresh token is not active"] += 1
+        await self._clients[CLIENT].revoke_token(token, client_id=CLIENT_ID)
+        if await self._clients[RESOURCE].introspect_token(token) is not None:
+            self.failures["introspect: a revoked token is active"] += 1
+
+    async def _refresh(self) -> None:
+        pkce = Pkce()
+        request = AuthorizationRequest(REDIRECT_URI, pkce.challenge, SCOPES, (AUDIENCE,))
+        code = await self._clients[LOGIN].create_authorization_code(USER_CLIENT_ID, request, subject="alice")
+        client = self._clients[CLIENT]
+        granted = await client.redeem_code(
+            USER_CLIENT_ID, code.code, redirect_uri=REDIRECT_URI, code_verifier=pkce.verifier
+        )
+        for _ in range(3):
+            if granted.refresh_token is None:
+                break
+            granted = await client.refresh_token(USER_CLIENT_ID, granted.refresh_token)
+
+    async def _https_token(self) -> None:
+        form = {"grant_type": "client_credentials", "scope": " ".join(SCOPES), "resource": AUDIENCE}
+        async with self._https() as client:
+            for _ in range(3):
+                response = await client.post(
+                    "/oauth2/token", data=form, auth=(SECRET_CLIENT_ID, self._secret)
+                )
+                response.raise_for_status()
+
+    async def _enroll(self) -> None:
+        """Account, order and the device's proof; the user's provider would be beyond the gateway."""
+        device = WireDevice(
+            f"wireapp://KPrqV67URCOHFKk4yKIXZQ!{next(self._numbers):x}@{DOMAIN}", "alice", "Alice", DOMAIN
+        )
+        with suppress(_NoLoginError):
+            await self._clients[BACKEND].enroll_wire_device(
+                PROVISIONER,
+                device,
+                account_key=DeviceKey.generate(),
+                certificate_key=DeviceKey.generate(),
+                login=_no_login,
+            )
+
+    async def _watch(self) -> None:
+        """A resource server that comes, hears of a revocation, and goes."""
+        async with self._client(RESOURCE) as client:
+            batches = client.watch_revocations()
+            await anext(batches)
+            await self._clients[ADMIN].revoke_token_id(f"soak-{next(self._numbers)}")
+            while not (await anext(batches)).revocations:
+                pass
+
+    async def _reconnect(self) -> None:
+        async with self._client(CLIENT) as client:
+            await client.mint_token(CLIENT_ID, resource=[AUDIENCE])
+
+    async def _https_reconnect(self) -> None:
+        async with self._https() as client:
+            (await client.get("/oauth2/jwks")).raise_for_status()
+
+    async def _fail(self) -> None:
+        """Calls that must be refused."""
+        refused = 0
+        for call in (
+            self._clients[CLIENT].mint_token("nobody"),
+            self._clients[CLIENT].mint_token(CLIENT_ID, scope=["not:granted"]),
+            self._clients[CLIENT].revoke_token_id("not-for-clients"),
+        ):
+            try:
+                await call
+            except CountersignError:
+                refused += 1
+        async with self._https() as client:
+            wrong = await client.post("/oauth2/token", data={"grant_type": "x"}, auth=("nobody", "wrong"))
+            refused += wrong.status_code in (400, 401)
+        if refused != 4:
+            self.failures["fail: a call that must be refused was not"] += 1
+
+    async def _abandon(self) -> None:
+        """A call whose caller leaves, and connections that never become any."""
+        call = asyncio.create_task(self._clients[RESOURCE].introspect_token("x.y.z"))
+        await asyncio.sleep(0)
+        call.cancel()
+        with suppress(asyncio.CancelledError, CountersignError):
+            await call
+        for address in (self._soaked.server.address, self._soaked.server.https_address):
+            _, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
+            writer.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+            await writer.drain()
+            writer.close()
+
+    def _https(self) -> httpx.AsyncClient:
+        base = f"https://{self._soaked.server.https_address}"
+        return httpx.AsyncClient(base_url=base, verify=self._tls, trust_env=False, timeout=10)
+
+
+async def _no_login(challenge: object, key_authorization: str) -> NoReturn:
+    del challenge, key_authorization
+    raise _NoLoginError
