@@ -101,7 +101,7 @@ async def test_offline_asks_nobody(host):
     assert host.server.requests == []
 
 
-@pytest.mark.parametrize("did", [LONG, SHORT])
+@pytest.mark.parametrize("did", [LONG, SHORT], ids=["long", "short"])
 @pytest.mark.parametrize("state", [IonState.PREFER_NODE, IonState.REQUIRE_NODE])
 async def test_a_deactivated_did_is_refused(host, did, state):
     """What the node calls deactivated, in its metadata or by 410, resolves under no policy that asks it."""

@@ -295,7 +295,11 @@ async def test_request_id_of_another_request(admin):
     assert await refused(call) == ("REQUEST_ID_REUSED", "request_id")
 
 
-@pytest.mark.parametrize("request_id", ["x", str(uuid.uuid4()).upper(), uuid.uuid4().hex])
+@pytest.mark.parametrize(
+    "request_id",
+    ["x", str(uuid.uuid4()).upper(), uuid.uuid4().hex],
+    ids=["short", "upper case", "no hyphens"],
+)
 async def test_request_id_malformed(admin, request_id):
     """A request id is a UUID in its canonical form."""
     call = admin.create_client(unique(), authentication=DNS, request_id=request_id)

@@ -35,6 +35,7 @@ def faulty() -> FaultyTable:
         (b"\x04" + b"p" * 132, b"\x04" + b"p" * 132),
         (b"", b""),
     ],
+    ids=["P-256 wrapped", "P-256", "Ed25519 wrapped", "Ed25519", "P-521 wrapped", "P-521", "empty"],
 )
 def test_points_wrapped_and_bare(stored, point):
     """CKA_EC_POINT is understood as a DER OCTET STRING and as a bare point."""
