@@ -298,7 +298,7 @@ async def test_request_id_of_another_request(admin):
 @pytest.mark.parametrize(
     "request_id",
     ["x", str(uuid.uuid4()).upper(), uuid.uuid4().hex],
-    ids=["short", "upper case", "no hyphens"],
+    ids=["short", "upper case", "bare"],
 )
 async def test_request_id_malformed(admin, request_id):
     """A request id is a UUID in its canonical form."""
