@@ -1,8 +1,10 @@
 """An audit log for tests: a chain in a store, signed by keys made here, and its export."""
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -80,3 +82,17 @@ async def exported(
     """The lines of an export."""
     chosen = Range(first, last)
     return [line async for line in export(repository, chosen, issuer=ISSUER, keys=keys, now=5.0)]
+
+
+async def recorded(repository: AuditRepository, *, after: int = 0) -> list[dict[str, Any]]:
+    """Every record behind segment *after*, in order."""
+    records: list[dict[str, Any]] = []
+    while segments := await repository.segments(after=after, limit=100):
+        records += [json.loads(text) for segment in segments for text in segment.records]
+        after = segments[-1].sequence_number
+    return records
+
+
+async def octets(repository: AuditRepository) -> bytes:
+    """All that the log holds, as an export gives it out."""
+    return b"\n".join(await exported(repository, []))
