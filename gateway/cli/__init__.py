@@ -1,4 +1,4 @@
-"""``countersign``: serve, dev, keys, clients, audit, migrate, backup, restore, doctor and demo, in modules."""
+"""``countersign``: serve, dev, keys, clients, audit, migrate, backup, restore, doctor, demo: its modules."""
 
 import argparse
 import sys

@@ -9,7 +9,6 @@ import hashlib
 import ssl
 import stat
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,9 @@ from typing import Final
 from cryptography import x509
 
 from gateway.application import load_roots, open_signers, store_options, store_url
+from gateway.cli.doctor_audit import audit_findings
+from gateway.cli.doctor_database import database_findings
+from gateway.cli.findings import Finding
 from gateway.cli.key_faults import remedy
 from gateway.clock import system_clock
 from gateway.config import ConfigurationError, Settings, load
@@ -31,16 +33,6 @@ from signers.registry import SignerRegistry
 
 _WARN_BEFORE: Final = timedelta(days=14)
 _TIMEOUT: Final = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report. `remedy` is empty where all is well."""
-
-    subject: str
-    detail: str
-    remedy: str = ""
-    fatal: bool = True
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -60,13 +52,17 @@ def run(arguments: argparse.Namespace) -> int:
     findings = [Finding("configuration", f"{arguments.config} reads well")]
     findings += asyncio.run(_examine(settings))
     for finding in findings:
-        print(_line(finding))
+        print(finding.line())
     return 1 if any(finding.remedy and finding.fatal for finding in findings) else 0
 
 
 async def _examine(settings: Settings) -> list[Finding]:
     findings = [_server_certificate(settings), _client_roots(settings), *_database_file(settings)]
+    findings += _secret_files(settings)
     findings.append(await _guarded("database", partial(_database, settings)))
+    if not findings[-1].remedy:
+        findings += await _guarded_all("database", partial(database_findings, settings))
+        findings += await _guarded_all("audit log", partial(audit_findings, settings))
     async with open_signers(settings) as signers:
         findings += [
             await _guarded(_key_name(key), partial(_key, settings, signers, key)) for key in settings.keys
@@ -80,19 +76,33 @@ async def _examine(settings: Settings) -> list[Finding]:
 
 
 async def _guarded(subject: str, check: Callable[[], Awaitable[Finding]]) -> Finding:
+    async def alone() -> list[Finding]:
+        return [await check()]
+
+    return (await _guarded_all(subject, alone))[0]
+
+
+async def _guarded_all(subject: str, check: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
+    """What *check* finds, or the one finding that it failed."""
     try:
         async with asyncio.timeout(_TIMEOUT):
             return await check()
-    except TimeoutError:
+    except (TimeoutError, SignerError, StoreError, GatewayError) as error:
+        return [_failed(subject, error)]
+
+
+def _failed(subject: str, error: Exception) -> Finding:
+    if isinstance(error, TimeoutError):
         return Finding(subject, f"no answer within {_TIMEOUT:.0f} s", "see whether what it talks to hangs")
-    except SignerError as error:
+    if isinstance(error, SignerError):
         return Finding(subject, str(error), remedy(type(error)))
-    except StoreError as error:
+    if isinstance(error, StoreError):
         return Finding(subject, str(error), "follow what the message says")
-    except GatewayError as error:
+    if isinstance(error, GatewayError):
         return Finding(
             subject, f"{error.message} ({error.cause})", "see that it runs, has room and lets this user write"
         )
+    raise error
 
 
 async def _database(settings: Settings) -> Finding:
@@ -239,12 +249,32 @@ def _database_file(settings: Settings) -> list[Finding]:
     return [Finding("database file", f"{path} is private to its owner")]
 
 
+def _secret_files(settings: Settings) -> list[Finding]:
+    """Files with secrets, beside those of keys and PINs, which are refused where others can read them."""
+    named = (
+        settings.server.private_key,
+        settings.store.password_file,
+        settings.upstream.client_secret_file,
+        *settings.tokens.dpop_nonce_secrets,
+        *settings.enrollment.nonce_secrets,
+    )
+    exposed = [
+        path
+        for path in (settings.path(each) for each in named if each is not None)
+        if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077
+    ]
+    if not exposed:
+        return [Finding("secret files", "are private to their owner")]
+    return [
+        Finding(
+            "secret files",
+            f"{path} has mode {stat.S_IMODE(path.stat().st_mode):04o}",
+            f"chmod 600 {path}",
+            fatal=False,
+        )
+        for path in exposed
+    ]
+
+
 def _key_name(key: KeySettings) -> str:
     return f"key for {key.purpose.value} ({key.algorithm.value})"
-
-
-def _line(finding: Finding) -> str:
-    if not finding.remedy:
-        return f"ok    {finding.subject}: {finding.detail}"
-    word = "FAIL" if finding.fatal else "warn"
-    return f"{word}  {finding.subject}: {finding.detail}\n      -> {finding.remedy}"

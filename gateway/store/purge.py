@@ -49,7 +49,7 @@ def _delete_expired(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> Sta
     return Statement(lambda _: sa.delete(table).where(row.in_(expired)))
 
 
-_EXPIRING = (
+EXPIRING = (
     replays,
     revocations,
     idempotency,
@@ -65,7 +65,8 @@ _EXPIRING = (
     certificates,
     crls,
 )
-_STATEMENTS = {table.name: _delete_expired(table) for table in _EXPIRING} | {
+"""Tables whose rows are deleted some time after their `expire_time`."""
+_STATEMENTS = {table.name: _delete_expired(table) for table in EXPIRING} | {
     # One that has bound an account says for whom that is; one that never did is a secret for nothing.
     external_keys.name: _delete_expired(external_keys, external_keys.c.account_id.is_(None)),
 }

@@ -203,7 +203,7 @@ async def test_what_may_have_been_used_counts_as_used(tmp_path, urls):
 
 
 def test_lifetimes_by_kind():
-    """The time of a kind is what configuration says of it, else the longest; without a restore none counts."""
+    """The time of a kind is what configuration says of it, else the longest; never restored, none counts."""
     marks = RestoreMarks(restore_time=1_000.0)
     assert marks.counts_as_used("dpop_proof", 1_080.0, {"dpop_proof": 80.0})
     assert not marks.counts_as_used("dpop_proof", 1_080.5, {"dpop_proof": 80.0})

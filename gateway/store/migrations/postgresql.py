@@ -51,7 +51,7 @@ _INDEX_BUILDING = (
 
 async def upgrade(dsn: str, options: StoreOptions, revisions: Revisions) -> str | None:
     """Migrate to the head; returns the revision before, None for a new database."""
-    async with _connected(dsn, options) as connection:
+    async with connected(dsn, options) as connection:
         before = (await _state(connection)).revision
         while await _advance(connection, revisions):
             pass
@@ -60,7 +60,7 @@ async def upgrade(dsn: str, options: StoreOptions, revisions: Revisions) -> str 
 
 async def state(dsn: str, options: StoreOptions) -> SchemaState:
     """The schema of the database."""
-    async with _connected(dsn, options) as connection:
+    async with connected(dsn, options) as connection:
         return await _state(connection)
 
 
@@ -71,7 +71,8 @@ async def pending(dsn: str, options: StoreOptions, revisions: Revisions) -> list
 
 
 @asynccontextmanager
-async def _connected(dsn: str, options: StoreOptions) -> AsyncIterator[Any]:
+async def connected(dsn: str, options: StoreOptions) -> AsyncIterator[Any]:
+    """A connection of one's own. What goes wrong on it is raised as `AvailabilityError`."""
     asyncpg = import_asyncpg()
     try:
         connection = await connect(dsn, options)
