@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import getpass
 import json
 import sys
 import time
@@ -27,12 +26,12 @@ from gateway.cli.audit_verification import (
     verify_database,
     verify_file,
 )
+from gateway.cli.operator import name_operator
 from gateway.config import ConfigurationError, Settings, load
 from gateway.jose.jwk import Jwk
 from gateway.keys.keyring import public_key_of
 from gateway.keys.model import KeyPurpose, KeyState
 from gateway.store import open_store
-from gateway.telemetry.caller import current_caller
 
 _POLL = 0.5
 
@@ -84,7 +83,7 @@ def _action(
 
 def _run(arguments: argparse.Namespace) -> int:
     act: Callable[[argparse.Namespace], Awaitable[int]] = arguments.act
-    current_caller.set(f"cli:{getpass.getuser()}")
+    name_operator()
 
     async def run() -> int:
         return await act(arguments)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gateway.application import Application, load_roots, open_application
+from gateway.cli.operator import name_operator
 from gateway.config import load
 from gateway.tokens.client import Client
 
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(arguments: argparse.Namespace) -> None:
+    name_operator()
     settings = load(arguments.config)
     async with open_application(settings, load_roots(settings)) as application:
         act: _Action = arguments.act

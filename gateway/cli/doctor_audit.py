@@ -8,7 +8,7 @@ from gateway.audit.checkpoint import TrustedKeys
 from gateway.audit.export import Range, export
 from gateway.audit.faults import AuditError
 from gateway.audit.ports import StoredCheckpoint
-from gateway.audit.verification import verify_lines
+from gateway.audit.verification import seen_checkpoints, verify_lines
 from gateway.cli.audit import OpenedLog, open_log
 from gateway.cli.findings import Finding
 from gateway.config import Settings
@@ -56,8 +56,10 @@ async def _end(log: OpenedLog, latest: StoredCheckpoint | None) -> Finding:
     first = max(min(signed, head.sequence_number) - 1, head.sequence_number - _MOST, 0) + 1
     issuer, chosen = log.settings.tokens.issuer, Range(first, head.sequence_number)
     lines = [line async for line in export(log.repository, chosen, issuer=issuer, keys=(), now=time.time())]
+    keys = TrustedKeys(log.keys)
     try:
-        verdict = verify_lines(lines, TrustedKeys(log.keys))
+        seen = seen_checkpoints([] if latest is None else [latest.jws], keys)
+        verdict = verify_lines(lines, keys, seen)
     except AuditError as error:
         return Finding(
             _SUBJECT, f"{error.fault}: {error}", "keep the database as it is, and compare it with exports"

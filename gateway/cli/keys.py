@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gateway.application import load_roots, open_application
 from gateway.cli.key_faults import explain_fault
+from gateway.cli.operator import name_operator
 from gateway.config import ConfigurationError, load
 from gateway.keys.management import KeyManager
 from gateway.keys.model import KeyPurpose, KeyRecord
@@ -74,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(arguments: argparse.Namespace) -> int:
+    name_operator()
     settings = load(arguments.config)
     async with open_application(settings, load_roots(settings)) as application:
         act: _Action = arguments.act

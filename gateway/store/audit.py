@@ -279,12 +279,12 @@ def _checkpoint(row: Row) -> StoredCheckpoint:
 
 
 def _decompressed(records: bytes, count: int) -> tuple[bytes, ...]:
-    """The records of a segment. What cannot be read is given as it is, for verification to refuse."""
+    """The records of a segment; none where they cannot be read, which its digest then shows."""
     reader = zlib.decompressobj()
     try:
         text = reader.decompress(bytes(records), MAX_RECORDS_SIZE)
     except zlib.error:
-        return (bytes(records),)
+        return ()
     if not count and not text:
         return ()
     return tuple(text.split(b"\n"))
