@@ -23,6 +23,7 @@ from gateway.presentations.linkage_errors import LinkageError, LinkageFault
 from gateway.presentations.status import rules as status_rules
 from gateway.rpc.status import STATUS
 from gateway.telemetry.families import FAMILIES
+from tests.support import sql_features
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 _ITEM = re.compile(r"^- ((?:`\w+`(?:, )?)+): (.*?)(?=^- |\Z)", re.MULTILINE | re.DOTALL)
@@ -139,6 +140,7 @@ if __name__ == "__main__":
         ("operations.md", "fields", fields()),
         ("oauth.md", "oauth", oauth()),
         ("observability.md", "metrics", metrics()),
+        ("replicas.md", "sql", sql_features.table()),
     ):
         path = DOCS / file
         path.write_text(replaced(path.read_text(encoding="utf-8"), name, table), encoding="utf-8")
