@@ -192,8 +192,8 @@ class SqlAuditRepository:
         """Up to *limit* segments behind number *after*, in order."""
         rows = await self._database.fetch_all(_SEGMENTS, after=after, limit=limit)
         return [
-            Segment(number, bytes(end), bytes(digest), writer, time, _decompressed(records, count))
-            for number, end, digest, writer, time, count, records in rows
+            Segment(number, bytes(end), bytes(digest), writer, time, _decompressed(records))
+            for number, end, digest, writer, time, _, records in rows
         ]
 
     async def first_since(self, write_time: float) -> int:
@@ -278,13 +278,11 @@ def _checkpoint(row: Row) -> StoredCheckpoint:
     return StoredCheckpoint(Head(number, bytes(end)), to_seconds(sign_time), jws)
 
 
-def _decompressed(records: bytes, count: int) -> tuple[bytes, ...]:
+def _decompressed(records: bytes) -> tuple[bytes, ...]:
     """The records of a segment; none where they cannot be read, which its digest then shows."""
     reader = zlib.decompressobj()
     try:
         text = reader.decompress(bytes(records), MAX_RECORDS_SIZE)
     except zlib.error:
         return ()
-    if not count and not text:
-        return ()
-    return tuple(text.split(b"\n"))
+    return tuple(text.split(b"\n")) if reader.eof and text else ()
