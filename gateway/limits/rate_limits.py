@@ -21,6 +21,8 @@ from gateway.principal import Principal, Role
 
 MAX_PAUSE: Final = timedelta(hours=1)
 """What a caller is told at most; a batch can owe more."""
+_STEP: Final = timedelta(milliseconds=10)
+"""Of the pauses that callers are told, so that refusals are much alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,6 @@ def _limited(wait: float) -> AvailabilityError:
     return AvailabilityError(
         Reason.RATE_LIMITED,
         "The caller has called too often; retry after the pause that comes with this error.",
-        retry_after=min(max(timedelta(seconds=wait), MIN_PAUSE), MAX_PAUSE),
+        retry_after=min(_STEP * math.ceil(max(timedelta(seconds=wait), MIN_PAUSE) / _STEP), MAX_PAUSE),
         cause="rate",
     )

@@ -8,6 +8,7 @@ can be asked for again is refused at once, for a fraction of what serving them c
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
@@ -49,7 +50,7 @@ class Shedder:
     @property
     def pause(self) -> timedelta:
         """When a refused call may come again: once those that wait now are through."""
-        return max(LEAST_PAUSE, timedelta(seconds=2 * self.delay))
+        return max(LEAST_PAUSE, timedelta(seconds=math.ceil(20 * self.delay) / 10))
 
     def admits(self) -> bool:
         """Whether one more call is admitted: evenly spread, `share` of them are."""

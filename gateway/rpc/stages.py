@@ -15,7 +15,14 @@ from gateway.limits.rate_limits import RateLimits
 from gateway.principal import ANONYMOUS, Call, Principal
 from gateway.proofs.client_certificate import ClientCertificate
 from gateway.rpc.current import Metadata, make_current
-from gateway.rpc.status import DETAILS_KEY, STATUS, to_gateway_error, to_status_proto, trailers_of
+from gateway.rpc.status import (
+    DETAILS_KEY,
+    MAX_TEXT,
+    STATUS,
+    to_gateway_error,
+    to_status_octets,
+    trailers_of,
+)
 from gateway.telemetry import request_id as request_ids
 from gateway.telemetry.access_log import AccessLog, AccessRecord
 
@@ -149,13 +156,12 @@ class Method:
         if told.reason in SERVER_FAULTS:
             self._pipeline.on_server_fault(told.reason)
         self._log(progress, code.name, told.reason, cause_of(told))
-        status = to_status_proto(told)
         await context.abort(
             code,
-            status.message,
+            told.message[:MAX_TEXT],
             (
                 (request_ids.HEADER, progress.request_id),
-                (DETAILS_KEY, status.SerializeToString()),
+                (DETAILS_KEY, to_status_octets(told)),
                 *trailers_of(told),
             ),
         )

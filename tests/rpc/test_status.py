@@ -8,13 +8,20 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2
+from google.rpc import error_details_pb2, status_pb2
 
 import gateway.rpc.status
 import signers.errors
 from gateway.errors import AvailabilityError, GatewayError, Reason, RequestError
 from gateway.failures import OPERATOR_PAUSE, RETRY_AFTER
-from gateway.rpc.status import MAX_METADATA, MAX_TEXT, STATUS, to_gateway_error, to_status_proto
+from gateway.rpc.status import (
+    MAX_METADATA,
+    MAX_TEXT,
+    STATUS,
+    to_gateway_error,
+    to_status_octets,
+    to_status_proto,
+)
 from gateway.telemetry.request_id import current_request_id
 from signers.errors import (
     AccessDeniedError,
@@ -165,3 +172,29 @@ def test_the_cause_is_not_sent():
     """The stable word for our own log stays in our log."""
     status = to_status_proto(GatewayError(Reason.INVALID_CLIENT, "no", cause="client_disabled"))
     assert b"client_disabled" not in status.SerializeToString()
+
+
+@pytest.mark.parametrize("request_id", ["", "abc", "0123456789abcdef", "a" * 64])
+@pytest.mark.parametrize(
+    "error",
+    [
+        AvailabilityError(Reason.OVERLOADED, "Too much.", retry_after=timedelta(seconds=1.5)),
+        AvailabilityError(Reason.SHUTTING_DOWN, "Going."),
+        GatewayError(Reason.INVALID_CLIENT, "m" * 1000),
+        RequestError(Reason.INVALID_FIELD, "no", field="a.b"),
+        RequestError(Reason.INVALID_FIELD, "no", metadata={"a": "b"}),
+    ],
+)
+def test_octets_are_those_of_the_status(error, request_id):
+    """What is put together from octets made before is the very status, for every request id."""
+    token = current_request_id.set(request_id)
+    try:
+        for _ in range(3):
+            assert status_pb2.Status.FromString(to_status_octets(error)) == to_status_proto(error)
+    finally:
+        current_request_id.reset(token)
+    other = current_request_id.set("f" * len(request_id))
+    try:
+        assert status_pb2.Status.FromString(to_status_octets(error)) == to_status_proto(error)
+    finally:
+        current_request_id.reset(other)
