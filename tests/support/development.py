@@ -3,10 +3,11 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 _STOP_TIMEOUT = 40
@@ -27,7 +28,9 @@ class Development:
         return self.folder / "countersign.toml"
 
 
-def countersign(*arguments: str | Path, timeout: float = 60, **options) -> "subprocess.CompletedProcess[str]":
+def countersign(
+    *arguments: str | Path, timeout: float = 60, **options: Any
+) -> "subprocess.CompletedProcess[str]":
     """Run the command line to its end, which comes within *timeout* seconds."""
     return subprocess.run(
         [sys.executable, "-m", "gateway.cli", *map(str, arguments)],
@@ -41,7 +44,9 @@ def countersign(*arguments: str | Path, timeout: float = 60, **options) -> "subp
 
 
 @contextmanager
-def development_gateway(folder: Path, *arguments: str, environment=None) -> Iterator[Development]:
+def development_gateway(
+    folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Development]:
     """`countersign dev` in *folder* on free ports; ended with SIGTERM, which must exit with 0."""
     log = folder.with_suffix(".log")
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -54,6 +59,7 @@ def development_gateway(folder: Path, *arguments: str, environment=None) -> Iter
             text=True,
             env={**os.environ, **(environment or {})},
         )
+    assert process.stdout is not None
     try:
         line = next((line for line in process.stdout if line.startswith("Ready:")), None)
         assert line is not None, log.read_text()

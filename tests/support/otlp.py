@@ -47,7 +47,7 @@ def _received(span: Span) -> Received:
         span.kind,
         span.status.code == 2,
         (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9,
-        {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in span.attributes},
+        {each.key: getattr(each.value, each.value.WhichOneof("value") or "") for each in span.attributes},
         len(span.events) + len(span.links),
     )
 
@@ -108,7 +108,9 @@ def grpc_collector(
     """A collector on a free port of loopback, until the end of the block."""
     collector = Collector()
     server = grpc.server(ThreadPoolExecutor(2))
-    add_TraceServiceServicer_to_server(_Servicer(collector), server)
+    add_TraceServiceServicer_to_server(  # type: ignore[no-untyped-call]  # Generated.
+        _Servicer(collector), server
+    )
     if credentials is None:
         port = server.add_insecure_port("127.0.0.1:0")
     else:

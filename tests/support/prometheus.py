@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.dashboard_queries import Prometheus
-from tests.support.edge import free_ports
 
 _PATIENCE = 30.0
 _STOP = 10.0
@@ -18,9 +17,11 @@ _STOP = 10.0
 
 @contextmanager
 def running_prometheus(
-    folder: Path, targets: Sequence[str], *, interval: str = "250ms", rules: Path | None = None
+    folder: Path, port: int, targets: Sequence[str], *, interval: str = "250ms", rules: Path | None = None
 ) -> Iterator[Prometheus]:
-    """One in *folder* that asks *targets* (``host:port``) every *interval*, until the end of the block."""
+    """One in *folder*, at *port*, that asks *targets* (``host:port``) every *interval*, until the end of the
+    block.
+    """
     program = shutil.which("prometheus")
     assert program is not None, "Run .ci/need-prometheus."
     config = {
@@ -30,7 +31,6 @@ def running_prometheus(
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML.
-    (port,) = free_ports(1)
     address = f"127.0.0.1:{port}"
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(

@@ -120,9 +120,10 @@ def test_the_dashboard_is_one_of_grafana():
 async def prometheus(tmp_path_factory):
     """A Prometheus that has scraped a gateway which was called in several ways."""
     folder = tmp_path_factory.mktemp("scraped")
-    address = f"127.0.0.1:{free_ports(1)[0]}"
+    port, own = free_ports(2)
+    address = f"127.0.0.1:{port}"
     metrics = {"enabled": True, "address": address}
-    with running_prometheus(folder / "prometheus", [address], rules=ALERTS) as server:
+    with running_prometheus(folder / "prometheus", own, [address], rules=ALERTS) as server:
         async with running_gateway(folder / "gateway", key_uri="softhsm", metrics=metrics) as gateway:
             async with gateway.client(gateway.admin) as admin:
                 await register(admin, "backend")
