@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+import asyncpg
 import psutil
 from countersign import (
     AccessTokenFormat,
@@ -206,8 +207,7 @@ async def _open(
     server = gateways.hosted(f"{rows} rows", home, common, Algorithm.EDDSA, key, {})
     url = ""
     if postgres is not None:
-        new = postgres.new_database()
-        url = await asyncio.to_thread(new.__enter__)
+        url = await _new_database(postgres, f"rows_{rows}")
         config = home / "countersign.toml"
         text = config.read_text().replace('url = "sqlite:///countersign.db"', f"url = {json.dumps(url)}")
         config.write_text(text)
@@ -225,6 +225,15 @@ async def _open(
     await server.start(gateways.READY, identities[CLIENT])
     await asyncio.sleep(2.0)
     return _Site(rows, server, tokens, server.ready_seconds, server.rest_bytes()[0] / MIB, loaded)
+
+
+async def _new_database(postgres: PostgresServer, name: str) -> str:
+    connection = await asyncpg.connect(postgres.url())
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    return postgres.url(name)
 
 
 async def _tokens(server: Server, identities: dict[str, Identity]) -> _Tokens:
@@ -312,7 +321,9 @@ def main() -> None:
         )
         for database in options.only.split(",")
     }
-    text = json.dumps({"ratios": ratios(found), "targets": dict.fromkeys(ratios(found), TARGET)} | found, indent=1)
+    text = json.dumps(
+        {"ratios": ratios(found), "targets": dict.fromkeys(ratios(found), TARGET)} | found, indent=1
+    )
     if options.out:
         options.out.write_text(text + "\n")
     print(text)
