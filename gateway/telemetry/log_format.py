@@ -68,11 +68,16 @@ def access_line(record: AccessRecord, level: str, form: LogFormat) -> bytes:
         optional += f',"trace_id":"{record.trace_id}"'
     text = (
         f'{{"time":"{_time(record.time)}","level":"{level}","logger":"{ACCESS}",'
-        f'"method":{_string(record.method)},"code":"{record.code}","caller":{_string(record.caller)},'
+        f'"method":{_string(_method(record))},"code":"{record.code}","caller":{_string(record.caller)},'
         f'"request_id":{_string(record.request_id)},"peer":{_string(record.peer)},'
         f'"duration_ms":{record.duration_ms:.3f}{optional}}}\n'
     )
     return text.encode("ascii")
+
+
+def _method(record: AccessRecord) -> str:
+    """The method as it is written: a path is what a client chose, and somebody may put a token into one."""
+    return record.method if record.route is None else redaction.scrub(record.method, redaction.MAX_FIELD)
 
 
 def _access_fields(record: AccessRecord, level: str) -> Fields:
@@ -80,7 +85,7 @@ def _access_fields(record: AccessRecord, level: str) -> Fields:
         "time": _time(record.time),
         "level": level,
         "logger": ACCESS,
-        "method": record.method,
+        "method": _method(record),
         "code": record.code,
         "caller": record.caller,
         "request_id": record.request_id,

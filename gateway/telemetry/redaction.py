@@ -46,6 +46,8 @@ Scalar: TypeAlias = str | int | float | bool | None
 _SECRETS: Final = (
     # A compact JWS or JWE: its header is base64url of a JSON object.
     (re.compile(r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){1,4}"), "<redacted token>"),
+    # What is handed out and is no JWT: opaque tokens, refresh tokens, codes.
+    (re.compile(r"\bcs_[a-z]{2,4}_[A-Za-z0-9_-]{16,}"), "<redacted token>"),
     (re.compile(r"(?i)\b(bearer|dpop|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), r"\1 <redacted>"),
     (
         re.compile(r"(?i)\b(pin-value|pin|passphrase|password|secret|client_secret)=[^\s&;,'\"]+"),

@@ -106,6 +106,7 @@ def test_a_listed_field_holds_plain_values_only(written, value):
         f"authorization: Bearer {TOKEN[40:]}swordfish",
         "pkcs11:token=a?pin-value=swordfish&x=y",
         "PIN=swordfish",
+        "GET /oauth2/userinfo/cs_at_0123456789swordfish0123456789",
         "postgresql://user:swordfish@host/db",
         "-----BEGIN PRIVATE KEY-----\nswordfish\n-----END PRIVATE KEY-----",
         "-----BEGIN EC PRIVATE KEY-----\nswordfish, cut",
