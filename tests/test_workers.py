@@ -122,13 +122,15 @@ async def test_a_worker_that_crashes_is_replaced(tmp_path):
 
 
 async def test_a_worker_that_is_killed_is_replaced(tmp_path):
-    """SIGKILL of one worker leaves the other alone and brings a third."""
+    """SIGKILL of one worker leaves the other alone and brings a third, which knows that it is the second."""
     async with supervised(tmp_path, "sound", workers=2) as run:
         await run.ready()
         first, second = run.pids()
         os.kill(first, signal.SIGKILL)
         await until(lambda: len(run.pids()) == 3)
         assert psutil.pid_exists(second)
+        told = [(tmp_path / f"identity-{pid}").read_text().split() for pid in run.pids()]
+        assert sorted(told) == [["0", "0"], ["0", "1"], ["1", "0"]]
 
 
 async def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path):

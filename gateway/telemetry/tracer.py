@@ -28,12 +28,13 @@ _FAILED: Final = Status(StatusCode.ERROR)
 class OtlpSpan:
     """A `gateway.telemetry.spans.ServerSpan`, or a child of one, which is over."""
 
-    __slots__ = ("_context", "_span", "_tracer", "trace_id")
+    __slots__ = ("_context", "_over", "_span", "_tracer", "trace_id")
 
     def __init__(self, tracer: trace.Tracer, span: trace.Span) -> None:
         self._tracer = tracer
         self._span = span
         self._context = trace.set_span_in_context(span)
+        self._over = False
         self.trace_id = trace.format_trace_id(span.get_span_context().trace_id)
 
     def child(
@@ -46,7 +47,9 @@ class OtlpSpan:
         kind: SpanKind = SpanKind.INTERNAL,
         error: str = "",
     ) -> "OtlpSpan":
-        """See `Span.child`."""
+        """See `Span.child`. Nothing is recorded of what a call has left behind that goes on after its end."""
+        if self._over:
+            return self
         span = self._tracer.start_span(
             name,
             context=self._context,
@@ -69,7 +72,8 @@ class OtlpSpan:
 
     def end(self) -> None:
         """See `ServerSpan.end`."""
-        if self._span.is_recording():
+        if not self._over:
+            self._over = True
             self._span.end()
 
 

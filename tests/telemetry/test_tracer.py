@@ -93,6 +93,14 @@ def test_attributes_are_let_through_by_name(tracer, ended):
         assert dict(found.attributes) == {"rpc.method": "Mint"}
 
 
+def test_what_goes_on_after_a_call_is_no_part_of_it(tracer, ended):
+    """A task that a call has begun and left behind does not make its trace longer and longer."""
+    span = tracer().begin("call", None, {})
+    span.end()
+    span.child("late", 1, 2, {})
+    assert [each.name for each in ended.get_finished_spans()] == ["call"]
+
+
 def test_long_values_are_cut():
     """An attribute cannot be made as long as a request."""
     assert allowed({"server.address": "x" * 5000})["server.address"] == "x" * MAX_VALUE
