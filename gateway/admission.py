@@ -14,6 +14,8 @@ from gateway.settings.server import ServerSettings
 
 _CRITICAL_PART: Final = 4
 """One of so many reserved calls is for the most urgent alone."""
+_ORDINARY: Final = Priority.ORDINARY
+"""By this name because to look into an enumeration takes as long as all else in `Admission.enter`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +86,14 @@ class Admission:
         """Streams under way."""
         return len(self._streams)
 
-    def enter(self, priority: Priority = Priority.ORDINARY) -> None:
+    def enter(self, priority: Priority = _ORDINARY) -> None:
         """Count one unary call in; pair it with `leave`. Raises `AvailabilityError`, counting nothing."""
         self.taken += 1
         if self.draining:
             raise shutting_down()
         if self.calls >= self._ceilings[priority]:
             raise _overloaded("too_many_calls")
-        if priority is Priority.ORDINARY and not self.shedder.admits():
+        if priority is _ORDINARY and not self.shedder.admits():
             raise _overloaded("waiting_too_long", self.shedder.pause)
         self.calls += 1
 
