@@ -272,6 +272,7 @@ def _wire(
         store=store,
         keyring=keyring,
         refresh_keys=loader.refresh,
+        ensure_fresh=loader.ensure_fresh,
         client_keys=client_keys,
         clock=clock,
         trail=trail,

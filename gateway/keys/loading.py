@@ -81,6 +81,7 @@ class KeyringLoader:
         self._change_number = -1
         self._records: tuple[KeyRecord, ...] = ()
         self._lock = asyncio.Lock()
+        self._ensuring = asyncio.Lock()
         self._changed = asyncio.Event()
         self._news = news or NoNews()
         self._told = asyncio.Event()
@@ -157,6 +158,18 @@ class KeyringLoader:
                 raise
             # They are published for longer; what else changed about keys has to be seen all the same.
             logger.warning("keys could not be retired", extra={"cause": str(error)})
+
+    async def ensure_fresh(self) -> None:
+        """Look again where what is known of the keys is older than `max_age`: before a signature is accepted.
+
+        Raises `AvailabilityError`.
+        """
+        if perf_counter() <= self._freshness.until:
+            return
+        async with self._ensuring:
+            # Of many that wait the first one looks for all.
+            if perf_counter() > self._freshness.until:
+                await self.refresh()
 
     def _over_at(self, now: float) -> frozenset[str]:
         return frozenset(record.key_id for record in self._records if is_over(record, now))

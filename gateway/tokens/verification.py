@@ -48,17 +48,20 @@ class AccessTokenVerifier:
         issuer: str,
         keyring: Keyring,
         refresh_keys: Callable[[], Awaitable[None]],
+        ensure_fresh: Callable[[], Awaitable[None]],
         opaque: OpaqueTokenRepository,
         clock: Clock,
         issued_before: float = 0.0,
     ) -> None:
         """*refresh_keys* brings the keyring up to date: another replica may have made a key a moment ago.
+        *ensure_fresh* does so where nobody has for long: another replica may have disabled one.
 
         Tokens issued up to *issued_before*, seconds since the epoch, are not in force.
         """
         self._issuer = issuer
         self._keyring = keyring
         self._refresh_keys = refresh_keys
+        self._ensure_fresh = ensure_fresh
         self._opaque = opaque
         self._refresh_at = 0.0
         self._clock = clock
@@ -84,6 +87,8 @@ class AccessTokenVerifier:
             digest = hashlib.sha256(token.encode("ascii")).digest()
         except UnicodeEncodeError as error:
             raise TokenInvalidError("malformed_compact") from error
+        # A replica that stood still, or was cut off, must not honor a key that was disabled meanwhile.
+        await self._ensure_fresh()
         seen = self._seen.get(digest)
         if seen is not None:
             if self._keyring.verification_key(KeyPurpose.TOKENS, seen.key_id) is None:
