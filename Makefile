@@ -12,7 +12,7 @@ INSTALLED := .venv/.installed
 # Arguments for the tool behind a target: make test ARGS='-k dpop', make bench ARGS='--seconds 2 --rounds 1'.
 ARGS ?=
 
-.PHONY: help demo serve test test-clients bench lint proto constraints venv softhsm opencryptoki chromium prometheus pgbouncer clean
+.PHONY: help demo serve test test-clients bench lint proto constraints venv softhsm opencryptoki chromium prometheus systemd pgbouncer clean
 
 help:
 	@printf '%s\n' \
@@ -48,6 +48,9 @@ pgbouncer:
 prometheus:
 	@.ci/need-prometheus
 
+systemd:
+	@.ci/need-systemd
+
 demo: $(INSTALLED)
 	@.ci/need-softhsm --optional
 	@.venv/bin/countersign demo $(ARGS)
@@ -58,7 +61,7 @@ serve: $(INSTALLED)
 # CI=true makes a skipped or expected-to-fail test a failure (tests/conftest.py). Ten thousand tests that start
 # real processes meet a port taken or a stalled disk now and then: a test that fails is run once more, and the
 # summary names it.
-test: $(INSTALLED) softhsm opencryptoki chromium prometheus pgbouncer
+test: $(INSTALLED) softhsm opencryptoki chromium prometheus pgbouncer systemd
 	@CI=true $(PYTHON) -m pytest -q --reruns 1 $(ARGS)
 
 # Not part of `make test`, which needs neither Go nor Node.js; .ci/run runs both.

@@ -14,7 +14,5 @@ collect_ignore_glob = [] if CHOSEN else ["test_*.py"]
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not CHOSEN:
-        message = (
-            "Left out: the clients in Go and TypeScript, the Helm chart, Envoy's file. Run make test-clients."
-        )
+        message = "Left out: the clients in Go and TypeScript, the Helm chart. Run make test-clients."
         terminalreporter.write_line(message)

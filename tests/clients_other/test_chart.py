@@ -1,6 +1,8 @@
-"""deploy/helm: what the chart sends to a cluster, rendered as Helm renders it."""
+"""deploy/helm: what the chart sends to a cluster, by Helm itself, and as Kubernetes reads it."""
 
 import json
+import shutil
+import subprocess
 
 import pytest
 import yaml
@@ -8,29 +10,29 @@ import yaml
 from gateway.config import ServerSettings, load
 from signers.kms.aws.uri import parse_awskms_uri
 from tests.support.client_languages import ROOT, succeed
-from tests.support.deployment import PORTS, accepted_configuration
+from tests.support.deployment import PORTS, accepted_configuration, read_yaml
 
 CHART = ROOT / "deploy" / "helm" / "countersign"
-RENDERER = ROOT / "tests" / "support" / "helm_template"
+CHECKER = ROOT / "tests" / "support" / "helm_check"
 
 
 @pytest.fixture(scope="module")
-def renderer(tmp_path_factory):
-    program = tmp_path_factory.mktemp("helm") / "helm_template"
-    assert succeed(RENDERER, "gofmt", "-l", ".") == ""
-    succeed(RENDERER, "go", "vet", ".")
-    succeed(RENDERER, "go", "build", "-o", program, ".")
+def checker(tmp_path_factory):
+    """The program that lints, renders and reads a chart."""
+    program = tmp_path_factory.mktemp("helm") / "helm_check"
+    assert succeed(CHECKER, "gofmt", "-l", ".") == ""
+    succeed(CHECKER, "go", "build", "-o", program, ".")
     return program
 
 
 @pytest.fixture(scope="module")
-def render(renderer, tmp_path_factory):
-    """A function that renders with values laid over the chart's own; the objects by kind."""
+def render(checker, tmp_path_factory):
+    """A function that checks and renders with values laid over the chart's own; the objects by kind."""
 
     def rendered(**values):
         file = tmp_path_factory.mktemp("values") / "values.yaml"
         file.write_text(json.dumps(values))
-        documents = yaml.safe_load_all(succeed(ROOT, renderer, CHART, file))
+        documents = yaml.safe_load_all(succeed(ROOT, checker, CHART, file))
         return {each["kind"]: each for each in documents if each is not None}
 
     return rendered
@@ -50,6 +52,77 @@ def pod(objects):
 def container(pod):
     (only,) = pod["containers"]
     return only
+
+
+FAULTS = [
+    ("Chart.yaml", "version: 0.1.0", "version: first", "version"),
+    ("Chart.yaml", "name: countersign", "name: Counter Sign", "name"),
+    ("Chart.yaml", ">=1.25.0-0", "<1.25.0-0", "Kubernetes"),
+    ("values.yaml", "replicaCount: 3", "", "replicaCount"),
+    ("values.yaml", "maxUnavailable: 1", "maxUnavailible: 1", "maxUnavailible"),
+    ("templates/service.yaml", "{{- end }}", "{{- end", "service.yaml"),
+    ("templates/service.yaml", "countersign.labels", "countersign.lables", "countersign.lables"),
+    ("templates/deployment.yaml", ".Values.preStopSeconds", ".Values.preStop", "preStop"),
+    ("templates/deployment.yaml", "readinessProbe:", "readyProbe:", "readyProbe"),
+    ("templates/deployment.yaml", "periodSeconds: 10", "periodSeconds: often", "periodSeconds"),
+    ("templates/poddisruptionbudget.yaml", "policy/v1", "policy/v1beta1", "policy/v1"),
+    ("templates/serviceaccount.yaml", "kind: ServiceAccount", "kind: ServiceAcount", "ServiceAcount"),
+]
+
+
+@pytest.mark.parametrize(("name", "old", "new", "said"), FAULTS)
+def test_a_fault_is_found(checker, tmp_path, name, old, new, said):
+    """Helm or Kubernetes would refuse it, or do something else than is meant: the check says where."""
+    chart = tmp_path / "countersign"
+    shutil.copytree(CHART, chart)
+    text = (chart / name).read_text()
+    assert old in text
+    (chart / name).write_text(text.replace(old, new))
+    done = subprocess.run([checker, chart], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1, done.stdout
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"replicas": 5}, "replicas"),
+        ({"replicaCount": 0}, "replicaCount"),
+        ({"tls": {"secret": "mine"}}, "secret"),
+        ({"tls": {"secretName": ""}}, "secretName"),
+        ({"image": {"digest": "latest"}}, "digest"),
+        ({"preStopSeconds": "5s"}, "preStopSeconds"),
+        ({"config": ""}, "config"),
+    ],
+)
+def test_values_are_checked(checker, tmp_path, values, said):
+    """A value with a name or a type that the chart does not know is refused, not passed over."""
+    file = tmp_path / "values.yaml"
+    file.write_text(json.dumps(values))
+    done = subprocess.run([checker, CHART, file], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1, done.stdout
+    assert said in done.stderr
+
+
+def test_the_schema_knows_every_value():
+    """It names what values.yaml has, and what Helm or Kubernetes know beside that."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = read_yaml(CHART / "values.yaml")
+    allowed = {"global", "podDisruptionBudget.minAvailable"}
+
+    def names(schema, prefix=""):
+        for name, inner in schema["properties"].items():
+            yield prefix + name
+            if "properties" in inner:
+                yield from names(inner, f"{prefix}{name}.")
+
+    def present(name):
+        found = values
+        for part in name.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        return found is not None
+
+    assert {name for name in names(schema) if not present(name)} == allowed
 
 
 def test_every_object(objects):

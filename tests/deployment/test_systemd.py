@@ -3,8 +3,8 @@
 import configparser
 import os
 import re
-import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -58,20 +58,55 @@ def test_hardened(service):
 
 
 def test_systemd_takes_it(tmp_path):
-    """Systemd itself finds no fault, where it is there, and calls what is left exposed little."""
-    if shutil.which("systemd-analyze") is None:
-        return  # A machine without systemd has no use for the unit.
-    program = tmp_path / "countersign"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o700)
-    unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text().replace("/opt/countersign/bin/countersign", str(program)))
+    """Systemd itself finds no fault, and calls what is left exposed little."""
+    unit = installed(tmp_path)
     verified = analyze("verify", str(unit))
     assert (verified.returncode, verified.stderr) == (0, "")
+    assert exposed(unit) <= 2.0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("ProtectClock=yes", "ProtectClocks=yes", "ProtectClocks"),
+        ("KillMode=mixed", "KillMode=some", "KillMode"),
+        ("TimeoutStopSec=40", "TimeoutStopSec=soon", "soon"),
+        ("ExecReload=/bin/kill", "ExecReload=bin/kill", "bin/kill"),
+    ],
+)
+def test_a_fault_is_found(tmp_path, old, new, said):
+    """A name or value that systemd does not know is found, and named."""
+    unit = installed(tmp_path)
+    text = unit.read_text()
+    assert old in text
+    unit.write_text(text.replace(old, new))
+    assert said in analyze("verify", str(unit)).stderr
+
+
+def test_what_is_exposed_is_seen(tmp_path):
+    """Without its hardening the unit would not pass."""
+    unit = installed(tmp_path)
+    lines = [line for line in unit.read_text().splitlines() if not line.startswith(("Protect", "System"))]
+    unit.write_text("\n".join(lines))
+    assert exposed(unit) > 2.0
+
+
+def installed(folder: Path) -> Path:
+    """The unit, with a program that is there."""
+    program = folder / "countersign"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o700)
+    unit = folder / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/opt/countersign/bin/countersign", str(program)))
+    return unit
+
+
+def exposed(unit: Path) -> float:
+    """How much of the machine the service may touch, from 0 to 10."""
     security = analyze("security", "--offline=true", "--no-pager", str(unit))
     exposure = re.search(r"exposure level for \S+: ([0-9.]+)", security.stdout)
     assert exposure is not None, security.stderr
-    assert float(exposure[1]) <= 2.0
+    return float(exposure[1])
 
 
 def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -11,6 +11,7 @@ from gateway.cli import main
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 DEPLOY: Final = ROOT / "deploy"
+COMPOSE: Final = DEPLOY / "compose"
 PORTS: Final = {
     "tls_address": 50051,
     "mtls_address": 50052,
