@@ -19,9 +19,9 @@ PATIENCE: Final = 3
 """Looks in a row that find the wait above the target before anything is refused: what passes by itself in
 this time, such as a burst, or a process that was stopped for a moment, is no overload.
 """
-LEAST_SHARE: Final = 0.1
-"""Of the calls, admitted in any case, so that those who come again at once, against what they are told,
-cannot keep everything refused.
+LEAST_SHARE: Final = 0.25
+"""Of the calls, admitted in any case. A refusal costs half of a mint or more, so that against those who come
+again at once, whatever they are told, refusing more would leave less time for minting, and shorten no queue.
 """
 RECOVERY: Final = 0.1
 """By how much the share grows with each look that finds the wait below the target."""
@@ -36,7 +36,7 @@ LEAST_PAUSE: Final = timedelta(seconds=0.5)
 class Shedder:
     """Which part of the calls that can be refused is admitted.
 
-    *target*: seconds that calls may wait; 0 admits everything. `share` is that part, 0.1 to 1, and `delay`
+    *target*: seconds that calls may wait; 0 admits everything. `share` is that part, 0.25 to 1, and `delay`
     the wait that was found last, seconds.
     """
 

@@ -215,7 +215,9 @@ async def test_calls_that_wait_too_long_are_refused_by_priority(tmp_path):
     at; nothing else is.
     """
     async with served(tmp_path) as running:
-        running.pipeline.admission.shedder.share = 0.1
+        shedder = running.pipeline.admission.shedder
+        shedder.look = lambda **_: None
+        shedder.share = 0.1
         error = await refusal(running, client=ALICE)
         assert reason_of(error) == "OVERLOADED"
         assert details_of(error)["RetryInfo"].retry_delay.ToTimedelta().total_seconds() >= 0.5
