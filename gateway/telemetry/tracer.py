@@ -99,9 +99,15 @@ class OtlpTracer:
 
     def begin(self, name: str, traceparent: str | None, attributes: Attributes) -> OtlpSpan | None:
         """See `Tracer.begin`."""
-        parent = None if traceparent is None else parse_traceparent(traceparent)
-        if not self._is_sampled(parent):
-            return None
+        if self._trust_parent:
+            parent = parse_traceparent(traceparent)
+            sampled = self._chance() < self._ratio if parent is None else parent.sampled
+            if not sampled:
+                return None
+        elif self._chance() >= self._ratio:
+            return None  # Before the field is parsed: most calls end here.
+        else:
+            parent = parse_traceparent(traceparent)
         span = self._tracer.start_span(
             name,
             # Nothing but the two ids: `tracestate` and baggage are texts of the caller.
@@ -112,11 +118,6 @@ class OtlpTracer:
             set_status_on_exception=False,
         )
         return OtlpSpan(self._tracer, span)
-
-    def _is_sampled(self, parent: TraceParent | None) -> bool:
-        if parent is not None and self._trust_parent:
-            return parent.sampled
-        return self._chance() < self._ratio
 
 
 def _remote(parent: TraceParent) -> NonRecordingSpan:

@@ -1,7 +1,7 @@
 """A worker without a server: ``python -m tests.support.worker_process MODE FOLDER``, and the two pipes.
 
-Its link to the supervisor is the real one. It notes its process id in ``FOLDER/started``, which worker it is and
-how often it was started before in ``FOLDER/identity-PID``, and misbehaves as
+Its link to the supervisor is the real one. It notes its process id in ``FOLDER/started``, which worker it is
+and how often it was started before in ``FOLDER/identity-PID``, and misbehaves as
 MODE says: ``sound``, ``crash-once``, ``never``, ``hang-once``, ``mute``, ``stubborn``, ``hup``, or
 
 - ``refused``: a token refused its PIN; ``refused-later``: so for all but the first two;

@@ -6,7 +6,6 @@ import time
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
-
 from gateway.introspection.feed import RevocationFeed, RevokedItem
 from gateway.settings.operation import MetricsSettings
 from gateway.telemetry import loop_lag
