@@ -65,8 +65,8 @@ def schedule(seed: int, *, replicas: int) -> list[Fault]:
             Fault(kind, draw.randrange(replicas), round(draw.uniform(1.0, LONGEST_FREEZE), 1))
             for kind in kinds
         ]
-    faults.insert(4, Fault(FaultKind.RESTART_DATABASE))
-    faults.insert(13, Fault(FaultKind.CRASH_DATABASE))
+    faults.insert(3, Fault(FaultKind.RESTART_DATABASE))
+    faults.insert(9, Fault(FaultKind.CRASH_DATABASE))
     return faults
 
 

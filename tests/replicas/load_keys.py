@@ -9,15 +9,20 @@ from countersign import CountersignError, GatewayClient, Key, KeyPurpose, KeySta
 
 from tests.replicas.fleet import Fleet
 from tests.replicas.history import Kind, Outcome, Sight
+from tests.replicas.load_tokens import TokenValues, introspect_everywhere
+from tests.replicas.verdict import KEY_LAG
 
 _PUBLISHED: Final = 1.2
 """Seconds until a prepared key may sign: a little more than `tokens.jwks_max_age` of the run."""
 _OBSERVED: Final = 6
+_ASKED: Final = 5
 _ALGORITHM: Final = SignatureAlgorithm.ES256
 
 
-async def replace_key(fleet: Fleet, number: int) -> None:
-    """Prepare a key, make it active, and look; take every third one out that signed before it."""
+async def replace_key(fleet: Fleet, held: TokenValues, number: int) -> None:
+    """Prepare a key, make it active, and look; take every third one out that signed before it, and ask every
+    replica about what it signed.
+    """
     uri, request_id = f"file:keys/rotated-{number}.pem", str(uuid.uuid4())
     before = await _active(fleet)
     call = f"key-{fleet.number()}"
@@ -55,6 +60,10 @@ async def replace_key(fleet: Fleet, number: int) -> None:
         await fleet.persist(
             Kind.DISABLE_KEY, before, lambda client: client.disable_key(before, "the run takes it out")
         )
+        await asyncio.sleep(KEY_LAG)
+        signed = [token.token_id for token in fleet.history.tokens.values() if token.key_id == before]
+        for token_id in signed[-_ASKED:]:
+            await introspect_everywhere(fleet, held, token_id)
 
 
 async def _active(fleet: Fleet) -> str | None:

@@ -1,13 +1,17 @@
 """The figures of a run, as Markdown."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tests.replicas.history import History, Kind, Outcome
 
 if TYPE_CHECKING:
     from tests.replicas.run import Run
+
+
+_AFTERMATH: Final = 0.5
+"""Seconds after a fault in which what calls meet is still taken for its work."""
 
 
 def report(run: "Run") -> str:
@@ -17,7 +21,7 @@ def report(run: "Run") -> str:
 
 def _calls(history: History) -> Iterator[str]:
     counts = Counter((attempt.kind, attempt.outcome) for attempt in history.attempts)
-    yield "| call | answered | refused, as a race or a replay must be | no answer, asked again elsewhere |"
+    yield "| call | answered | refused, as a race or a replay must be | no answer, or that it could not be done now |"
     yield "|---|---|---|---|"
     for kind in Kind:
         row = [counts[kind, outcome] for outcome in Outcome]
@@ -25,12 +29,23 @@ def _calls(history: History) -> Iterator[str]:
 
 
 def _faults(run: "Run") -> Iterator[str]:
-    yield "| fault | times | seconds until it served again: median, worst |"
-    yield "|---|---|---|"
+    met = _met_during(run)
+    yield "| fault | times | seconds until it served again: median, worst | what calls met meanwhile |"
+    yield "|---|---|---|---|"
     for kind, count in sorted(run.faults.counts.items()):
         recoveries = sorted(run.faults.recoveries.get(kind, []))
         figures = f"{recoveries[len(recoveries) // 2]:.1f}, {recoveries[-1]:.1f}" if recoveries else ""
-        yield f"| {kind} | {count} | {figures} |"
+        yield f"| {kind} | {count} | {figures} | {_met(met[kind])} |"
+
+
+def _met_during(run: "Run") -> dict[str, "Counter[str]"]:
+    """Why calls had no answer, by the fault that was under way or had just been."""
+    met: dict[str, Counter[str]] = defaultdict(Counter)
+    lost = [attempt for attempt in run.history.attempts if attempt.outcome is Outcome.UNKNOWN]
+    for began, ended, fault in run.faults.spans:
+        overlapping = (each for each in lost if each.began < ended + _AFTERMATH and each.ended > began)
+        met[fault.kind].update(each.reason for each in overlapping)
+    return met
 
 
 def _summary(run: "Run") -> Iterator[str]:

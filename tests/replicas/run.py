@@ -11,18 +11,27 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from tests.replicas import rules, stored
 from tests.replicas.cluster import Cluster, running_cluster
 from tests.replicas.faults import FaultLog, Saboteur, quick_schedule, schedule
 from tests.replicas.fleet import Fleet, open_fleet
 from tests.replicas.history import History, Kind, Outcome
-from tests.replicas.load_enrollment import Enrollments, ask_list, ask_status, enroll, fetch, finalize
-from tests.replicas.load_grants import Families, authorize, refresh
+from tests.replicas.load_enrollment import (
+    Enrollments,
+    Finalization,
+    ask_list,
+    ask_status,
+    enroll,
+    fetch,
+    finalize,
+)
+from tests.replicas.load_grants import Families, Family, authorize, refresh
 from tests.replicas.load_keys import Watcher, observe_active, replace_key
 from tests.replicas.load_tokens import (
     TokenValues,
@@ -36,6 +45,8 @@ from tests.replicas.registered import Registered, register
 from tests.replicas.report import report
 from tests.replicas.verdict import Violation
 from tests.support.postgres import PostgresServer, running_postgres
+
+_AT_ONCE: Final = 8
 
 
 @dataclass
@@ -90,13 +101,13 @@ async def _under_load(
         client(lambda: use_assertion_twice(fleet, run.held, registered), 0.5),
         *(client(lambda: authorize(fleet, run.held, run.families, registered), 0.2) for _ in range(2)),
         *(client(lambda: enroll(fleet, enrollments, cluster.provider), 0.3) for _ in range(2)),
-        client(lambda: replace_key(fleet, next(keys)), 1.0 if quick else 4.0),
+        client(lambda: replace_key(fleet, run.held, next(keys)), 1.0 if quick else 4.0),
         client(lambda: ask_list(fleet), 1.0),
     ]
     run.watchers = [Watcher(fleet, number) for number in range(count)]
     async with asyncio.TaskGroup() as tasks:
         watching = [tasks.create_task(watcher.run()) for watcher in run.watchers]
-        sabotage = asyncio.create_task(saboteur.run(faults, pause=1.0 if quick else 4.0))
+        sabotage = asyncio.create_task(saboteur.run(faults, pause=1.0 if quick else 2.0))
         working = [tasks.create_task(each) for each in clients]  # type: ignore[arg-type]  # Coroutines.
         await asyncio.wait([sabotage], timeout=run.seconds)
         await _finish(sabotage)
@@ -128,18 +139,40 @@ async def _finish(sabotage: "asyncio.Task[None]") -> None:
 
 async def _look_again(run: Run, fleet: Fleet, registered: Registered, enrollments: Enrollments) -> None:
     """Ask every replica about everything that anybody was told."""
-    for family in run.families.alive:
-        await refresh(fleet, run.held, family, registered)
-    for finalization in enrollments.finalizations:
-        await fetch(fleet, enrollments, await finalize(fleet, finalization))
+
+    def using(family: Family) -> Callable[[], Awaitable[object]]:
+        return lambda: refresh(fleet, run.held, family, registered)
+
+    def finishing(finalization: Finalization) -> Callable[[], Awaitable[object]]:
+        async def finish() -> None:
+            await fetch(fleet, enrollments, await finalize(fleet, finalization))
+
+        return finish
+
+    await _some_at_once([using(family) for family in run.families.alive])
+    await _some_at_once([finishing(each) for each in enrollments.finalizations])
     token_ids = list(run.history.tokens)
-    for replica in range(len(fleet.clients)):
+
+    async def look(replica: int) -> None:
         await observe_active(fleet, replica=replica)
         await ask_list(fleet, replica=replica)
         await introspect_many(fleet, run.held, token_ids, replica)
         for name in list(enrollments.certificates):
             await fetch(fleet, enrollments, name, replica=replica)
             await ask_status(fleet, enrollments, name, replica=replica)
+
+    await asyncio.gather(*(look(replica) for replica in range(len(fleet.clients))))
+
+
+async def _some_at_once(calls: Iterable[Callable[[], Awaitable[object]]]) -> None:
+    """Make all *calls*, a few at a time."""
+    left = iter(calls)
+
+    async def worker() -> None:
+        for call in left:
+            await call()
+
+    await asyncio.gather(*(worker() for _ in range(_AT_ONCE)))
 
 
 def main() -> None:
