@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeAlias
 
 from gateway.callers import CertificatePrincipals
 from gateway.errors import AuthenticationError, Reason
-from gateway.limits.peers import site_of, site_of_peer
+from gateway.limits.peers import site_of_forwarded, site_of_peer
 from gateway.pki import DistinguishedName, names_of
 from gateway.principal import ANONYMOUS, Principal
 from gateway.proofs.client_certificate import ClientCertificate
@@ -121,7 +121,7 @@ class RequestCallers:
         if transport is not None and self._address_header and self.is_terminator(transport):
             values = [value for name, value in metadata if name == self._address_header]
             if values and isinstance(values[-1], str):
-                return site_of(values[-1].rpartition(",")[2].strip(" \t"))
+                return site_of_forwarded(values[-1].rpartition(",")[2])
         return site_of_peer(peer)
 
     def is_terminator(self, transport: ClientCertificate) -> bool:

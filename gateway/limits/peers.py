@@ -29,6 +29,13 @@ def site_of(host: str) -> str:
     return str(address)
 
 
+def site_of_forwarded(entry: str) -> str:
+    """As `site_of`, of what a proxy wrote: an address, in brackets or not, with a port or without."""
+    text = entry.strip(" \t")
+    site = site_of(text.strip("[]"))
+    return site_of(text.rpartition(":")[0].strip("[]")) if site == UNKNOWN else site
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def site_of_peer(peer: str) -> str:
     """As `site_of`, of a peer as it is logged.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.limits.peers import UNKNOWN, site_of, site_of_peer
+from gateway.limits.peers import UNKNOWN, site_of, site_of_forwarded, site_of_peer
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,20 @@ def test_addresses_of_one_site(host, site):
 def test_peers_as_both_doors_write_them(peer, site):
     """The port does not count, and gRPC's spelling of an address is the edge's address."""
     assert site_of_peer(peer) == site
+
+
+@pytest.mark.parametrize(
+    ("entry", "site"),
+    [
+        (" 192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1:50123", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("[2001:db8::1]", "2001:db8::/64"),
+        ("[2001:db8::1]:50123\t", "2001:db8::/64"),
+        ("unknown", UNKNOWN),
+        ("", UNKNOWN),
+    ],
+)
+def test_addresses_as_proxies_write_them(entry, site):
+    """Some add a port, some brackets; what is no address is one caller with all others of its kind."""
+    assert site_of_forwarded(entry) == site
