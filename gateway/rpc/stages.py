@@ -180,5 +180,6 @@ async def read_message(context: grpc.aio.ServicerContext) -> bytes:
 
 
 def code_name(context: grpc.aio.ServicerContext) -> str:
+    """The name of the status code that the servicer set."""
     code = context.code()
     return code.name if isinstance(code, grpc.StatusCode) else "UNKNOWN"

@@ -107,7 +107,7 @@ async def test_nobody_is_limited_by_address(tmp_path):
 
 
 async def test_tokens_that_do_not_hold_are_counted(tmp_path):
-    """Who guesses tokens is limited as nobody, before the next guess is looked at."""
+    """Who guesses tokens is limited as nobody, and is then told nothing of further guesses."""
     async with served(tmp_path, rules=(RateRule(anonymous=True, rate=HOUR, burst=2),)) as running:
         guess = {"metadata": [("authorization", "Bearer wrong")]}
         for _ in range(2):
