@@ -10,6 +10,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from gateway.config import Settings
+from gateway.keys.model import KeyRecord
 from gateway.telemetry import families
 from gateway.tls_files import TlsMaterial
 
@@ -17,6 +18,7 @@ LISTENER: Final = "listener"
 CLIENT_ROOT: Final = "client_root"
 ISSUING_CA: Final = "issuing_ca"
 KEY: Final = "key"
+CHAIN: Final = "chain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,18 @@ class Expiry:
 
 
 class CertificateMetrics(Collector):
-    """*listeners* gives what the listeners use now; *configured* is what was read at the start."""
+    """*listeners* gives what the listeners use now, *keys* the keys with the chains that were imported for
+    them; *configured* is what was read at the start.
+    """
 
-    def __init__(self, listeners: Callable[[], TlsMaterial | None], configured: Sequence[Expiry]) -> None:
+    def __init__(
+        self,
+        listeners: Callable[[], TlsMaterial | None],
+        keys: Callable[[], Sequence[KeyRecord]],
+        configured: Sequence[Expiry],
+    ) -> None:
         self._listeners = listeners
+        self._keys = keys
         self._configured = configured
 
     def collect(self) -> Iterator[Metric]:
@@ -44,6 +54,9 @@ class CertificateMetrics(Collector):
             family.add((CLIENT_ROOT, ""), _earliest(material.client_ca))
         for each in self._configured:
             family.add((each.use, each.name), each.not_after)
+        for record in self._keys():
+            if record.signs and record.chain_pem:
+                family.add((CHAIN, record.key_id), _first(record.chain_pem))
         yield family.metric
 
 
@@ -61,7 +74,7 @@ def configured_certificates(settings: Settings) -> list[Expiry]:
     return found
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=64)
 def _first(chain: bytes) -> float:
     return x509.load_pem_x509_certificates(chain)[0].not_valid_after_utc.timestamp()
 

@@ -158,7 +158,8 @@ CERTIFICATE_NOT_AFTER: Final = Family(
     "gauge",
     ("use", "name"),
     "When a certificate expires, Unix time. use: listener, client_root (the first of them to expire),"
-    " issuing_ca (name: the provisioner) or key (name: its purpose and algorithm).",
+    " issuing_ca (name: the provisioner), key (of the configuration; name: its purpose and algorithm) or"
+    " chain (imported for a key that signs; name: its key_id).",
 )
 SIGNATURE_SECONDS: Final = Family(
     "countersign_signature_seconds",

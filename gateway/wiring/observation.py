@@ -97,7 +97,11 @@ class Observation:
                 spans=None if self._traces is None else self._traces.queue,
             ),
             DatabaseMetrics(self.times, lambda: database.usage, self._feed_lag),
-            CertificateMetrics(lambda: server.material, configured_certificates(self.settings)),
+            CertificateMetrics(
+                lambda: server.material,
+                lambda: keyring.view.records,
+                configured_certificates(self.settings),
+            ),
             SigningMetrics(lambda: keyring.view, application.signers.health),
         )
         async with AsyncExitStack() as stack:

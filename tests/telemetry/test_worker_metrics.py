@@ -7,6 +7,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
 from gateway.introspection.feed import RevocationFeed, RevokedItem
+from gateway.keys.model import KeyState
 from gateway.settings.operation import MetricsSettings
 from gateway.telemetry import loop_lag
 from gateway.telemetry.certificate_metrics import CertificateMetrics, configured_certificates
@@ -17,6 +18,7 @@ from gateway.tls_files import TlsMaterial
 from signers.durations import Histogram
 from tests.support.gateway import prepare
 from tests.support.pki import Authority
+from tests.support.stores import key_record
 
 
 class Repository:
@@ -92,7 +94,7 @@ def expiries(collector):
 
 
 async def test_certificates_expire(tmp_path):
-    """The listeners', as they are now, the client root that is the first, and those of keys."""
+    """The listeners', as they are now, the client root that is the first, and those of keys that sign."""
     root, other = Authority.root(), Authority.root("Other")
     issued = root.server()
     bundle = other.pem + root.pem
@@ -106,11 +108,17 @@ async def test_certificates_expire(tmp_path):
     settings = prepared.settings.model_validate(
         prepared.settings.model_dump() | {"keys": keys, "metrics": MetricsSettings()}
     )
-    collector = CertificateMetrics(lambda: material[0], configured_certificates(settings))
+    records = [
+        key_record("kid-1", chain_pem=issued.chain_pem),
+        key_record("kid-2"),
+        key_record("kid-3", chain_pem=issued.chain_pem, state=KeyState.DISABLED),
+    ]
+    collector = CertificateMetrics(lambda: material[0], lambda: records, configured_certificates(settings))
     found = expiries(collector)
     assert found["listener", ""] == issued.certificate.not_valid_after_utc.timestamp()
     assert found["client_root", ""] == earliest
     assert found["key", "tokens ES256"] > datetime.now(UTC).timestamp()
+    assert [name for use, name in found if use == "chain"] == ["kid-1"]
     renewed = root.server()
     material[0] = TlsMaterial(renewed.chain_pem, renewed.key_pem, bundle)
     assert expiries(collector)["listener", ""] == renewed.certificate.not_valid_after_utc.timestamp()

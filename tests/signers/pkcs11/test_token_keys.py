@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from signers import Algorithm, KeyAmbiguousError, KeyUnusableError, PinError, SignerUnavailableError
+from signers.durations import StageTimes, call_stages
 from signers.pkcs11 import constants as ck
 from signers.pkcs11.binding import CryptokiError, MechanismCall, ModuleLoadError, boolean, ulong
 from signers.pkcs11.ctypes_binding import CtypesCryptoki
@@ -69,6 +70,22 @@ async def test_module_that_another_user_initialized_is_refused(softhsm, faulty):
         other.finalize()
     async with opened(softhsm.uris[0], faulty) as provider:
         await (await provider.signer(softhsm.uris[0], Algorithm.ES256)).check()
+
+
+async def test_stages_of_a_call_are_counted_once_more(softhsm, faulty):
+    """For who traces the call, from the token's threads; another call's are its own."""
+    async with opened(softhsm.uris[0], faulty) as provider:
+        signer = await provider.signer(softhsm.uris[0], Algorithm.ES256)
+        traced = StageTimes()
+        token = call_stages.set(traced)
+        await signer.sign(b"one")
+        await signer.sign_many([b"two", b"three"])
+        call_stages.reset(token)
+        await signer.sign(b"four")
+        counted = {stage.value: sum(times.counts) for stage, times in traced.totals().items()}
+        assert counted == {"queue": 2, "sign": 3, "verify": 3}
+        of_the_key = {stage.value: sum(times.counts) for stage, times in signer.stages.totals().items()}
+        assert of_the_key == {"queue": 3, "sign": 4, "verify": 4}
 
 
 async def test_wrong_module_path(softhsm, tmp_path):

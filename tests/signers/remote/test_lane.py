@@ -14,7 +14,7 @@ from signers import (
     SignerTimeoutError,
     SignerUnavailableError,
 )
-from signers.durations import Stage, StageTimes
+from signers.durations import Stage, StageTimes, call_stages
 from signers.remote.circuit import THRESHOLD, Verdict
 from signers.remote.lane import Lane
 from signers.remote.options import RemoteOptions
@@ -363,6 +363,18 @@ async def test_forked_child_does_not_sign(monkeypatch):
     monkeypatch.setattr(os, "getpid", lambda: pid + 1)
     with pytest.raises(SignerUnavailableError, match="forked"):
         await sign(lane, key)
+
+
+async def test_stages_of_a_call_are_counted_once_more():
+    """For who traces the call, and not for another call whose signature shares its request."""
+    lane, key, stages, traced = lane_of(), ScriptedKey(max_batch=4), StageTimes(), StageTimes()
+    token = call_stages.set(traced)
+    mine = asyncio.create_task(lane.sign(key, [b"1", b"2"], stages))
+    call_stages.reset(token)
+    others = asyncio.create_task(lane.sign(key, [b"3"], stages))
+    await asyncio.gather(mine, others)
+    assert {stage: sum(times.counts) for stage, times in traced.totals().items()} == dict.fromkeys(Stage, 2)
+    assert {stage: sum(times.counts) for stage, times in stages.totals().items()} == dict.fromkeys(Stage, 3)
 
 
 async def test_stages_count_every_signature():
