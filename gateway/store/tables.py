@@ -125,7 +125,6 @@ grants = sa.Table(
     sa.Column("sequence_number", sa.BigInteger),
     sa.Index("grants_by_expiry", "expire_time"),
     sa.Index("grants_by_sequence", "sequence_number", unique=True),
-    sqlite_with_rowid=False,
 )
 """`document` is JSON, see `gateway.store.grant_document`. `sequence_number` is of the revocation."""
 
@@ -142,7 +141,6 @@ refresh_tokens = sa.Table(
     sa.Column("sealed_successor", sa.LargeBinary),
     sa.Column("replays", sa.BigInteger, nullable=False),
     sa.Index("refresh_tokens_by_expiry", "expire_time"),
-    sqlite_with_rowid=False,
 )
 """`successor` is the digest of the token that took its place, `sealed_successor` that token, encrypted."""
 
@@ -189,5 +187,4 @@ opaque_tokens = sa.Table(
     sa.Column("claims", sa.LargeBinary, nullable=False),
     sa.Column("expire_time", sa.BigInteger, nullable=False),
     sa.Index("opaque_tokens_by_expiry", "expire_time"),
-    sqlite_with_rowid=False,
 )

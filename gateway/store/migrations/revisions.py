@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import Script
 
-HEAD_REVISION = "0011"
+HEAD_REVISION = "0012"
 """What this program needs. A constant, so that a start does not pay for loading Alembic."""
 
 _SCRIPTS = Path(__file__).parent
