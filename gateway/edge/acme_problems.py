@@ -1,17 +1,15 @@
 """How an error is told over ACME: the one table from `Reason` to status and error type (RFC 8555 §6.7)."""
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from starlette.responses import Response
 
-from gateway.edge.oauth_errors import HttpError
+from gateway.edge.oauth_errors import HttpError, retry_headers
 from gateway.enrollment.model import Problem
 from gateway.enrollment.signed_requests import ALGORITHMS
 from gateway.errors import GatewayError, Reason
-from gateway.failures import retry_after
 from gateway.jose.errors import JoseError, JoseFault
 
 URN: Final = "urn:ietf:params:acme:error:"
@@ -128,9 +126,7 @@ def problem_response(told: GatewayError) -> Response:
         response.headers.update(told.headers)
     if terms is not None:
         response.headers.append("link", f'<{terms}>;rel="terms-of-service"')
-    pause = retry_after(told)
-    if pause is not None:
-        response.headers["retry-after"] = str(max(1, math.ceil(pause.total_seconds())))
+    response.headers.update(retry_headers(told))
     return response
 
 

@@ -8,7 +8,7 @@ from typing import Final, Self
 from urllib.parse import urlencode
 
 from gateway.edge.exchange import EdgeRequest
-from gateway.edge.oauth_errors import NO_STORE, HttpError, oauth_row
+from gateway.edge.oauth_errors import NO_STORE, HttpError, oauth_row, retry_headers
 from gateway.edge.response import Response
 from gateway.errors import GatewayError
 from gateway.failures import cause_of
@@ -81,6 +81,7 @@ def page(told: GatewayError) -> Response:
     response = Response(
         _PAGE.format(escape(told.message)), oauth_row(told).status, _HEADERS, "text/html; charset=utf-8"
     )
+    response.headers.update(retry_headers(told))
     if isinstance(told, HttpError):
         response.headers.update(told.headers)
     return response

@@ -115,12 +115,16 @@ def oauth_error(told: GatewayError, *, scheme: str | None, dpop_algorithms: Sequ
         response.headers.update(told.headers)
     if isinstance(told, DpopNonceError):
         response.headers[DPOP_NONCE] = told.nonce
-    pause = retry_after(told)
-    if pause is not None:
-        response.headers["retry-after"] = str(max(1, math.ceil(pause.total_seconds())))
+    response.headers.update(retry_headers(told))
     if row.status == 401 and scheme is not None:  # noqa: PLR2004 - the status that asks for a challenge
         response.headers["www-authenticate"] = _challenge(scheme, row, dpop_algorithms)
     return response
+
+
+def retry_headers(told: GatewayError) -> Mapping[str, str]:
+    """``Retry-After`` (RFC 9110 §10.2.3): whole seconds, at least one; nothing where waiting cannot help."""
+    pause = retry_after(told)
+    return {} if pause is None else {"retry-after": str(max(1, math.ceil(pause.total_seconds())))}
 
 
 def _challenge(scheme: str, row: OAuthRow, dpop_algorithms: Sequence[str]) -> str:

@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 
 import gateway
+from gateway.edge.browser import page
 from gateway.edge.oauth_errors import MAX_DESCRIPTION, OAUTH, HttpError, oauth_error, oauth_row
-from gateway.errors import AvailabilityError, DpopNonceError, GatewayError, Reason
+from gateway.errors import AvailabilityError, DpopNonceError, GatewayError, Reason, RequestError
 
 ROOT = Path(gateway.__file__).parent
-ROOMS = ("tokens", "introspection", "proofs", "keys/keyring.py", "admission.py", "request_callers.py")
+ROOMS = (
+    *("tokens", "introspection", "proofs", "limits"),
+    *("keys/keyring.py", "admission.py", "request_callers.py"),
+)
 OTHER_DOORS = {
     # Registration of clients is no OAuth endpoint here.
     *("INVALID_CLIENT_METADATA", "CLIENT_NOT_FOUND", "CLIENT_ALREADY_EXISTS", "ETAG_MISMATCH"),
@@ -47,7 +51,7 @@ def test_statuses(reason):
     assert error.encode() in response.body
     assert response.headers["cache-control"] == "no-store"
     if "retry-after" in response.headers:
-        assert status == 503
+        assert status in {429, 503}
 
 
 @pytest.mark.parametrize(
@@ -82,6 +86,14 @@ def test_retry_after_is_whole_seconds():
     told = AvailabilityError(Reason.SIGNER_BUSY, "busy", retry_after=timedelta(seconds=2.1))
     assert oauth_error(told, scheme=None).headers["retry-after"] == "3"
     assert oauth_error(AvailabilityError(Reason.SIGNER_BUSY, "x"), scheme=None).headers["retry-after"] == "1"
+
+
+def test_a_page_tells_when_to_come_again():
+    """A browser that is refused for a while is told for how long, as any client is; one at fault is not."""
+    told = AvailabilityError(Reason.RATE_LIMITED, "Too often.", retry_after=timedelta(seconds=30))
+    response = page(told)
+    assert (response.status_code, response.headers["retry-after"]) == (429, "30")
+    assert "retry-after" not in page(RequestError(Reason.INVALID_REQUEST, "no")).headers
 
 
 def test_http_errors_keep_their_status():
