@@ -1,6 +1,6 @@
 """What a call costs as the tables grow: two gateways, one at small tables and one at large, in turns.
 
-    python -m bench.table_growth [--rows N] [--only sqlite,postgresql] [--seconds N] [--rounds N] [--out FILE]
+    python -m bench.table_growth [--rows N] [--tables NAMES] [--only sqlite,postgresql] [--rounds N] ...
 
 Cost is CPU time of the gateway and of PostgreSQL per call; the ratios are those of the medians over the
 rounds. A round is one window of each case at each size, so that whatever else the machine does falls on all
@@ -42,7 +42,7 @@ from bench.facts import AUDIENCE, CLIENT_ID, DPOP_CLIENT_ID, ISSUER, SCOPES, Fac
 from bench.generators import Generators, Load
 from bench.report import MIB
 from bench.servers import Server
-from bench.table_rows import fill_postgresql, fill_sqlite
+from bench.table_rows import TABLES, Table, fill_postgresql, fill_sqlite
 from signers import Algorithm
 from tests.support.postgres import PostgresServer, running_postgres
 
@@ -110,7 +110,13 @@ class _Site:
 
 
 async def measure(
-    database: str, *, rows: int, seconds: float, rounds: int, progress: Callable[[str], None]
+    database: str,
+    *,
+    rows: int,
+    tables: Sequence[Table],
+    seconds: float,
+    rounds: int,
+    progress: Callable[[str], None],
 ) -> dict[str, Any]:
     """The figures of *database* (``sqlite``, ``postgresql``)."""
     load = Load(1, 2, 8, min(0.5, seconds / 2), seconds)
@@ -123,7 +129,7 @@ async def measure(
         sites = []
         for count in (SMALL, rows):
             progress(f"{database}: filling {count:,} rows")
-            sites.append(await _open(folder, identities, count, postgres, stack))
+            sites.append(await _open(folder, identities, count, postgres, tables, stack))
         generators = await stack.enter_async_context(Generators(load))
         for case in _CASES:
             for site in sites:
@@ -197,6 +203,7 @@ async def _open(
     identities: dict[str, Identity],
     rows: int,
     postgres: PostgresServer | None,
+    tables: Sequence[Table],
     stack: AsyncExitStack,
 ) -> _Site:
     """A gateway at a database with *rows* rows in each table, started anew when they were loaded."""
@@ -212,19 +219,21 @@ async def _open(
         text = config.read_text().replace('url = "sqlite:///countersign.db"', f"url = {json.dumps(url)}")
         config.write_text(text)
     await server.start(gateways.READY, identities[CLIENT])
-    tokens = await _tokens(server, identities)
+    await gateways.fill(server, identities, tokens=0)
     await server.stop()
     started = time.perf_counter()
     if url:
-        await fill_postgresql(url, rows)
+        await fill_postgresql(url, rows, tables)
     else:
-        await asyncio.to_thread(fill_sqlite, home / "countersign.db", rows)
+        await asyncio.to_thread(fill_sqlite, home / "countersign.db", rows, tables)
     loaded = time.perf_counter() - started
     server = replace(server, _processes=[])
     stack.push_async_callback(server.stop)
     await server.start(gateways.READY, identities[CLIENT])
     await asyncio.sleep(2.0)
-    return _Site(rows, server, tokens, server.ready_seconds, server.rest_bytes()[0] / MIB, loaded)
+    ready, rest = server.ready_seconds, server.rest_bytes()[0] / MIB
+    # Minted now: tokens that are in use were written not long ago, and their pages are in memory.
+    return _Site(rows, server, await _tokens(server, identities), ready, rest, loaded)
 
 
 async def _new_database(postgres: PostgresServer, name: str) -> str:
@@ -237,7 +246,6 @@ async def _new_database(postgres: PostgresServer, name: str) -> str:
 
 
 async def _tokens(server: Server, identities: dict[str, Identity]) -> _Tokens:
-    facts = await gateways.fill(server, identities, tokens=cases.KNOWN + cases.FRESH)
     async with _client(server, identities[ADMIN]) as admin:
         await admin.create_client(
             OPAQUE_CLIENT_ID,
@@ -248,15 +256,20 @@ async def _tokens(server: Server, identities: dict[str, Identity]) -> _Tokens:
             certificate_bound_access_tokens=True,
             access_token_format=AccessTokenFormat.OPAQUE,
         )
-    opaque: list[str] = []
     async with _client(server, identities[CLIENT]) as client:
-        wanted = [TokenRequest(scope=SCOPES, resource=(AUDIENCE,))] * 500
-        while len(opaque) < cases.KNOWN + cases.FRESH:
-            for token in await client.batch_mint_tokens(OPAQUE_CLIENT_ID, wanted, timeout=30):
-                if isinstance(token, CountersignError):
-                    raise token
-                opaque.append(token.value)
-    return _Tokens(facts.tokens, opaque)
+        return _Tokens(await _minted(client, CLIENT_ID), await _minted(client, OPAQUE_CLIENT_ID))
+
+
+async def _minted(client: GatewayClient, client_id: str) -> list[str]:
+    """As many tokens as are introspected."""
+    values: list[str] = []
+    wanted = [TokenRequest(scope=SCOPES, resource=(AUDIENCE,))] * 500
+    while len(values) < cases.KNOWN + cases.FRESH:
+        for token in await client.batch_mint_tokens(client_id, wanted, timeout=30):
+            if isinstance(token, CountersignError):
+                raise token
+            values.append(token.value)
+    return values
 
 
 def _client(server: Server, identity: Identity) -> GatewayClient:
@@ -305,6 +318,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.table_growth", description=__doc__)
     parser.add_argument("--rows", type=int, default=LARGE, help=f"rows of the large tables ({LARGE:,})")
     parser.add_argument("--only", default="sqlite,postgresql", help="databases (sqlite,postgresql)")
+    names = ",".join(table.name for table in TABLES)
+    parser.add_argument("--tables", default=names, help=f"what is filled, beside clients ({names})")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one window (2)")
     parser.add_argument("--rounds", type=int, default=7, help="windows of each case and size (7)")
     parser.add_argument("--out", type=Path, help="write the figures here too")
@@ -314,6 +329,7 @@ def main() -> None:
             measure(
                 database,
                 rows=options.rows,
+                tables=[table for table in TABLES if table.name in options.tables.split(",")],
                 seconds=options.seconds,
                 rounds=options.rounds,
                 progress=_progress,

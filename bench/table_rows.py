@@ -127,16 +127,18 @@ _A_CLIENT = (
 )
 
 
-def fill_sqlite(path: Path, count: int) -> None:
-    """*count* rows more in each table of the file at *path*, which no gateway has open."""
+def fill_sqlite(path: Path, count: int, tables: Sequence[Table]) -> None:
+    """*count* rows more in each of *tables* of the file at *path*, which no gateway has open."""
     with closing(sqlite3.connect(path, isolation_level=None)) as file:
         # Nobody else has it open, and a load that fails is thrown away: no log, half of the writing.
         file.execute("PRAGMA journal_mode = OFF")
         file.execute("PRAGMA synchronous = OFF")
         file.execute("PRAGMA cache_size = -500000")
         like = file.execute(_A_CLIENT).fetchone()
-        sources = [("clients", _CLIENT_COLUMNS, _clients(count, like))]
-        sources += [(table.name, table.columns, _rows(table, count)) for table in TABLES]
+        sources: list[tuple[str, tuple[str, ...], Iterator[tuple[Any, ...]]]] = [
+            ("clients", _CLIENT_COLUMNS, _clients(count, like))
+        ]
+        sources += [(table.name, table.columns, _rows(table, count)) for table in tables]
         for name, columns, rows in sources:
             indexes = file.execute(
                 "SELECT name, sql FROM sqlite_master"
@@ -157,8 +159,8 @@ def fill_sqlite(path: Path, count: int) -> None:
         file.execute("PRAGMA journal_mode = WAL")
 
 
-async def fill_postgresql(url: str, count: int) -> None:
-    """*count* rows more in each table of the database at *url*."""
+async def fill_postgresql(url: str, count: int, tables: Sequence[Table]) -> None:
+    """*count* rows more in each of *tables* of the database at *url*."""
     server = await asyncpg.connect(url, command_timeout=3600)
     step, now = _SPACE // count, time.time_ns() // 1_000
     fills = {"clients": _SQL_CLIENTS.format(count=min(count, MAX_CLIENTS))} | {
@@ -171,7 +173,7 @@ async def fill_postgresql(url: str, count: int) -> None:
             step=step,
             count=count,
         )
-        for table in TABLES
+        for table in tables
     }
     try:
         await server.execute("SET synchronous_commit = off; SET maintenance_work_mem = '1GB'")
