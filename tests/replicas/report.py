@@ -21,7 +21,7 @@ def report(run: "Run") -> str:
 
 def _calls(history: History) -> Iterator[str]:
     counts = Counter((attempt.kind, attempt.outcome) for attempt in history.attempts)
-    yield "| call | answered | refused, as a race or a replay must be | no answer, or that it could not be done now |"
+    yield "| call | answered | refused, as races and replays must be | no answer, or not now |"
     yield "|---|---|---|---|"
     for kind in Kind:
         row = [counts[kind, outcome] for outcome in Outcome]
