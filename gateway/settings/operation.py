@@ -71,7 +71,7 @@ class TracingSettings(Section):
       to another machine.
     - `queue`: spans that may wait for the collector; more are dropped and counted.
     - `timeout`: seconds for one request to the collector, retries included.
-    - `drain_timeout`: seconds for what is left when the gateway ends.
+    - `drain_timeout`: seconds for what is left when the gateway ends, at most 4: a worker is killed after 5.
     """
 
     enabled: bool = False
@@ -83,7 +83,7 @@ class TracingSettings(Section):
     headers_file: Path | None = None
     queue: int = Field(4096, ge=1, le=1_000_000)
     timeout: float = Field(5.0, gt=0, le=60)
-    drain_timeout: float = Field(2.0, ge=0, le=60)
+    drain_timeout: float = Field(2.0, ge=0, le=4)
 
     @field_validator("endpoint")
     @classmethod

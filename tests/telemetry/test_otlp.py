@@ -155,6 +155,7 @@ async def test_a_file_that_cannot_be_used(tmp_path, content, field, told):
         {"ratio": 1.1},
         {"ratio": -0.1},
         {"queue": 0},
+        {"drain_timeout": 5},
         {"protocol": "zipkin"},
     ],
 )
