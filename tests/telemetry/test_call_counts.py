@@ -39,7 +39,7 @@ def samples(counts, **changes):
     """Every sample of a scrape: its labels and value, by name."""
     fields = {
         "worker": WorkerIdentity(1, 2),
-        "load": lambda: Load(3, 1000, 4, 5, draining=True),
+        "load": lambda: Load(3, 1000, 4, 5, draining=True, wait=0.75, admitted=0.5),
         "lag": Histogram(),
         "dropped_lines": lambda: 6,
         "spans": None,
