@@ -96,6 +96,8 @@ class GrpcServer:
             streams=admission.streams,
             https_connections=0 if self._edge is None else self._edge.connections,
             draining=admission.draining,
+            wait=admission.shedder.delay,
+            admitted=admission.shedder.share,
         )
 
     @property

@@ -82,6 +82,18 @@ CALLS_UNDER_WAY: Final = Family(
 CALLS_LIMIT: Final = Family(
     "countersign_calls_limit", "gauge", (), "How many may be: server.max_concurrent_calls."
 )
+CALLS_WAIT: Final = Family(
+    "countersign_calls_wait_seconds",
+    "gauge",
+    (),
+    "How long new calls wait before they are taken, estimated ten times a second; see limits.queue_target.",
+)
+CALLS_ADMITTED: Final = Family(
+    "countersign_calls_admitted_ratio",
+    "gauge",
+    (),
+    "The part of minting, enrolling, verifying and reading metadata that is not refused for that wait.",
+)
 STREAMS_UNDER_WAY: Final = Family("countersign_streams_under_way", "gauge", (), "gRPC streams under way.")
 HTTPS_CONNECTIONS: Final = Family(
     "countersign_https_connections", "gauge", (), "Connections of the HTTPS edge that are open."
@@ -201,6 +213,8 @@ FAMILIES: Final = (
     CALL_SECONDS,
     CALLS_UNDER_WAY,
     CALLS_LIMIT,
+    CALLS_WAIT,
+    CALLS_ADMITTED,
     STREAMS_UNDER_WAY,
     HTTPS_CONNECTIONS,
     DRAINING,

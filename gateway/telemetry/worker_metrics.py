@@ -58,6 +58,8 @@ class WorkerMetrics(Collector):
         load = self._load()
         yield _one(families.CALLS_UNDER_WAY, load.calls)
         yield _one(families.CALLS_LIMIT, load.calls_limit)
+        yield _one(families.CALLS_WAIT, load.wait)
+        yield _one(families.CALLS_ADMITTED, load.admitted)
         yield _one(families.STREAMS_UNDER_WAY, load.streams)
         yield _one(families.HTTPS_CONNECTIONS, load.https_connections)
         yield _one(families.DRAINING, load.draining)

@@ -89,6 +89,8 @@ def test_what_is_under_way(counts):
     found = samples(counts)
     names = ("calls_under_way", "calls_limit", "streams_under_way", "https_connections", "draining")
     assert [found[f"countersign_{name}"] for name in names] == [[({}, value)] for value in (3, 1000, 4, 5, 1)]
+    assert found["countersign_calls_wait_seconds"] == [({}, 0.75)]
+    assert found["countersign_calls_admitted_ratio"] == [({}, 0.5)]
     assert found["countersign_worker_restarts_total"] == [({"worker": "1"}, 2)]
     assert found["countersign_log_lines_dropped_total"] == [({}, 6)]
     assert "countersign_trace_spans_total" not in found
