@@ -28,8 +28,9 @@ from gateway.enrollment.wire_names import ClientUri
 from gateway.errors import AuthorizationError, RequestError
 from gateway.pki.crl import RevocationReason
 from gateway.pki.renewal import RenewalIdentifier
+from gateway.store.restoring import mark_restored
 from signers import Algorithm
-from tests.support.enrollment import bench, identifiers, p256_key, wire_csr
+from tests.support.enrollment import NOW, bench, identifiers, p256_key, wire_csr
 from tests.support.issuing import ca_certificate
 from tests.support.pki import Authority, pem
 from tests.support.wire import SECOND, TARGET, Device, prover
@@ -188,6 +189,17 @@ async def test_a_list_has_its_number_and_times(lab):
     crl = x509.load_der_x509_crl(made.der)
     assert crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number == made.number
     assert crl.next_update_utc.timestamp() == made.next_update
+
+
+async def test_lists_after_a_restore_have_higher_numbers(tmp_path):
+    """What was published after the backup had a number that is never given again (RFC 5280 §5.2.3)."""
+    async with bench(tmp_path) as lab:
+        published = await lab.enrollment.revocations.crl("wire")
+        await mark_restored(lab.store.database, has_identity=False, clock=lab.clock, revoke_before=None)
+    async with bench(tmp_path) as lab:
+        restored = await lab.enrollment.revocations.crl("wire")
+    assert restored.number == published.number + int(NOW) + 1
+    assert restored.der != published.der
 
 
 async def test_lists_that_race_are_one(lab):
