@@ -13,7 +13,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 import sqlalchemy as sa
@@ -117,6 +117,7 @@ class Replicas:
         self._database = database
         self._clock = clock
         self._program = program
+        self._build = _build()
         self._left_behind = False
         self.replica_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
@@ -184,7 +185,7 @@ class Replicas:
                 replica_id=self.replica_id,
                 host=socket.gethostname(),
                 process_id=os.getpid(),
-                build=_build(),
+                build=self._build,
                 program=self._program,
                 start_time=start,
                 local_time=to_microseconds(self._clock()),
@@ -199,7 +200,10 @@ class Replicas:
 
 
 def _build() -> str:
-    return version("countersign-gateway")
+    try:
+        return version("countersign-gateway")
+    except PackageNotFoundError:
+        return "unknown"  # Run from a source tree that is not installed.
 
 
 def _replica(values: dict[str, object]) -> Replica:
