@@ -145,6 +145,26 @@ class History:
         """The attempts of *kind*."""
         return (attempt for attempt in self.attempts if attempt.kind is kind)
 
+    def revoked(self) -> set[str]:
+        """The tokens whose revocation was acknowledged and must be found.
+
+        A token whose key was disabled is no token any more: to revoke it then succeeds and records nothing
+        (RFC 7009 §2.2).
+        """
+        disabled: dict[str, float] = {}
+        for attempt in self.of(Kind.DISABLE_KEY):
+            disabled[attempt.subject] = min(attempt.began, disabled.get(attempt.subject, attempt.began))
+        return {
+            attempt.subject
+            for attempt in self.of(Kind.REVOKE)
+            if attempt.outcome is Outcome.OK
+            and disabled.get(self._key_of(attempt.subject), attempt.ended) >= attempt.ended
+        }
+
+    def _key_of(self, token_id: str) -> str:
+        token = self.tokens.get(token_id)
+        return "" if token is None else token.key_id
+
     def about(self, *names: str) -> Sequence[Attempt]:
         """Every attempt that has to do with one of *names*."""
         wanted = {name for name in names if name}

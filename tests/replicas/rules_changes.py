@@ -34,7 +34,7 @@ def watchers_agree(history: History) -> Iterator[Violation]:
     for sight in history.sights:
         if sight.watcher in seen:
             seen[sight.watcher].append(sight.subject)
-    revoked = {each.subject for each in history.of(Kind.REVOKE) if each.outcome is Outcome.OK}
+    revoked = history.revoked()
     for watcher, subjects in seen.items():
         known = set(subjects)
         if len(known) < len(subjects):

@@ -21,7 +21,7 @@ from tests.replicas import rules, stored
 from tests.replicas.cluster import Cluster, running_cluster
 from tests.replicas.faults import FaultLog, Saboteur, quick_schedule, schedule
 from tests.replicas.fleet import Fleet, open_fleet
-from tests.replicas.history import History, Kind, Outcome
+from tests.replicas.history import History
 from tests.replicas.load_enrollment import (
     Enrollments,
     Finalization,
@@ -114,7 +114,7 @@ async def _under_load(
         stop.set()
         await asyncio.gather(*working)
         run.load_seconds = time.monotonic() - began
-        wanted = {each.subject for each in run.history.of(Kind.REVOKE) if each.outcome is Outcome.OK}
+        wanted = run.history.revoked()
         await asyncio.gather(*(watcher.until_seen(wanted) for watcher in run.watchers))
         for task in watching:
             task.cancel()

@@ -113,7 +113,7 @@ def _told(history: History, kind: Kind) -> set[str]:
 
 
 def _revocations(history: History, stored: Stored) -> Iterator[Violation]:
-    for token_id in sorted(_told(history, Kind.REVOKE) - stored.revoked_tokens):
+    for token_id in sorted(history.revoked() - stored.revoked_tokens):
         yield Violation("stored", token_id, "its revocation is gone", tuple(history.about(token_id)))
     if sorted(stored.numbers) != list(range(1, stored.last_number + 1)):
         yield Violation("stored", "revocations", "their numbers have a gap, or one is there twice")

@@ -244,6 +244,18 @@ def test_rows_that_fit():
     assert stored.violations(TOLD, ROWS) == []
 
 
+def test_a_revocation_after_the_key_was_disabled():
+    """It succeeds and records nothing, which is no loss; one from before is."""
+    disabled = attempt(Kind.DISABLE_KEY, "k1", 0.5)
+    rows = replace(ROWS, revoked_tokens=frozenset(), numbers=(1, 2))
+    after, before = (
+        history(*attempts, tokens=(token(),))
+        for attempts in ((disabled, REVOKED), (REVOKED, replace(disabled, began=3.0, ended=3.1)))
+    )
+    assert stored.violations(after, rows) == []
+    assert [each.message for each in stored.violations(before, rows)] == ["its revocation is gone"]
+
+
 @pytest.mark.parametrize("message", LOST)
 def test_rows_that_do_not_fit(message):
     """Each loss and each double is found."""
