@@ -14,6 +14,7 @@ import pytest
 from gateway.errors import AvailabilityError, Reason
 from gateway.store import Store, StoreCause, StoreOptions, open_store
 from gateway.store.options import SqliteUrl, parse_url
+from gateway.store.restored import NEVER_RESTORED, RestoreMarks
 from gateway.store.sqlite_file import SqliteFile
 from gateway.tokens.ports import Revocation
 from tests.support.postgres import PostgresServer, running_postgres
@@ -191,13 +192,17 @@ class TestSqlite:
 
 @asynccontextmanager
 async def locked_out(path: Path) -> AsyncIterator[Store]:
-    """A store whose schema check is not held up by a lock."""
+    """A store whose checks at the start are not held up by a lock."""
     with pytest.MonkeyPatch.context() as patch:
 
         async def checked(*_arguments: object, **_options: object) -> None:
             pass
 
+        async def usable(*_arguments: object, **_options: object) -> RestoreMarks:
+            return NEVER_RESTORED
+
         patch.setattr("gateway.store.check_revision", checked)
+        patch.setattr("gateway.store.require_usable", usable)
         async with open_store(f"sqlite:///{path}") as store:
             yield store
 
