@@ -144,8 +144,12 @@ class TokenMinter:
             (value,) = await self._remember([draft])
         if self._trail is None:
             return draft.minted(value, None if settle is None else await settle())
-        async with self._trail.around(_event(client, request, draft)):
-            return draft.minted(value, None if settle is None else await settle())
+        event = _event(client, request, draft)
+        if settle is None:  # Nothing is left that could fail.
+            await self._trail.record(event)
+            return draft.minted(value)
+        async with self._trail.around(event):
+            return draft.minted(value, await settle())
 
     async def _entitle(
         self, call: Call, client_id: str, credential: ClientCredential | None, request: TokenRequest
