@@ -17,7 +17,7 @@ import psutil
 
 from bench.certificates import Identity
 
-READY_TIMEOUT = 30.0
+READY_TIMEOUT = 90.0
 """Seconds that a server gets to answer its first call."""
 
 STOP_TIMEOUT = 30.0

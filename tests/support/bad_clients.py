@@ -11,7 +11,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+ATTACKER: Final = "127.0.0.2"
+"""The address that attacks come from: limits are for each address, and others have another one."""
 
 
 class DoorKind(StrEnum):
@@ -42,12 +45,17 @@ class Door:
 
     async def plain(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A TCP connection."""
-        return await asyncio.open_connection("127.0.0.1", self.port)
+        return await asyncio.open_connection("127.0.0.1", self.port, local_addr=(ATTACKER, 0))
 
     async def secure(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A TLS connection."""
         return await asyncio.open_connection(
-            "127.0.0.1", self.port, ssl=self.tls, server_hostname="localhost", limit=2**20
+            "127.0.0.1",
+            self.port,
+            ssl=self.tls,
+            server_hostname="localhost",
+            local_addr=(ATTACKER, 0),
+            limit=2**20,
         )
 
 
@@ -66,10 +74,14 @@ class Attack:
 
 
 class Struck:
-    """Counts what an attack has done so far: connections, frames, requests, as it sees fit."""
+    """Counts what an attack has done so far: connections, frames, requests, as it sees fit.
 
-    def __init__(self) -> None:
+    *pause*: seconds between two bursts of an attack that would else go on as fast as it can.
+    """
+
+    def __init__(self, pause: float = 0.0) -> None:
         self.count = 0
+        self.pause = pause
         self._goal = 0
         self._reached = asyncio.Event()
 
@@ -87,9 +99,9 @@ class Struck:
 
 
 @asynccontextmanager
-async def attacking(attack: Attack, door: Door) -> AsyncIterator[Struck]:
-    """*attack* goes on until the end of the block."""
-    struck = Struck()
+async def attacking(attack: Attack, door: Door, *, pause: float = 0.0) -> AsyncIterator[Struck]:
+    """*attack* goes on until the end of the block. *pause* as in `Struck`."""
+    struck = Struck(pause)
     tasks = [asyncio.create_task(_again(attack.blow, door, struck)) for _ in range(attack.parallel)]
     try:
         yield struck
@@ -106,7 +118,7 @@ async def _again(blow: Blow, door: Door, struck: Struck) -> None:
     while True:
         with suppress(OSError, asyncio.IncompleteReadError):  # The gateway defends itself.
             await blow(door, struck)
-        await asyncio.sleep(0)
+        await asyncio.sleep(struck.pause)
 
 
 @asynccontextmanager

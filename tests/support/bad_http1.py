@@ -95,7 +95,7 @@ async def _flood(door: Door, struck: Struck, head: bytes, parts: Iterator[bytes]
                 writer.write(part)
                 struck()
                 await writer.drain()
-                await asyncio.sleep(0)
+                await asyncio.sleep(struck.pause)
                 if ending.done():
                     return
         finally:

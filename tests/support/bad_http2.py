@@ -52,7 +52,7 @@ async def _forever() -> None:
 
 
 async def _send_all(
-    writer: asyncio.StreamWriter, reading: "asyncio.Task[None]", parts: Iterator[bytes]
+    writer: asyncio.StreamWriter, reading: "asyncio.Task[None]", parts: Iterator[bytes], struck: Struck
 ) -> None:
     """Send *parts* as fast as they are taken, until the other side ends."""
     for part in parts:
@@ -60,7 +60,7 @@ async def _send_all(
             return
         writer.write(part)
         await writer.drain()
-        await asyncio.sleep(0)
+        await asyncio.sleep(struck.pause)
 
 
 def _streams() -> Iterator[int]:
@@ -111,7 +111,7 @@ async def rapid_reset(door: Door, struck: Struck) -> None:
             )
 
     async with connected(door) as (writer, reading):
-        await _send_all(writer, reading, bursts())
+        await _send_all(writer, reading, bursts(), struck)
 
 
 async def begun_calls(door: Door, struck: Struck) -> None:
@@ -137,7 +137,7 @@ async def endless_head(door: Door, struck: Struck) -> None:
             yield frame(Kind.CONTINUATION, block, stream=1)
 
     async with connected(door) as (writer, reading):
-        await _send_all(writer, reading, parts())
+        await _send_all(writer, reading, parts(), struck)
 
 
 async def empty_continuations(door: Door, struck: Struck) -> None:
@@ -150,7 +150,7 @@ async def empty_continuations(door: Door, struck: Struck) -> None:
             yield frame(Kind.CONTINUATION, stream=1) * _BURST
 
     async with connected(door) as (writer, reading):
-        await _send_all(writer, reading, parts())
+        await _send_all(writer, reading, parts(), struck)
 
 
 async def many_fields(door: Door, struck: Struck) -> None:
@@ -165,22 +165,22 @@ async def many_fields(door: Door, struck: Struck) -> None:
             )
 
     async with connected(door) as (writer, reading):
-        await _send_all(writer, reading, parts())
+        await _send_all(writer, reading, parts(), struck)
 
 
 async def table_bomb(door: Door, struck: Struck) -> None:
-    """One large field in the table, then thousands of references of one octet (RFC 7541 §7.3)."""
+    """One large field in the table, then two thousand references of one octet (RFC 7541 §7.3)."""
     large = header_block((("x-large", "a" * 3_900),), indexed=True)
     reference = b"\xbe"  # The newest entry, 62.
 
     def parts() -> Iterator[bytes]:
         for stream in _streams():
             struck()
-            block = grpc_request(JWKS) + large + reference * 10_000
+            block = grpc_request(JWKS) + large + reference * 2_000
             yield frame(Kind.HEADERS, block, stream=stream, flags=Flag.END_HEADERS | Flag.END_STREAM)
 
     async with connected(door) as (writer, reading):
-        await _send_all(writer, reading, parts())
+        await _send_all(writer, reading, parts(), struck)
 
 
 async def control_flood(door: Door, struck: Struck, burst: bytes) -> None:
@@ -192,7 +192,7 @@ async def control_flood(door: Door, struck: Struck, burst: bytes) -> None:
             yield burst
 
     async with connected(door) as (writer, reading):
-        await _send_all(writer, reading, parts())
+        await _send_all(writer, reading, parts(), struck)
 
 
 async def pings(door: Door, struck: Struck) -> None:
@@ -214,7 +214,7 @@ async def unread_settings(door: Door, struck: Struck) -> None:
             yield settings(window=65_535) * _BURST
 
     async with connected(door, reads=False) as (writer, reading):
-        await _send_all(writer, reading, parts())
+        await _send_all(writer, reading, parts(), struck)
 
 
 async def window_updates(door: Door, struck: Struck) -> None:
@@ -232,7 +232,7 @@ async def empty_data(door: Door, struck: Struck) -> None:
             yield frame(Kind.DATA, stream=1) * _BURST
 
     async with connected(door) as (writer, reading):
-        await _send_all(writer, reading, parts())
+        await _send_all(writer, reading, parts(), struck)
 
 
 async def dribble(door: Door, struck: Struck) -> None:
@@ -262,7 +262,7 @@ async def oversize(door: Door, struck: Struck) -> None:
             )
 
     async with connected(door) as (writer, reading):
-        await _send_all(writer, reading, itertools.islice(parts(), _STREAMS))
+        await _send_all(writer, reading, itertools.islice(parts(), _STREAMS), struck)
 
 
 async def zip_bomb(door: Door, struck: Struck) -> None:
@@ -278,17 +278,17 @@ async def zip_bomb(door: Door, struck: Struck) -> None:
             )
 
     async with connected(door) as (writer, reading):
-        await _send_all(writer, reading, itertools.islice(parts(), _STREAMS))
+        await _send_all(writer, reading, itertools.islice(parts(), _STREAMS), struck)
 
 
 _GRPC: Final = (DoorKind.GRPC,)
 
 ATTACKS: Final = (
-    Attack("slow_reader", "replies that are not read: window 0", _GRPC, slow_reader, 10),
+    Attack("slow_reader", "replies that are not read: window 0", _GRPC, slow_reader, 3),
     Attack("slow_watcher", "revocations that are not read", (DoorKind.GRPC_MTLS,), slow_watcher, 10),
-    Attack("half_open", "peers that are gone without a word", _GRPC, half_open, 10),
+    Attack("half_open", "peers that are gone without a word", _GRPC, half_open, 3),
     Attack("rapid_reset", "calls that are reset at once", _GRPC, rapid_reset, 2),
-    Attack("begun_calls", "calls that are begun by the thousand", _GRPC, begun_calls, 10),
+    Attack("begun_calls", "calls that are begun by the thousand", _GRPC, begun_calls, 3),
     Attack("endless_head", "CONTINUATION without end", _GRPC, endless_head, 2),
     Attack("empty_continuations", "CONTINUATION without content", _GRPC, empty_continuations, 2),
     Attack("many_fields", "thousands of header fields", _GRPC, many_fields, 2),
