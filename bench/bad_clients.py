@@ -103,6 +103,7 @@ class Victim:
             *(str(identity.authority), *files),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,  # uvloop tells of each connection that the gateway cut.
         )
         blows: list[int] = []
         try:

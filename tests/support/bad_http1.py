@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, cast
 
 from tests.support.bad_clients import Attack, Door, DoorKind, Struck, ended, hold
 
@@ -46,7 +46,7 @@ async def slow_reader(door: Door, struck: Struck) -> None:
     """Requests one after the other, whose responses are not read."""
     _, writer = await door.secure()
     async with ended(writer):
-        writer.transport.pause_reading()
+        cast("asyncio.Transport", writer.transport).pause_reading()
         while not writer.transport.is_closing():
             writer.write(_GET)
             struck()
