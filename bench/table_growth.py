@@ -119,7 +119,7 @@ async def measure(
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
     """The figures of *database* (``sqlite``, ``postgresql``)."""
-    load = Load(1, 2, 8, min(0.5, seconds / 2), seconds)
+    load = Load(1, 2, 4, min(0.5, seconds / 2), seconds)
     async with AsyncExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="countersign-bench-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
