@@ -37,6 +37,8 @@ ALLOWED: Final = 2.0
 """By how much the 99th percentile of the others may grow."""
 _SETTLE: Final = 1.0
 """Seconds that an attack gets to unfold before its window, and to fade after it."""
+_RECOVERIES: Final = 10
+"""Windows in which calls may still fail because of the attack before."""
 _MINT: Final = "mint"
 _TOKEN: Final = "https_token"
 
@@ -88,6 +90,9 @@ class Victim:
             for generators, case in zip(self._generators, (_MINT, _TOKEN), strict=True)
         ]
         await asyncio.wait(windows)  # Both, also where one fails: their reports come in turn.
+        errors = [error for window in windows if (error := window.exception()) is not None]
+        if errors:
+            raise errors[0]
         mint, token = [window.result() for window in windows]
         return _p99(mint), _p99(token), (self.server.cpu_seconds() - cpu) / seconds
 
@@ -119,12 +124,22 @@ class Victim:
             await asyncio.sleep(_SETTLE)
 
 
+async def _quiet(victim: Victim, seconds: float) -> tuple[float, float, float]:
+    """A window without an attack, as soon as the last one is got over. Raises `GeneratorError` if never."""
+    for _ in range(_RECOVERIES):
+        try:
+            return await victim.window(seconds)
+        except GeneratorError:
+            await asyncio.sleep(_SETTLE)
+    return await victim.window(seconds)
+
+
 async def measure(victim: Victim, attack: Attack, kind: DoorKind, *, seconds: float, rounds: int) -> Row:
     """One row, of *rounds* windows without and with the attack in turn."""
     before, during, blows = [], [], []
     failed = ""
     for _ in range(rounds):
-        quiet = await victim.window(seconds)
+        quiet = await _quiet(victim, seconds)
         async with victim.under(attack, kind) as count:
             try:
                 during.append(await victim.window(seconds))
