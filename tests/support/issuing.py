@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -88,15 +89,15 @@ class Lab:
         )
         return await self.registry.open(f"file:{path}", algorithm)
 
-    def chain(self, signer: Signer, **faults: object) -> bytes:
+    def chain(self, signer: Signer, **faults: Any) -> bytes:
         """The PEM of a CA certificate for *signer* and of the root."""
         return pem(ca_certificate(signer.public_key, self.root, self.now, **faults), self.root.certificate)
 
-    def open(self, signer: Signer, **faults: object) -> IssuingCa:
+    def open(self, signer: Signer, **faults: Any) -> IssuingCa:
         """The CA of *signer*."""
         return IssuingCa.open(self.chain(signer, **faults), signer, self.now)
 
-    async def ca(self, algorithm: Algorithm = Algorithm.ES256, **faults: object) -> IssuingCa:
+    async def ca(self, algorithm: Algorithm = Algorithm.ES256, **faults: Any) -> IssuingCa:
         """A CA over a key file."""
         return self.open(await self.signer(algorithm), **faults)
 
@@ -108,7 +109,7 @@ class Lab:
 
 
 @pytest.fixture
-async def lab(tmp_path) -> AsyncIterator[Lab]:
+async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
     """A registry and a folder of the test's own."""
     async with SignerRegistry() as registry:
         yield Lab(registry, tmp_path)
