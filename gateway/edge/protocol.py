@@ -133,7 +133,9 @@ class EdgeProtocol(asyncio.Protocol):
         if self._in_head and self._head_size > self._limits.head_bytes:
             self._refuse(431)
         if self._framing > MAX_FRAMING:
-            self._refuse(400)
+            # Without an answer: to end TLS in good order is to decrypt what such a peer goes on to send.
+            self.abort()
+            return
         if self._refused:
             self._turn_away()
         elif self._in_head and not self._head_is_timed and self._served is None:

@@ -93,13 +93,21 @@ async def test_body_too_large(edge: Edge):
     assert status(await edge.raw(GET + b"Content-Length: 1\r\n\r\na")) == 413
 
 
+async def cut_off(edge: Edge, *octets: bytes) -> bool:
+    """Whether the connection ends without a response."""
+    try:
+        return await edge.raw(*octets) == b""
+    except ConnectionError:
+        return True  # While the rest was still on its way.
+
+
 async def test_framing_too_large(edge: Edge):
-    """Chunk extensions and trailers without end are 400, or the end, however small the body is."""
+    """Chunk extensions and trailers without end are the end of the connection, however small the body is."""
     chunked = POST + b"Transfer-Encoding: chunked\r\n\r\n"
     extensions = (b"1;" + b"a" * 1000 + b"\r\na\r\n") * 600
-    assert status(await edge.raw(chunked, extensions)) in (0, 400)
+    assert await cut_off(edge, chunked, extensions)
     trailers = (b"x-trailer: " + b"a" * 1000 + b"\r\n") * 600
-    assert status(await edge.raw(chunked + b"0\r\n", trailers)) in (0, 400)
+    assert await cut_off(edge, chunked + b"0\r\n", trailers)
 
 
 async def test_a_body_of_the_largest_size(edge: Edge):
