@@ -60,9 +60,9 @@ serve: $(INSTALLED)
 
 # CI=true makes a skipped or expected-to-fail test a failure (tests/conftest.py). Ten thousand tests that start
 # real processes meet a port taken or a stalled disk now and then: a test that fails is run once more, and the
-# summary names it.
+# summary names it. Each processor runs files of its own; `make test ARGS='-n 0'` runs all of them in one process.
 test: $(INSTALLED) softhsm opencryptoki chromium prometheus pgbouncer systemd
-	@CI=true $(PYTHON) -m pytest -q --reruns 1 $(ARGS)
+	@CI=true $(PYTHON) -m pytest -q -n logical --maxprocesses 4 --dist loadfile --reruns 1 $(ARGS)
 
 # Not part of `make test`, which needs neither Go nor Node.js; .ci/run runs both.
 test-clients: $(INSTALLED)
