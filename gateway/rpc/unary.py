@@ -80,17 +80,15 @@ class UnaryMethod(Method):
 
     async def _answer(self, context: grpc.aio.ServicerContext, progress: Progress) -> bytes:
         await self._authorize(context, progress)
-        if self._always_admitted:
-            return await self._run(context, progress)
         admission, caller = self._pipeline.admission, progress.limited_as
-        admission.enter_caller(caller)
+        counted = not self._always_admitted
+        if counted:
+            admission.enter_caller(caller)
         try:
-            return await self._run(context, progress)
+            request = self._parse(await read_message(context))
+            if self._limit is not None and self._count is not None:
+                self._limit.take(progress.principal, caller, max(1, self._count(request)))
+            return self._serialize(await self._behavior(request, context))
         finally:
-            admission.leave_caller(caller)
-
-    async def _run(self, context: grpc.aio.ServicerContext, progress: Progress) -> bytes:
-        request = self._parse(await read_message(context))
-        if self._limit is not None and self._count is not None:
-            self._limit.take(progress.principal, progress.limited_as, max(1, self._count(request)))
-        return self._serialize(await self._behavior(request, context))
+            if counted:
+                admission.leave_caller(caller)
