@@ -291,7 +291,7 @@ async def test_a_servicer_that_aborts_by_itself_is_heard(running):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.Check(health_pb2.HealthCheckRequest(service="no.such.Service"))
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
-    assert running.records[0].code == "NOT_FOUND"
+    assert (await running.records.first()).code == "NOT_FOUND"
 
 
 async def test_a_stream_is_authorized_too(running, monkeypatch):
