@@ -1,6 +1,7 @@
 """A slow HSM under batches for as long as COUNTERSIGN_SOAK_SECONDS says (3 by default): memory stays flat."""
 
 import os
+from dataclasses import asdict
 
 import pytest
 
@@ -22,4 +23,4 @@ async def test_memory_is_flat(isolation, record_property):
     first, last = samples[0].rss_mib, samples[-1].rss_mib
     assert len(first) == len(last)
     assert max(after - before for before, after in zip(first, last, strict=True)) < GROWTH_MIB
-    record_property("samples", samples)
+    record_property("samples", [asdict(each) for each in samples])
