@@ -43,7 +43,9 @@ async def test_each_proof_is_good_and_new():
     policy = DpopPolicy(algorithms=frozenset({Algorithm.ES256}), window=60, skew=5)
     verifier = DpopVerifier(policy=policy, replay=MemoryReplays(), clock=time.time)
     targets = {TargetUri.parse(TARGET)}
-    accepted = [await verifier.verify(proofs.take(), method="POST", targets=targets) for _ in range(5)]
+    accepted = [verifier.check(proofs.take(), method="POST", targets=targets) for _ in range(5)]
+    for each in accepted:
+        await verifier.use(each)
     assert len({each.jti for each in accepted}) == 5
     assert len({each.jkt for each in accepted}) == 1
 
