@@ -5,6 +5,7 @@ sets it, a session with one fails; elsewhere the summary says so loudly.
 """
 
 import os
+import signal
 
 import pytest
 
@@ -21,6 +22,12 @@ def _not_run(config: pytest.Config) -> list[str]:
     return [
         f"{outcome}: {report.nodeid}" for outcome in NOT_RUN for report in reporter.stats.get(outcome, ())
     ]
+
+
+def pytest_configure() -> None:
+    """Processes that tests start hear SIGINT, also where a shell has started this one in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _is_fatal() -> bool:
