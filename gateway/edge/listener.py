@@ -10,15 +10,12 @@ from collections.abc import Callable
 from typing import Final
 
 from gateway.edge.handshakes import Handshakes
-from gateway.edge.tls_transport import TlsTransport, accept
 from gateway.limits.peers import site_of
 
 logger = logging.getLogger(__name__)
 
 _BACKLOG: Final = 1024
 _HANDSHAKE_TIMEOUT: Final = 10.0
-_PATIENCE: Final = 10.0
-"""Seconds for which a peer may take nothing of the last response of a connection."""
 SHUTDOWN_TIMEOUT: Final = 2.0
 """Seconds that the other side gets to answer the end of TLS."""
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -111,8 +108,13 @@ class Listener:
     async def _shake(self, connection: socket.socket) -> None:
         """From here on *factory*'s protocol has the connection; one that fails is nobody's fault here."""
         try:
-            secured = await accept(connection, self._context, timeout=_HANDSHAKE_TIMEOUT)
-            TlsTransport(secured, self._factory(), linger=SHUTDOWN_TIMEOUT, patience=_PATIENCE)
+            await self._loop.connect_accepted_socket(
+                self._factory,
+                connection,
+                ssl=self._context,
+                ssl_handshake_timeout=_HANDSHAKE_TIMEOUT,
+                ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
+            )
         except OSError as error:  # ssl.SSLError and TimeoutError are among them.
             logger.debug("A handshake failed: %s", error)
 

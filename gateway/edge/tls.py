@@ -22,8 +22,8 @@ _DER: Final = 2
 class RotatingContext(ssl.SSLContext):
     """The context of one listener. `offer` takes effect with the next connection.
 
-    It passes on to the context that is current, which is made anew as a whole: a context can only gain trust
-    anchors, never lose one.
+    The event loop asks its context for an SSL object for each connection; this one passes on to the context
+    that is current, which is made anew as a whole: a context can only gain trust anchors, never lose one.
     """
 
     _mutual: bool
@@ -44,9 +44,9 @@ class RotatingContext(ssl.SSLContext):
         """Use *current* from the next handshake on."""
         self._current = _context(current, mutual=self._mutual)
 
-    def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
-        """A connection's TLS, by the context that is current."""
-        return self._current.wrap_socket(*arguments, **options)
+    def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+        """What the event loop calls for each connection."""
+        return self._current.wrap_bio(*arguments, **options)
 
 
 def _context(tls: ListenerTls, *, mutual: bool) -> ssl.SSLContext:
@@ -92,7 +92,7 @@ def _file(content: bytes) -> Iterator[str]:
         os.close(descriptor)
 
 
-def presented_chain(ssl_object: ssl.SSLSocket) -> tuple[bytes, ...]:
+def presented_chain(ssl_object: ssl.SSLObject) -> tuple[bytes, ...]:
     """What the client presented, DER, the leaf first; empty where it was not asked to.
 
     Python has a public name for this from 3.13 on.
