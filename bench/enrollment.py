@@ -209,7 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.enrollment", description="Measure enrollments.")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of one window (3)")
     parser.add_argument("--rounds", type=int, default=5, help="windows of each case (5)")
-    parser.add_argument("--calls", type=int, default=16, help="enrollments under way (16)")
+    parser.add_argument("--calls", type=int, default=32, help="enrollments under way (32)")
     options = parser.parse_args()
     figures = asyncio.run(measure(seconds=options.seconds, rounds=options.rounds, calls=options.calls))
     print(json.dumps(figures))

@@ -52,7 +52,7 @@ def main() -> int:
 def _apart(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """The figures of the cases that have the machine to themselves."""
     windows = {"seconds": options.seconds, "rounds": options.rounds}
-    loads = windows | {"calls": options.calls}
+    loads = windows | {"calls": options.calls * options.channels}
     parts = (
         (enrollment, loads),
         (transit, windows),

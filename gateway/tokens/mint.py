@@ -164,7 +164,8 @@ class TokenMinter:
                 with contextlib.suppress(GatewayError):
                     terms = self._terms(call, recent, request)
                 if terms is not None:
-                    await self._authenticator.use_proof(call)
+                    if call.proof is not None:
+                        await self._authenticator.use_proof(call)
                     return recent, terms
         client = await self._authenticator.authenticate(call, client_id, credential)
         return client, self._terms(call, client, request)

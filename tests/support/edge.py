@@ -121,7 +121,7 @@ class Edge:
             while True:
                 try:
                     await self.get("/healthz", identity=identity)
-                except (httpx.TransportError, ssl.SSLError):  # An alert reaches httpx as what it is.
+                except (httpx.TransportError, ssl.SSLError):
                     continue
                 return
 
