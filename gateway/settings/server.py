@@ -62,7 +62,7 @@ class ServerSettings(Section):
     max_connection_age: float = Field(1800.0, ge=1)
     https_max_connections: int = Field(1_000, ge=1)
     https_max_connections_per_peer: int = Field(256, ge=1)
-    https_handshakes_per_second: int = Field(400, ge=1)
+    https_handshakes_per_second: int = Field(100, ge=1)
     https_max_body_bytes: int = Field(64 * 1024 * 1024, ge=4 * 1024 * 1024)
     https_request_timeout: float = Field(10.0, gt=0)
     https_keep_alive: float = Field(60.0, gt=0)
