@@ -72,6 +72,7 @@ class Admission:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._ceilings = limits.ceilings
+        self._calls_per_caller = limits.calls_per_caller
         self._streams: set[asyncio.Task[object]] = set()
         self._calls_of: dict[str, int] = {}
         self._streams_of: dict[str, int] = {}
@@ -93,8 +94,9 @@ class Admission:
             raise shutting_down()
         if self.calls >= self._ceilings[priority]:
             raise _overloaded("too_many_calls")
-        if priority is _ORDINARY and not self.shedder.admits():
-            raise _overloaded("waiting_too_long", self.shedder.pause)
+        shedder = self.shedder
+        if priority is _ORDINARY and shedder.share < 1.0 and not shedder.admits():
+            raise _overloaded("waiting_too_long", shedder.pause)
         self.calls += 1
 
     def leave(self) -> None:
@@ -103,7 +105,10 @@ class Admission:
 
     def enter_caller(self, caller: str) -> None:
         """Count a call under way for *caller*; pair it with `leave_caller`. Raises `AvailabilityError`."""
-        _count_in(self._calls_of, caller, self._limits.calls_per_caller, "calls")
+        count = self._calls_of.get(caller, 0)
+        if count >= self._calls_per_caller:
+            raise _too_many("calls")
+        self._calls_of[caller] = count + 1
 
     def leave_caller(self, caller: str) -> None:
         """Count the caller's call out."""
@@ -124,7 +129,10 @@ class Admission:
 
     def enter_stream_of(self, caller: str) -> None:
         """Count a stream for *caller*; pair it with `leave_stream_of`. Raises `AvailabilityError`."""
-        _count_in(self._streams_of, caller, self._limits.streams_per_caller, "streams")
+        count = self._streams_of.get(caller, 0)
+        if count >= self._limits.streams_per_caller:
+            raise _too_many("streams")
+        self._streams_of[caller] = count + 1
 
     def leave_stream_of(self, caller: str) -> None:
         """Count the caller's stream out."""
@@ -151,15 +159,12 @@ def _overloaded(cause: str, pause: timedelta | None = None) -> AvailabilityError
     )
 
 
-def _count_in(counts: MutableMapping[str, int], caller: str, limit: int, what: str) -> None:
-    count = counts.get(caller, 0)
-    if count >= limit:
-        raise AvailabilityError(
-            Reason.RATE_LIMITED,
-            f"Too many {what} of this caller are under way; retry when one has ended.",
-            cause=f"too_many_{what}_of_caller",
-        )
-    counts[caller] = count + 1
+def _too_many(what: str) -> AvailabilityError:
+    return AvailabilityError(
+        Reason.RATE_LIMITED,
+        f"Too many {what} of this caller are under way; retry when one has ended.",
+        cause=f"too_many_{what}_of_caller",
+    )
 
 
 def _count_out(counts: MutableMapping[str, int], caller: str) -> None:
