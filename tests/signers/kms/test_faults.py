@@ -83,7 +83,7 @@ async def test_lasting_failures_are_unavailable(cloud, fault):
 async def test_late_answer(cloud):
     """An answer that is late costs its request's time limit: the next is tried, or the caller is told."""
     release = asyncio.Event()
-    async with cloud.registry(attempts=2, attempt_timeout=0.3) as registry:
+    async with cloud.registry(attempts=2, attempt_timeout=1.0) as registry:
         signer = await registry.open(cloud.uri, Algorithm.ES256)
         cloud.proxy.faults = [holding(release)]
         verify(signer.public_key, Algorithm.ES256, MESSAGE, await signer.sign(MESSAGE))
