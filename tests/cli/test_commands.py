@@ -279,3 +279,13 @@ def test_an_intermediate_ca_is_delegated_and_shown(config, tmp_path):
     assert f"delegated by {root}" in made
     chain = x509.load_pem_x509_certificates(keys(config, "show-cert", made.split()[0]).encode())
     chain[0].verify_directly_issued_by(chain[1])
+
+
+@pytest.mark.parametrize(
+    "action", [["check"], ["show-cert"], ["disable", "--reason", "why"]], ids=lambda a: a[0]
+)
+def test_a_key_id_may_begin_with_a_hyphen(config, action):
+    """One thumbprint of 64 does; it is no option."""
+    unknown = "-" + "a" * 42
+    refused = countersign("keys", "--config", config, *action, unknown)
+    assert (refused.returncode, "KEY_NOT_FOUND" in refused.stderr) == (1, True)
