@@ -16,13 +16,16 @@ from countersign import (
     KeyPurpose,
     KeyState,
     OkpPublicKey,
+    PermissionDeniedError,
     PrivateKeyJwtAuth,
+    RetryPolicy,
     SelfSignedTlsClientAuth,
     SignatureAlgorithm,
     TlsClientAuth,
     TokenRequest,
     TokenType,
     TokenTypeHint,
+    UnavailableError,
 )
 from countersign.tokens import EcPublicKey, RsaPublicKey
 from countersign.v1 import access_token_pb2, client_service_pb2, key_service_pb2, token_service_pb2
@@ -255,6 +258,61 @@ class TestIntrospection:
         assert first is None
         assert second.client_id == "billing"
         assert [item.token for item in double.requests("BatchIntrospectTokens")[0].items] == ["a", "b"]
+
+
+def revocations(*cursors, then=None):
+    """An answer to WatchRevocations: a batch for each of *cursors*, then an end, or the failure *then*."""
+
+    async def answer(_request, context):
+        for cursor in cursors:
+            await context.write(introspection_pb2.WatchRevocationsResponse(cursor=cursor))
+        if then is not None:
+            await context.abort(then, "It broke off.")
+
+    return answer
+
+
+class TestWatchRevocations:
+    """WatchRevocations."""
+
+    @pytest.fixture
+    def failed(self):
+        """How many attempts had failed in a row before each pause."""
+        return []
+
+    @pytest.fixture
+    async def client(self, connect, failed):
+        """Either client, of which each pause is written down."""
+
+        class Recorded(RetryPolicy):
+            def backoff(self, attempt: int, draw: float) -> float:
+                failed.append(attempt)
+                return super().backoff(attempt, draw)
+
+        async with connect(retry=Recorded(initial_backoff=0.001, max_backoff=0.002)) as opened:
+            yield opened
+
+    @pytest.mark.parametrize("then", [grpc.StatusCode.UNAVAILABLE, None], ids=["broken", "ended"])
+    async def test_a_stream_without_a_batch_is_not_opened_in_a_loop(self, client, double, failed, then):
+        """However it ends, there is a pause before each further attempt, and the attempts are bounded."""
+        double.will("WatchRevocations", revocations(then=then))
+        with pytest.raises(UnavailableError):
+            await client.watch_revocations()
+        assert failed == [1, 2, 3]
+        assert len(double.calls) == 4
+
+    @pytest.mark.parametrize("then", [grpc.StatusCode.UNAVAILABLE, None], ids=["broken", "ended"])
+    async def test_after_a_batch_the_pause_is_short_again(self, client, double, failed, then):
+        """A stream that lived is resumed at its last cursor as after a first failure, any number of times."""
+        numbers = range(1, 7)
+        streams = [revocations(f"r1.{number}", then=then) for number in numbers]
+        double.will("WatchRevocations", *streams, revocations(then=grpc.StatusCode.PERMISSION_DENIED))
+        with pytest.raises(PermissionDeniedError):
+            await client.watch_revocations("r1.0")
+        assert failed == [1] * 6
+        assert [each.cursor for each in double.requests("WatchRevocations")] == [
+            f"r1.{number}" for number in range(7)
+        ]
 
 
 def key_message(**changes) -> key_service_pb2.Key:

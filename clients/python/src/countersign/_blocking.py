@@ -127,18 +127,25 @@ class BlockingCaller(BaseClient):
             operation = stream(cursor)
             method = getattr(self._stub(operation.service), operation.method)
             request_id = self._new_request_id()
-            metadata = self._metadata(request_id, operation)
+            call = method(operation.request(), metadata=self._metadata(request_id, operation))
             try:
-                for response in method(operation.request(), metadata=metadata):
+                for response in call:
                     batch = operation.result(response)
                     yield batch
                     cursor, attempts = batch.cursor, self._stream_attempts()
+                # After a batch the pause is short; one that never gives any is not opened in a loop.
+                error = ended_early(request_id)
+                pause = self._pause_after(attempts, error)
+                if pause is None:
+                    raise error
             except grpc.RpcError as failure:
                 error = error_of_call(failure, request_id)
                 pause = self._pause_after(attempts, error)
                 if pause is None:
                     raise error from failure
-                time.sleep(pause)
+            finally:
+                call.cancel()
+            time.sleep(pause)
 
     def _watched(
         self, operation: Operation[Result], is_final: Callable[[Result], bool], timeout: float

@@ -224,8 +224,9 @@ class GatewayClient(AsyncEnrollment, AsyncPresentations):
     def watch_revocations(self, cursor: str = "") -> AsyncIterator[RevocationBatch]:
         """Yield revocations as they happen, after *cursor* or from all that still matter; never ends.
 
-        The stream is resumed where it breaks off, as often as the client's `RetryPolicy` allows without an
-        answer in between. Keep the cursor of the last batch to resume after a restart of your own.
+        The stream is resumed where it ends or breaks off, after a pause of the client's `RetryPolicy` and as
+        often as that allows without an answer in between. Keep the cursor of the last batch to resume after a
+        restart of your own.
         """
         return self._resumed(introspection_calls.watch_revocations, cursor)
 
