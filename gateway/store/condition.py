@@ -16,13 +16,13 @@ MAX_COUNTED: Final = 10_000
 """Overdue rows of a table that are counted; who has more has enough of them."""
 
 
-def _count_overdue(table: sa.Table) -> Statement:
-    overdue = sa.select(table.c.expire_time).where(table.c.expire_time < sa.bindparam("before"))
+def _count_overdue(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> Statement:
+    overdue = sa.select(table.c.expire_time).where(table.c.expire_time < sa.bindparam("before"), *conditions)
     bounded = overdue.limit(sa.literal_column(str(MAX_COUNTED))).subquery()
     return Statement(lambda _: sa.select(sa.func.count()).select_from(bounded), scan=True)
 
 
-_OVERDUE: Final = {table.name: _count_overdue(table) for table in EXPIRING}
+_OVERDUE: Final = {table.name: _count_overdue(table, *conditions) for table, conditions in EXPIRING.items()}
 _SETTINGS: Final = (
     "fsync",
     "full_page_writes",

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -49,27 +50,32 @@ def _delete_expired(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> Sta
     return Statement(lambda _: sa.delete(table).where(row.in_(expired)))
 
 
-EXPIRING = (
-    replays,
-    revocations,
-    idempotency,
-    pushed_requests,
-    pending_logins,
-    presentation_requests,
-    authorization_codes,
-    refresh_tokens,
-    opaque_tokens,
-    grants,
-    authorizations,
-    orders,
-    certificates,
-    crls,
-)
-"""Tables whose rows are deleted some time after their `expire_time`."""
-_STATEMENTS = {table.name: _delete_expired(table) for table in EXPIRING} | {
+_NEWER_LIST = crls.alias("newer")
+EXPIRING: Final[Mapping[sa.Table, Sequence[sa.ColumnElement[bool]]]] = {
+    replays: (),
+    revocations: (),
+    idempotency: (),
+    pushed_requests: (),
+    pending_logins: (),
+    presentation_requests: (),
+    authorization_codes: (),
+    refresh_tokens: (),
+    opaque_tokens: (),
+    grants: (),
+    authorizations: (),
+    orders: (),
+    certificates: (),
+    # The last list of a CA stays for good: its number is where the next goes on (RFC 5280 §5.2.3).
+    crls: (
+        sa.exists().where(
+            _NEWER_LIST.c.issuer_key_id == crls.c.issuer_key_id, _NEWER_LIST.c.number > crls.c.number
+        ),
+    ),
     # One that has bound an account says for whom that is; one that never did is a secret for nothing.
-    external_keys.name: _delete_expired(external_keys, external_keys.c.account_id.is_(None)),
+    external_keys: (external_keys.c.account_id.is_(None),),
 }
+"""Tables whose rows are deleted some time after their `expire_time`, those that meet all conditions."""
+_STATEMENTS = {table.name: _delete_expired(table, *conditions) for table, conditions in EXPIRING.items()}
 
 
 class Purge:

@@ -28,6 +28,7 @@ from gateway.enrollment.wire_names import ClientUri
 from gateway.errors import AuthorizationError, RequestError
 from gateway.pki.crl import RevocationReason
 from gateway.pki.renewal import RenewalIdentifier
+from gateway.store.certificates import KEPT_CRL
 from gateway.store.restoring import mark_restored
 from signers import Algorithm
 from tests.support.enrollment import NOW, bench, identifiers, p256_key, wire_csr
@@ -200,6 +201,17 @@ async def test_lists_after_a_restore_have_higher_numbers(tmp_path):
         restored = await lab.enrollment.revocations.crl("wire")
     assert restored.number == published.number + int(NOW) + 1
     assert restored.der != published.der
+
+
+async def test_lists_go_on_where_the_last_one_was_however_long_ago(lab):
+    """Purging leaves the last list of a CA, so that no number is given again (RFC 5280 §5.2.3)."""
+    numbers = []
+    for pause in (CRL_LIFETIME, CRL_LIFETIME, 2 * KEPT_CRL):
+        numbers.append((await lab.enrollment.revocations.crl("wire")).number)
+        lab.clock.now += pause
+    assert await lab.store.purge.once() == 2
+    numbers.append((await lab.enrollment.revocations.crl("wire")).number)
+    assert numbers == [1, 2, 3, 4]
 
 
 async def test_lists_that_race_are_one(lab):

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.enrollment.ports import Crl
 from gateway.store import Store, StoreOptions, open_store
+from gateway.store.certificates import KEPT_CRL
+from gateway.store.condition import overdue_rows
 from gateway.tokens.ports import Revocation
 from tests.support.stores import DATABASES, NOW, SettableClock, client, empty_database, request_key
 
@@ -68,6 +71,19 @@ async def test_request_ids_go_after_their_lifetime(store, clock):
     clock.now += 2
     assert await store.purge.once() == 1
     assert await store.clients.get("backend") == client()
+
+
+async def test_the_last_revocation_list_of_a_ca_stays(store, clock):
+    """Its number is where the next goes on (RFC 5280 §5.2.3); it is not overdue, and those before it go."""
+    for issuer, numbers in (("ca-1", range(1, 14)), ("ca-2", range(7, 8))):
+        for number in numbers:
+            await store.certificates.publish_crl(Crl(issuer, number, NOW, NOW + 60, b"list"))
+    clock.now = NOW + 10 * KEPT_CRL
+    assert await overdue_rows(store.database, now=clock.now, grace=0) == {"enrollment_crls": 12}
+    assert await store.purge.once() == 12
+    assert await overdue_rows(store.database, now=clock.now, grace=0) == {}
+    latest = [await store.certificates.latest_crl(issuer) for issuer in ("ca-1", "ca-2")]
+    assert [crl.number for crl in latest if crl is not None] == [13, 7]
 
 
 async def test_replicas_purge_at_the_same_time(url, store, clock):

@@ -54,6 +54,11 @@ FEATURES: Final = (
         r"WHERE \(\w+\.\w+, ",
         "purging tables whose key is of several columns",
     ),
+    Feature(
+        "`EXISTS (subquery)` of the table itself",
+        r"EXISTS \(SELECT",
+        "purging what has a successor, and the last list of a CA never",
+    ),
     Feature("`= ANY (array)`", r"= ANY \(", "many tokens in one question"),
     Feature("`UNION ALL` in a subquery, with ORDER BY and LIMIT", r"UNION ALL", "the revocation feed"),
     Feature(
@@ -79,7 +84,7 @@ FEATURES: Final = (
 
 _VERBS: Final = {"SELECT", "INSERT", "INTO", "VALUES", "UPDATE", "SET", "DELETE", "WITH"}
 _CLAUSES: Final = {"FROM", "WHERE", "ORDER", "BY", "DESC", "LIMIT", "JOIN", "ON", "AS", "UNION", "ALL"}
-_OPERATORS: Final = {"AND", "OR", "NOT", "IN", "IS", "NULL", "ANY", "CAST", "COLLATE"}
+_OPERATORS: Final = {"AND", "OR", "NOT", "IN", "EXISTS", "IS", "NULL", "ANY", "CAST", "COLLATE"}
 _DECISIONS: Final = {"CONFLICT", "DO", "NOTHING", "RETURNING", "FOR", "SHARE", "SKIP", "LOCKED"}
 _TYPES: Final = {"TEXT", "VARCHAR", "BIGINT", "INTEGER", "BYTEA"}
 WORDS: Final = frozenset(_VERBS | _CLAUSES | _OPERATORS | _DECISIONS | _TYPES)
