@@ -6,8 +6,6 @@ import {
   Metadata,
   status,
   type Client,
-  type ClientReadableStream,
-  type ClientUnaryCall,
   type ServiceError,
 } from "@grpc/grpc-js";
 
@@ -16,9 +14,12 @@ import { identified, mayRepeat } from "./repetition.js";
 import { pauseAfter, type RetryPolicy } from "./retry.js";
 import { wire, type CallOptions, type Transport } from "./stub.js";
 
+/** The longest that a timer can wait, in milliseconds. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** Does for every call what a channel does not: a deadline, a request id, repetition, typed errors. */
 export class Caller implements Transport {
-  readonly #underWay = new Set<ClientUnaryCall | ClientReadableStream<Message>>();
+  readonly #underWay = new Set<{ cancel(): void }>();
   #closed = false;
 
   constructor(
@@ -64,11 +65,11 @@ export class Caller implements Transport {
    */
   async *stream(method: DescMethod, request: Message, options: CallOptions): AsyncIterable<Message> {
     const requestId = options.metadata?.[REQUEST_ID] ?? randomUUID();
-    const metadata = await this.metadata(options, requestId);
+    const deadline = options.timeoutMs === undefined ? Infinity : Date.now() + positive(options.timeoutMs);
+    const metadata = await this.metadata(options, requestId, deadline);
     const { path, serialize, deserialize } = wire(method);
-    const limits = options.timeoutMs === undefined ? {} : { deadline: Date.now() + positive(options.timeoutMs) };
     this.#refuseGivenUp(options.signal, requestId);
-    const call = this.channel.makeServerStreamRequest(path, serialize, deserialize, request, metadata, limits);
+    const call = this.channel.makeServerStreamRequest(path, serialize, deserialize, request, metadata, { deadline });
     this.#underWay.add(call);
     let header: Metadata | undefined;
     call.on("metadata", (received: Metadata) => (header = received));
@@ -92,7 +93,7 @@ export class Caller implements Transport {
     requestId: string,
     deadline: number,
   ): Promise<Message> {
-    const metadata = await this.metadata(options, requestId);
+    const metadata = await this.metadata(options, requestId, deadline);
     this.#refuseGivenUp(options.signal, requestId);
     const { path, serialize, deserialize } = wire(method);
     return await new Promise<Message>((resolve, reject) => {
@@ -121,21 +122,49 @@ export class Caller implements Transport {
     });
   }
 
-  private async metadata(options: CallOptions, requestId: string): Promise<Metadata> {
+  private async metadata(options: CallOptions, requestId: string, deadline: number): Promise<Metadata> {
     const metadata = new Metadata();
     for (const [name, value] of Object.entries(options.metadata ?? {})) {
       metadata.set(name, value);
     }
     metadata.set(REQUEST_ID, requestId);
     if (this.callerToken !== undefined) {
-      try {
-        metadata.set("authorization", `Bearer ${await this.callerToken()}`);
-      } catch (cause) {
-        const detail = "the caller's token could not be had";
-        throw new CountersignError("unauthenticated", status.UNAUTHENTICATED, detail, { requestId, cause });
-      }
+      this.#refuseGivenUp(options.signal, requestId);
+      const token = await this.#within(deadline, options.signal, requestId, tokenFrom(this.callerToken, requestId));
+      metadata.set("authorization", `Bearer ${token}`);
     }
     return metadata;
+  }
+
+  /** What `work` comes to, unless the deadline passes or the call is given up before; then nobody looks at it. */
+  async #within<Result>(
+    deadline: number,
+    signal: AbortSignal | undefined,
+    requestId: string,
+    work: Promise<Result>,
+  ): Promise<Result> {
+    let release = () => {};
+    const ended = new Promise<never>((_, reject) => {
+      const late = () => {
+        const detail = "the caller's token did not come before the deadline";
+        reject(new CountersignError("deadline-exceeded", status.DEADLINE_EXCEEDED, detail, { requestId }));
+      };
+      const left = deadline - Date.now();
+      const timer = left > LONGEST_TIMER_MS ? undefined : setTimeout(late, left);
+      const waiting = { cancel: () => reject(givenUp(requestId)) };
+      this.#underWay.add(waiting);
+      signal?.addEventListener("abort", waiting.cancel);
+      release = () => {
+        clearTimeout(timer);
+        this.#underWay.delete(waiting);
+        signal?.removeEventListener("abort", waiting.cancel);
+      };
+    });
+    try {
+      return await Promise.race([work, ended]);
+    } finally {
+      release();
+    }
   }
 
   #givenUp(signal: AbortSignal | undefined): boolean {
@@ -167,6 +196,16 @@ export async function paused(
     await sleep(pause, undefined, signal === undefined ? {} : { signal });
   } catch (cause) {
     throw givenUp(requestId, cause);
+  }
+}
+
+/** The caller's token; a failure to get it is a `CountersignError`. */
+async function tokenFrom(callerToken: () => string | Promise<string>, requestId: string): Promise<string> {
+  try {
+    return await callerToken();
+  } catch (cause) {
+    const detail = "the caller's token could not be had";
+    throw new CountersignError("unauthenticated", status.UNAUTHENTICATED, detail, { requestId, cause });
   }
 }
 

@@ -27,7 +27,7 @@ export interface GatewayConfig {
   readonly retry?: RetryPolicy;
   /**
    * Returns the access token that identifies the caller where there is no certificate; called for every attempt, so
-   * that it can renew the token.
+   * that it can renew the token. The deadline of a call bounds the wait for it, and so does giving the call up.
    */
   readonly callerToken?: () => string | Promise<string>;
 }

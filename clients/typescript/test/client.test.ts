@@ -5,7 +5,13 @@ import { setImmediate as turn } from "node:timers/promises";
 
 import { status } from "@grpc/grpc-js";
 
-import { CountersignError, DEFAULT_RETRY_POLICY, GatewayClient, type CreateClientRequest } from "../src/index.js";
+import {
+  CountersignError,
+  DEFAULT_RETRY_POLICY,
+  GatewayClient,
+  type CallOptions,
+  type CreateClientRequest,
+} from "../src/index.js";
 import { hangs, refusal, ScriptedGateway, type Failure } from "./gateway.js";
 
 const UNAVAILABLE = refusal(status.UNAVAILABLE, "STORE_UNAVAILABLE");
@@ -193,6 +199,51 @@ test("the caller's token is asked for anew for every attempt, and a failure to g
   const sent = gateway.calls.map((call) => call.metadata.get("authorization"));
   assert.deepEqual(sent, [["Bearer first"], ["Bearer second"]]);
   assert.equal((await failureOf(client.clients.getClient(GET))).kind, "unauthenticated");
+});
+
+describe("a caller's token that does not come", () => {
+  const never = () => new Promise<string>(() => {});
+  const watch = async (client: GatewayClient, options: CallOptions) => {
+    for await (const response of client.introspection.watchRevocations({}, options)) {
+      assert.fail(`it was opened: ${response.cursor}`);
+    }
+  };
+  const calls: [string, (client: GatewayClient, options: CallOptions) => Promise<unknown>][] = [
+    ["a call", (client, options) => client.clients.getClient(GET, options)],
+    ["a stream", watch],
+  ];
+  for (const [name, call] of calls) {
+    test(`ends ${name} at its deadline`, async () => {
+      const client = gateway.client({ callerToken: never });
+      assert.equal((await failureOf(call(client, { timeoutMs: 50 }))).kind, "deadline-exceeded");
+      assert.equal(gateway.calls.length, 0);
+    });
+
+    test(`ends ${name} that is given up, or whose client is closed`, async () => {
+      const client = gateway.client({ callerToken: never, timeoutMs: 86_400_000 });
+      const given = call(client, { signal: AbortSignal.timeout(50) });
+      assert.equal((await failureOf(given)).kind, "cancelled");
+      const closed = call(client, {});
+      await turn();
+      client.close();
+      assert.equal((await failureOf(closed)).kind, "cancelled");
+      assert.equal(gateway.calls.length, 0);
+    });
+  }
+
+  test("is not asked for where the call was given up before", async () => {
+    const client = gateway.client({ callerToken: () => assert.fail("it was asked for") });
+    const call = client.clients.getClient(GET, { signal: AbortSignal.abort() });
+    assert.equal((await failureOf(call)).kind, "cancelled");
+  });
+
+  test("has the time of the call with all its attempts", async () => {
+    let asked = 0;
+    const client = gateway.client({ callerToken: () => (++asked === 1 ? "first" : never()) });
+    gateway.script.push(UNAVAILABLE);
+    assert.equal((await failureOf(client.clients.getClient(GET, { timeoutMs: 2000 }))).kind, "deadline-exceeded");
+    assert.equal(gateway.calls.length, 1);
+  });
 });
 
 test("a stream that breaks off says why", async () => {
