@@ -49,6 +49,8 @@ from tests.support.postgres import PostgresServer, running_postgres
 SMALL: Final = 1_000
 LARGE: Final = 10_000_000
 TARGET: Final = 1.3
+SHARED_BUFFERS: Final = "128MB"
+"""PostgreSQL's own default (https://www.postgresql.org/docs/18/runtime-config-resource.html)."""
 MINT_RATIO: Final = "mint_cost_1e7_vs_1e3_rows"
 INTROSPECT_RATIO: Final = "introspect_cost_1e7_vs_1e3_rows"
 OPAQUE_CLIENT_ID: Final = "bench-opaque"
@@ -190,7 +192,7 @@ def _cpu_seconds(postgres: PostgresServer | None) -> float:
 @asynccontextmanager
 async def _postgres() -> AsyncIterator[PostgresServer]:
     # Its own way in and out runs event loops, so it needs a thread without one.
-    context = running_postgres()
+    context = running_postgres(shared_buffers=SHARED_BUFFERS)
     server = await asyncio.to_thread(context.__enter__)
     try:
         yield server

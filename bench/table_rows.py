@@ -4,12 +4,14 @@ Keys are spread evenly over their space, as real ones are, and loaded in order, 
 its end. Secondary indexes are dropped before and made after. Nothing expires while it is measured.
 """
 
+import asyncio
 import base64
+import os
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,16 @@ import asyncpg
 MAX_CLIENTS = 1_000_000
 """Clients are registered one by one, by people or their tools: a deployment with more is not known to us."""
 
+_SESSIONS = 2
+"""How many tables PostgreSQL fills at once."""
+_LOADING = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    # The log takes at most about this much of the disk.
+    "max_wal_size": "'4GB'",
+    "checkpoint_timeout": "'1h'",
+}
 _SPACE = 2**64
 _SUFFIX = 24
 _HOUR = 3_600_000_000  # microseconds
@@ -160,38 +172,75 @@ def fill_sqlite(path: Path, count: int, tables: Sequence[Table]) -> None:
 
 
 async def fill_postgresql(url: str, count: int, tables: Sequence[Table]) -> None:
-    """*count* rows more in each of *tables* of the database at *url*."""
-    server = await asyncpg.connect(url, command_timeout=3600)
-    step, now = _SPACE // count, time.time_ns() // 1_000
-    fills = {"clients": _SQL_CLIENTS.format(count=min(count, MAX_CLIENTS))} | {
-        table.name: _SQL_ROWS.format(
-            table=table.name,
-            columns=", ".join(table.columns),
-            values=table.sql,
-            now=now,
-            half=count // 2,
-            step=step,
-            count=count,
-        )
-        for table in tables
+    """*count* rows more in each of *tables* of the database at *url*, of a server that nobody else loads.
+
+    The rows are made by the server, in two sessions, so that a machine of two processors is busy with both.
+    """
+    fills = {table.name: _filling(table, count) for table in tables} | {
+        "clients": _SQL_CLIENTS.format(count=min(count, MAX_CLIENTS))
     }
-    try:
-        await server.execute("SET synchronous_commit = off; SET maintenance_work_mem = '1GB'")
-        for name, fill in fills.items():
-            indexes = await server.fetch(
-                "SELECT indexname, indexdef FROM pg_indexes"
-                " WHERE tablename = $1 AND indexname NOT LIKE '%pkey'",
-                name,
-            )
-            for index, _ in indexes:
-                await server.execute(f"DROP INDEX {index}")
-            await server.execute(fill)
-            for _, sql in indexes:
-                await server.execute(sql)
+    left = iter(fills.items())
+
+    async def work() -> None:
+        async with _session(url) as server:
+            await server.execute("SET synchronous_commit = off; SET maintenance_work_mem = '1GB'")
+            for name, fill in left:
+                await _fill_table(server, name, fill)
+
+    async with _session(url) as server, _loading(server):
+        async with asyncio.TaskGroup() as sessions:
+            for _ in range(_SESSIONS):
+                sessions.create_task(work())
         advance = "UPDATE counters SET value = $1 WHERE name = 'revocations' AND value < $1"
         await server.execute(advance, count)
-        # So that autovacuum has nothing to do while we measure.
-        await server.execute("VACUUM (ANALYZE)")
         await server.execute("CHECKPOINT")
+    # While `fsync` was off nothing was flushed; what the system writes later would be measured.
+    await asyncio.to_thread(os.sync)
+
+
+@asynccontextmanager
+async def _session(url: str) -> AsyncIterator[Any]:
+    server = await asyncpg.connect(url, command_timeout=3600)
+    try:
+        yield server
     finally:
         await server.close()
+
+
+@asynccontextmanager
+async def _loading(server: Any) -> AsyncIterator[None]:
+    """A load that fails is thrown away: until the end of the block nothing has to survive a crash."""
+    try:
+        for name, value in _LOADING.items():
+            await server.execute(f"ALTER SYSTEM SET {name} = {value}")
+        await server.execute("SELECT pg_reload_conf()")
+        yield
+    finally:
+        for name in _LOADING:
+            await server.execute(f"ALTER SYSTEM RESET {name}")
+        await server.execute("SELECT pg_reload_conf()")
+
+
+def _filling(table: Table, count: int) -> str:
+    return _SQL_ROWS.format(
+        table=table.name,
+        columns=", ".join(table.columns),
+        values=table.sql,
+        now=time.time_ns() // 1_000,
+        half=count // 2,
+        step=_SPACE // count,
+        count=count,
+    )
+
+
+async def _fill_table(server: Any, name: str, fill: str) -> None:
+    """Run *fill* without the secondary indexes of the table, and leave autovacuum nothing to do there."""
+    indexes = await server.fetch(
+        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = $1 AND indexname NOT LIKE '%pkey'", name
+    )
+    for index, _ in indexes:
+        await server.execute(f"DROP INDEX {index}")
+    await server.execute(fill)
+    for _, sql in indexes:
+        await server.execute(sql)
+    await server.execute(f"VACUUM (ANALYZE) {name}")

@@ -54,7 +54,7 @@ async def test_sqlite(tmp_path):
 
 
 async def test_postgresql(postgres):
-    """The same there, with keys that differ and cover their space."""
+    """The same there, with keys that differ and cover their space, and settings as they were before."""
     await prepare(postgres)
     server = await asyncpg.connect(postgres)
     indexes = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
@@ -66,6 +66,8 @@ async def test_postgresql(postgres):
     low, high = await server.fetchrow(
         "SELECT min(get_byte(digest, 0)), max(get_byte(digest, 0)) FROM replays WHERE length(digest) = 32"
     )
+    changed = "SELECT name FROM pg_file_settings WHERE sourcefile LIKE '%postgresql.auto.conf'"
+    assert await server.fetch(changed) == []
     await server.close()
     assert (low, high) == (0, 255)
     await use(postgres)

@@ -32,8 +32,9 @@ def _account() -> pwd.struct_passwd | None:
 class PostgresServer:
     """A server that listens on a Unix socket in its own folder only. Use `running_postgres`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shared_buffers: str) -> None:
         self._folder = folder
+        self._shared_buffers = shared_buffers
         self._data = folder / "data"
         self._account = _account()
         self._binaries = self._reachable_binaries()
@@ -58,7 +59,8 @@ class PostgresServer:
                 [
                     *self._identity(),
                     *(str(self._binaries / "postgres"), "-D", str(self._data), "-k", str(self._folder)),
-                    *("-c", "listen_addresses=", "-c", "max_connections=100", "-c", "shared_buffers=32MB"),
+                    *("-c", "listen_addresses=", "-c", "max_connections=100"),
+                    *("-c", f"shared_buffers={self._shared_buffers}"),
                 ],
                 stdout=log,
                 stderr=log,
@@ -158,7 +160,7 @@ class PostgresServer:
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
+def running_postgres(*, shared_buffers: str = "32MB") -> Iterator[PostgresServer]:
     """A started server in a folder that is removed afterwards."""
     # A socket's path may have about 100 characters: not below pytest's own temporary folder.
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
@@ -166,7 +168,7 @@ def running_postgres() -> Iterator[PostgresServer]:
         account = _account()
         if account is not None:
             os.chown(folder, account.pw_uid, account.pw_gid)
-        server = PostgresServer(folder)
+        server = PostgresServer(folder, shared_buffers)
         server.start()
         try:
             yield server
