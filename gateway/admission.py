@@ -1,6 +1,12 @@
-"""How many calls may be under way, and none once the server drains."""
+"""How many calls may be under way, and none once the server drains.
+
+A unary call that waits for its message is not under way: its client decides for how long. Such calls have a
+bound of their own, and where there are too many the oldest of that caller give way who has the most, so that
+nobody's unsent messages cost others their place.
+"""
 
 import asyncio
+from collections import Counter
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -66,7 +72,7 @@ class Limits:
 class Admission:
     """Counts calls in and out. Belongs to one event loop.
 
-    `calls` are under way; `taken` are all that ever asked, refused ones included.
+    `calls` are under way; `taken` are all that gRPC's core ever handed over, refused ones included.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -74,6 +80,7 @@ class Admission:
         self._ceilings = limits.ceilings
         self._calls_per_caller = limits.calls_per_caller
         self._streams: set[asyncio.Task[object]] = set()
+        self._awaited: dict[asyncio.Task[object], str] = {}
         self._calls_of: dict[str, int] = {}
         self._streams_of: dict[str, int] = {}
         self.shedder = Shedder(limits.queue_target)
@@ -89,7 +96,6 @@ class Admission:
 
     def enter(self, priority: Priority = _ORDINARY) -> None:
         """Count one unary call in; pair it with `leave`. Raises `AvailabilityError`, counting nothing."""
-        self.taken += 1
         if self.draining:
             raise shutting_down()
         if self.calls >= self._ceilings[priority]:
@@ -102,6 +108,41 @@ class Admission:
     def leave(self) -> None:
         """Count one unary call out."""
         self.calls -= 1
+
+    def check(self, priority: Priority = _ORDINARY) -> None:
+        """Whether a call that was counted in has a place. Raises `AvailabilityError`."""
+        if self.calls > self._ceilings[priority]:
+            raise _overloaded("too_many_calls")
+
+    @property
+    def awaited(self) -> int:
+        """Unary calls that wait for their message; they are not among `calls`."""
+        return len(self._awaited)
+
+    def await_message(self, task: "asyncio.Task[object]", caller: str) -> None:
+        """The call that *task* serves for *caller* waits for its message: it gives back its place until
+        `end_message`. Where too many wait, the oldest half of the calls of the caller with most is canceled.
+        """
+        if len(self._awaited) >= self._limits.calls:
+            self._give_way()
+        self.calls -= 1
+        self._awaited[task] = caller
+
+    def awaits_message(self, task: "asyncio.Task[object]") -> bool:
+        """Whether *task* still waits; False once it had to give way."""
+        return task in self._awaited
+
+    def end_message(self, task: "asyncio.Task[object]") -> None:
+        """The wait is over, in whatever way, and the call counts again, with a place or without: `check`."""
+        self.calls += 1
+        self._awaited.pop(task, None)
+
+    def _give_way(self) -> None:
+        ((caller, count),) = Counter(self._awaited.values()).most_common(1)
+        oldest = [task for task, of in self._awaited.items() if of == caller][: (count + 1) // 2]
+        for task in oldest:
+            del self._awaited[task]
+            task.cancel()
 
     def enter_caller(self, caller: str) -> None:
         """Count a call under way for *caller*; pair it with `leave_caller`. Raises `AvailabilityError`."""
@@ -116,7 +157,6 @@ class Admission:
 
     def enter_stream(self, task: "asyncio.Task[object]") -> None:
         """Count the stream that *task* serves in; pair it with `leave_stream`. Raises `AvailabilityError`."""
-        self.taken += 1
         if self.draining:
             raise shutting_down()
         if len(self._streams) >= self._limits.streams:
@@ -148,6 +188,11 @@ class Admission:
 def shutting_down() -> AvailabilityError:
     """What a call is told that comes, or still streams, while the server drains."""
     return AvailabilityError(Reason.SHUTTING_DOWN, "The gateway is shutting down; another replica can help.")
+
+
+def gave_way() -> AvailabilityError:
+    """What a call is told that waited for its message while too many did."""
+    return _overloaded("too_many_messages_awaited")
 
 
 def _overloaded(cause: str, pause: timedelta | None = None) -> AvailabilityError:

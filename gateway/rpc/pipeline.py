@@ -9,7 +9,8 @@
 6. **caller**: one certificate, one principal;
 7. **limits** of that caller: how often it calls (`gateway.limits.rate_limits`), how much it has under way;
 8. **authorize**: by the table in `gateway.authorization`;
-9. only then the message is read and parsed, and the servicer runs.
+9. only then the message is read and parsed, and the servicer runs. While a unary call waits for its message
+   it has no place among the calls under way (`gateway.admission`).
 
 It is one function and not a chain of interceptors: grpc.aio looks up the handler and calls every interceptor
 anew for each call, while here each method is wrapped once, when its servicer is added. Methods are registered
@@ -91,4 +92,7 @@ class Pipeline(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """The wrapped handler of a method; None makes grpc answer UNIMPLEMENTED."""
-        return self._handlers.get(handler_call_details.method)
+        handler = self._handlers.get(handler_call_details.method)
+        if handler is None:
+            self.admission.taken += 1
+        return handler

@@ -201,7 +201,7 @@ class GrpcServer:
         await watch(
             admission.shedder,
             taken=lambda: admission.taken,
-            waiting=lambda: queue.waiting(admission.calls + admission.streams),
+            waiting=lambda: queue.waiting(admission.taken),
         )
 
     async def _close(self) -> None:

@@ -1,5 +1,6 @@
 """The stages that unary and streaming methods share; `gateway.rpc.pipeline` has their order."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +8,7 @@ from typing import Protocol
 
 import grpc
 
-from gateway.admission import Admission, Limits
+from gateway.admission import Admission, Limits, gave_way
 from gateway.errors import GatewayError, Reason, RequestError
 from gateway.failures import SERVER_FAULTS, cause_of
 from gateway.limits.method_classes import Priority, priority_of
@@ -100,6 +101,7 @@ class Method:
 
     def _begin(self, context: grpc.aio.ServicerContext) -> Progress:
         progress = Progress(context)
+        self._pipeline.admission.taken += 1
         request_ids.current_request_id.set(progress.request_id)
         context.set_trailing_metadata(((request_ids.HEADER, progress.request_id),))
         return progress
@@ -171,11 +173,41 @@ async def read_message(context: grpc.aio.ServicerContext) -> bytes:
     """The next message, not parsed."""
     raw = await context.read()
     if raw is grpc.aio.EOF:
-        # Where the message passed the size limit, the core has answered RESOURCE_EXHAUSTED already.
-        raise RequestError(
-            Reason.INVALID_REQUEST, "The call carries no message.", cause="message_missing_or_too_large"
-        )
+        raise no_message()
     assert isinstance(raw, bytes)  # noqa: S101 - handlers are registered without a deserializer
+    return raw
+
+
+def no_message() -> RequestError:
+    """Where the message passed the size limit, the core has answered RESOURCE_EXHAUSTED already."""
+    return RequestError(
+        Reason.INVALID_REQUEST, "The call carries no message.", cause="message_missing_or_too_large"
+    )
+
+
+async def read_in_time(
+    context: grpc.aio.ServicerContext, admission: Admission, priority: Priority, caller: str
+) -> bytes:
+    """The one message of a unary call, not parsed. While it is on its way the call gives back its place.
+
+    Raises `AvailabilityError` where no place is left once it came, or too many wait for theirs.
+    """
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in a task; this tells mypy
+    admission.await_message(task, caller)
+    try:
+        raw = await context.read()
+    except asyncio.CancelledError:
+        if admission.awaits_message(task):
+            raise
+        task.uncancel()
+        raise gave_way() from None
+    finally:
+        admission.end_message(task)
+    if raw is grpc.aio.EOF:
+        raise no_message()
+    assert isinstance(raw, bytes)  # noqa: S101 - handlers are registered without a deserializer
+    admission.check(priority)
     return raw
 
 

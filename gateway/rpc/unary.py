@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from gateway.rpc.current import COUNT, PARSE
-from gateway.rpc.stages import Method, Progress, Stages, code_name, read_message
+from gateway.rpc.stages import Method, Progress, Stages, code_name, read_in_time, read_message
 
 
 class UnaryMethod(Method):
@@ -85,7 +85,10 @@ class UnaryMethod(Method):
         if counted:
             admission.enter_caller(caller)
         try:
-            request = self._parse(await read_message(context))
+            if counted:
+                request = self._parse(await read_in_time(context, admission, self._priority, caller))
+            else:
+                request = self._parse(await read_message(context))
             if self._limit is not None and self._count is not None:
                 self._limit.take(progress.principal, caller, max(1, self._count(request)))
             return self._serialize(await self._behavior(request, context))

@@ -5,17 +5,21 @@ import asyncio
 import grpc
 import pytest
 from countersign.v1 import token_service_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.rpc.core_queue import APART, CoreQueue, next_server_id, queue_apart
+from tests.support.bad_clients import Door, DoorKind
+from tests.support.bad_http2 import connected
+from tests.support.http2_frames import call as http2_call
 from tests.support.pki import Authority
-from tests.support.rpc_server import MINT, serving
+from tests.support.rpc_server import JWKS, MINT, serving
 
 ROOT = Authority.root()
 CALLS = 5
 
 
 async def test_calls_that_arrived_and_have_not_ended(tmp_path):
-    """Each counts until it ends, but for those that are known to be under way."""
+    """Each counts until it ends, but for those that were taken."""
     first_id = next_server_id()
     async with serving(tmp_path, root=ROOT) as running, running.channel() as channel:
         queue = CoreQueue(first_id)
@@ -32,7 +36,7 @@ async def test_calls_that_arrived_and_have_not_ended(tmp_path):
         for _ in calls:
             await started.acquire()
         assert queue.waiting(0) == CALLS
-        assert queue.waiting(running.pipeline.admission.calls) == 0
+        assert queue.waiting(running.pipeline.admission.taken) == 0
         assert queue.waiting(CALLS + 1) == 0
         finish.set()
         await asyncio.gather(*calls)
@@ -85,3 +89,35 @@ def test_what_is_not_served_has_no_queue():
     served = dict.fromkeys(sorted(APART)[:2], handler)
     queue_apart(Server(), served.get)
     assert registered == sorted(APART)[:2]
+
+
+async def test_replies_that_are_not_read_wait_for_nobody(tmp_path):
+    """A call that was taken and answered is no queue, however long its client takes to read the reply."""
+    first_id = next_server_id()
+    async with serving(tmp_path, root=ROOT) as running:
+        queue, admission = CoreQueue(first_id), running.pipeline.admission
+        ca = tmp_path / "ca.pem"
+        ca.write_bytes(ROOT.pem)
+        door = Door.of(DoorKind.GRPC, running.server.ports.tls, ca)
+        async with connected(door, window=0) as (writer, _):
+            for stream in range(1, 2 * CALLS, 2):
+                writer.write(http2_call(JWKS, stream))
+            async with asyncio.timeout(10):
+                while len(running.records) < CALLS:  # noqa: ASYNC110 - the log tells nobody
+                    await asyncio.sleep(0.01)
+            assert (admission.taken, admission.calls, queue.waiting(0)) == (CALLS, 0, CALLS)
+            assert queue.waiting(admission.taken) == 0
+
+
+async def test_every_call_counts_as_taken(tmp_path):
+    """Streams, questions for health and methods that nobody has were taken too, so that no count drifts."""
+    first_id = next_server_id()
+    async with serving(tmp_path, root=ROOT) as running, running.channel() as channel:
+        queue, admission = CoreQueue(first_id), running.pipeline.admission
+        await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        with pytest.raises(grpc.aio.AioRpcError):
+            await channel.unary_unary("/countersign.v1.TokenService/Nothing")(b"")
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        await watch.read()
+        assert (admission.taken, queue.waiting(admission.taken)) == (3, 0)
+        watch.cancel()
