@@ -14,6 +14,7 @@ from cryptography import x509
 
 from gateway.audit.checkpointing import Checkpointer
 from gateway.audit.ports import AuditTrail
+from gateway.audit.reading import AuditReader
 from gateway.client_roots import ClientRoots
 from gateway.clock import Clock, system_clock
 from gateway.config import ConfigurationError, Settings
@@ -46,7 +47,7 @@ from gateway.tokens.metadata import AUTHORIZATION_PATH, PublicUrls, ServerMetada
 from gateway.tokens.mint import TokenMinter
 from gateway.tokens.registration import ClientRegistrar
 from gateway.tokens.revocation import TokenRevoker
-from gateway.wiring.audit import audit_trail, checkpointer
+from gateway.wiring.audit import audit_reader, audit_trail, checkpointer
 from gateway.wiring.client_keys import client_keys
 from gateway.wiring.enrollment import enrollment_of, wire_minter
 from gateway.wiring.keys import key_manager, key_rotator
@@ -71,6 +72,7 @@ class Application:
     rotator: KeyRotator
     trail: AuditTrail
     checkpointer: Checkpointer | None
+    audit_reader: AuditReader
     minter: TokenMinter
     revoker: TokenRevoker
     introspector: Introspector
@@ -296,6 +298,7 @@ def _wire(
         rotator=key_rotator(settings, keyring=keyring, manager=manager, repository=store.keys, clock=clock),
         trail=trail,
         checkpointer=checkpointer(settings, store, keyring, clock),
+        audit_reader=audit_reader(settings, store, trail, clock),
         minter=use_cases.minter,
         revoker=use_cases.revoker,
         introspector=use_cases.introspector,

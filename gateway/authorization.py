@@ -23,6 +23,7 @@ class Policy:
 _PUBLIC = Policy(public=True)
 _CLIENT = Policy(proves_itself=True)
 _ADMIN = Policy(roles=frozenset({Role.ADMIN}))
+_AUDITOR = Policy(roles=frozenset({Role.AUDITOR}))
 _ENROLLER = Policy(roles=frozenset({Role.ENROLLER}))
 _RESOURCE_SERVER = Policy(roles=frozenset({Role.RESOURCE_SERVER}))
 _LOGIN = Policy(roles=frozenset({Role.LOGIN}))
@@ -81,6 +82,8 @@ POLICIES: Mapping[str, Policy] = {
     "/countersign.v1.PresentationService/GetRequestObject": _VERIFIER,
     "/countersign.v1.PresentationService/SubmitPresentation": _VERIFIER,
     "/countersign.v1.PresentationService/VerifyPresentation": _VERIFIER,
+    "/countersign.v1.AuditService/GetAuditLogHead": _AUDITOR,
+    "/countersign.v1.AuditService/ExportAuditLog": _AUDITOR,
     "/grpc.health.v1.Health/Check": _PUBLIC,
     "/grpc.health.v1.Health/Watch": _PUBLIC,
     "/grpc.health.v1.Health/List": _PUBLIC,

@@ -13,6 +13,7 @@ class Role(StrEnum):
     """What a caller may be to the gateway. Nobody has a role that configuration does not give."""
 
     ADMIN = "admin"
+    AUDITOR = "auditor"
     CLIENT = "client"
     ENROLLER = "enroller"
     LOGIN = "login"

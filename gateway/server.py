@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import Final, Protocol
 
 from countersign.v1 import (
+    audit_service_pb2_grpc,
     authorization_service_pb2_grpc,
     client_service_pb2_grpc,
     enrollment_service_pb2_grpc,
@@ -44,6 +45,7 @@ from gateway.keys.model import KeyPurpose
 from gateway.ports import Ports
 from gateway.principal import Principal
 from gateway.request_callers import RequestCallers
+from gateway.rpc.audit_service import AuditService
 from gateway.rpc.authorization_service import AuthorizationService
 from gateway.rpc.caller import CallerResolver
 from gateway.rpc.client_service import ClientService
@@ -77,6 +79,7 @@ _SERVICES: Final = {
     "countersign.v1.PresentationService": frozenset({_DATABASE, _SIGNERS}),
     "countersign.v1.KeyService": frozenset({_DATABASE}),
     "countersign.v1.ClientService": frozenset({_DATABASE}),
+    "countersign.v1.AuditService": frozenset({_DATABASE}),
 }
 
 
@@ -295,6 +298,9 @@ def _add_services(settings: Settings, application: Application, pipeline: Pipeli
     key_service_pb2_grpc.add_KeyServiceServicer_to_server(KeyService(application.keys), pipeline)
     client_service_pb2_grpc.add_ClientServiceServicer_to_server(
         ClientService(application.registrar), pipeline
+    )
+    audit_service_pb2_grpc.add_AuditServiceServicer_to_server(
+        AuditService(application.audit_reader), pipeline
     )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from countersign.v1 import (
+    audit_service_pb2,
     authorization_service_pb2,
     client_service_pb2,
     enrollment_service_pb2,
@@ -21,6 +22,7 @@ from gateway.errors import AuthenticationError, AuthorizationError, Reason
 from gateway.principal import ANONYMOUS, Principal, Role
 
 FILES = [
+    audit_service_pb2,
     authorization_service_pb2,
     client_service_pb2,
     enrollment_service_pb2,

@@ -48,6 +48,7 @@ type Client struct {
 	Keys           pb.KeyServiceClient
 	Enrollment     pb.EnrollmentServiceClient
 	Presentations  pb.PresentationServiceClient
+	Audit          pb.AuditServiceClient
 
 	connection *grpc.ClientConn
 	retry      RetryPolicy
@@ -109,6 +110,7 @@ func New(config Config) (*Client, error) {
 		Keys:           pb.NewKeyServiceClient(connection),
 		Enrollment:     pb.NewEnrollmentServiceClient(connection),
 		Presentations:  pb.NewPresentationServiceClient(connection),
+		Audit:          pb.NewAuditServiceClient(connection),
 		connection:     connection,
 		retry:          retry,
 	}, nil

@@ -9,6 +9,7 @@ import (
 // repeatable lists the methods for which a second attempt does no harm where the first one took effect. Of a method
 // that is not listed no call is repeated. The clients in Python and TypeScript have the same rules.
 var repeatable = map[string]bool{
+	pb.AuditService_GetAuditLogHead_FullMethodName:                   true,
 	pb.AuthorizationService_PushAuthorizationRequest_FullMethodName:  true,
 	pb.AuthorizationService_CreateAuthorizationCode_FullMethodName:   true,
 	pb.ClientService_CreateClient_FullMethodName:                     true,

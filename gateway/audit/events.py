@@ -233,6 +233,35 @@ class AuditPruned:
     hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class AuditExported:
+    """Segments *first_sequence_number* to *last_sequence_number* are about to be given out to a caller."""
+
+    event: ClassVar[str] = "audit.exported"
+
+    first_sequence_number: int
+    last_sequence_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallsRefused:
+    """Calls of one kind that were refused, counted since the last such record of the same worker.
+
+    *refused_caller* is empty for nobody, and None for more callers than are told apart; *method* is empty for
+    any. *first_request_id*, *first_time*: of the first of them; *last_time*: of the last.
+    """
+
+    event: ClassVar[str] = "calls.refused"
+
+    refused_caller: str | None
+    refused_reason: str
+    method: str
+    count: int
+    first_request_id: str
+    first_time: int
+    last_time: int
+
+
 Event = (
     TokenMinted
     | TokenRevoked
@@ -253,5 +282,7 @@ Event = (
     | KeyDisabled
     | KeyCertified
     | AuditPruned
+    | AuditExported
+    | CallsRefused
 )
 """Everything that is recorded."""

@@ -22,8 +22,8 @@ from gateway.audit.ports import AuditRepository, StoredCheckpoint
 from gateway.jose.jwk import Jwk
 
 FORMAT: Final = "countersign-audit-1"
-_PAGE: Final = 64
-"""Segments that are read at once."""
+_PAGE: Final = 16
+"""Segments that are read at once, and held by each export that is under way."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 

@@ -29,9 +29,8 @@ from gateway.cli.audit_verification import (
 from gateway.cli.operator import name_operator
 from gateway.config import ConfigurationError, Settings, load
 from gateway.jose.jwk import Jwk
-from gateway.keys.keyring import public_key_of
-from gateway.keys.model import KeyPurpose, KeyState
 from gateway.store import open_store
+from gateway.wiring.audit import checkpoint_keys
 
 _POLL = 0.5
 
@@ -99,12 +98,7 @@ def _run(arguments: argparse.Namespace) -> int:
 async def open_log(settings: Settings) -> AsyncIterator[OpenedLog]:
     """The log of *settings*, to read; no signer is opened. Raises as `gateway.store.open_store`."""
     async with open_store(store_url(settings), options=store_options(settings)) as store:
-        keys = tuple(
-            Jwk(public_key_of(record), kid=record.key_id, algorithm=record.algorithm, use="sig")
-            for record in await store.keys.all()
-            if record.purpose is KeyPurpose.AUDIT and record.state is not KeyState.DISABLED
-        )
-        yield OpenedLog(settings, store.audit, keys)
+        yield OpenedLog(settings, store.audit, checkpoint_keys(await store.keys.all()))
 
 
 async def _export(arguments: argparse.Namespace) -> int:

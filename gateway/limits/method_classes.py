@@ -13,6 +13,7 @@ class MethodClass(StrEnum):
     REVOKE = "revoke"
     ENROLL = "enroll"
     VERIFY = "verify"
+    AUDIT = "audit"
     ADMIN = "admin"
     METADATA = "metadata"
     HEALTH = "health"
@@ -32,6 +33,8 @@ PRIORITIES: Final[Mapping[MethodClass, Priority]] = {
     MethodClass.MINT: Priority.ORDINARY,
     MethodClass.ENROLL: Priority.ORDINARY,
     MethodClass.VERIFY: Priority.ORDINARY,
+    # What is on record stays there, and can be read later.
+    MethodClass.AUDIT: Priority.ORDINARY,
     # Keys and metadata are kept for minutes by those who read them.
     MethodClass.METADATA: Priority.ORDINARY,
     # Resource servers answer nobody while they cannot ask.
@@ -49,6 +52,7 @@ _SERVICES: Final[Mapping[str, MethodClass]] = {
     f"{_COUNTERSIGN}IntrospectionService": MethodClass.INTROSPECT,
     f"{_COUNTERSIGN}KeyService": MethodClass.ADMIN,
     f"{_COUNTERSIGN}ClientService": MethodClass.ADMIN,
+    f"{_COUNTERSIGN}AuditService": MethodClass.AUDIT,
     f"{_COUNTERSIGN}EnrollmentService": MethodClass.ENROLL,
     f"{_COUNTERSIGN}PresentationService": MethodClass.VERIFY,
     "grpc.health.v1.Health": MethodClass.HEALTH,

@@ -13,7 +13,7 @@ class CallerSettings(Section):
 
     - `subject_dn`, `san_dns`, `san_uri`, `san_ip`, `san_email`, `client_id`: exactly one; a subject is
       written as in RFC 4514, a SPIFFE ID is a `san_uri`.
-    - `roles`: any of admin, client, enroller, login, resource-server, verifier.
+    - `roles`: any of admin, auditor, client, enroller, login, resource-server, verifier.
     - `resources`: identifiers for which a resource-server may introspect.
     """
 

@@ -39,9 +39,9 @@ class RateLimitSettings(Section):
     - `roles`: whoever has one of them.
     - `anonymous`: whoever has no name; each address, or /64 network of IPv6, counts as one caller.
       Without `callers`, `roles` and `anonymous` the rule is for everybody.
-    - `methods`: of the classes mint, introspect, revoke, enroll, verify, admin, metadata, of a service
-      (`countersign.v1.TokenService`), or one (`countersign.v1.TokenService/MintToken`); empty for all but
-      health. A request over HTTPS counts as the method that does the same.
+    - `methods`: of the classes mint, introspect, revoke, enroll, verify, audit, admin, metadata, of a
+      service (`countersign.v1.TokenService`), or one (`countersign.v1.TokenService/MintToken`); empty for all
+      but health. A request over HTTPS counts as the method that does the same.
     - `rate`: calls per second of each caller in each worker; every item of a batch is one. Without it these
       callers are not limited.
     - `burst`: calls that may come at once after a pause; by default those of one second.

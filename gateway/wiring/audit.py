@@ -3,18 +3,20 @@
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
 
 from gateway.audit.checkpoint import TYP
 from gateway.audit.checkpointing import Checkpointer
 from gateway.audit.ports import NO_TRAIL, AuditTrail
+from gateway.audit.reading import AuditReader
 from gateway.audit.trail import ChainTrail
 from gateway.clock import Clock
 from gateway.config import Settings
-from gateway.keys.keyring import Keyring
-from gateway.keys.model import KeyPurpose
+from gateway.jose.jwk import Jwk
+from gateway.keys.keyring import Keyring, public_key_of
+from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
 from gateway.store import Store
 
 _MAX_HOST: Final = 64
@@ -56,6 +58,31 @@ def checkpointer(settings: Settings, store: Store, keyring: Keyring, clock: Cloc
         interval=audit.checkpoint_interval,
         segments=audit.checkpoint_segments,
         clock=clock,
+    )
+
+
+def audit_reader(settings: Settings, store: Store, trail: AuditTrail, clock: Clock) -> AuditReader:
+    """What gives the log out to callers."""
+
+    async def keys() -> tuple[Jwk, ...]:
+        return checkpoint_keys(await store.keys.all())
+
+    return AuditReader(
+        store.audit,
+        keys=keys,
+        issuer=settings.tokens.issuer,
+        trail=trail,
+        enabled=settings.audit.enabled,
+        clock=clock,
+    )
+
+
+def checkpoint_keys(records: Iterable[KeyRecord]) -> tuple[Jwk, ...]:
+    """The public keys of those *records* whose checkpoints count."""
+    return tuple(
+        Jwk(public_key_of(record), kid=record.key_id, algorithm=record.algorithm, use="sig")
+        for record in records
+        if record.purpose is KeyPurpose.AUDIT and record.state is not KeyState.DISABLED
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import grpc
 from countersign.v1 import (
+    audit_service_pb2_grpc,
     authorization_service_pb2_grpc,
     client_service_pb2_grpc,
     enrollment_service_pb2_grpc,
@@ -41,6 +42,7 @@ SERVICES = {
     enrollment_service_pb2_grpc.EnrollmentServiceServicer: (
         enrollment_service_pb2_grpc.add_EnrollmentServiceServicer_to_server
     ),
+    audit_service_pb2_grpc.AuditServiceServicer: audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
     presentation_service_pb2_grpc.PresentationServiceServicer: (
         presentation_service_pb2_grpc.add_PresentationServiceServicer_to_server
     ),

@@ -25,6 +25,7 @@ KINDS = {
     "CountersignError": ("nil", "other"),
 }
 SERVICES = (
+    "AuditService",
     "AuthorizationService",
     "ClientService",
     "EnrollmentService",
@@ -66,7 +67,10 @@ def listed_in_typescript() -> set[tuple[str, str]]:
 
 
 def methods() -> dict[tuple[str, str], MethodDescriptor]:
-    files = ("authorization", "client", "enrollment", "introspection", "key", "presentation", "token")
+    files = (
+        *("audit", "authorization", "client", "enrollment"),
+        *("introspection", "key", "presentation", "token"),
+    )
     for name in files:
         __import__(f"countersign.v1.{name}_service_pb2")
     services = [descriptor_pool.Default().FindServiceByName(f"countersign.v1.{name}") for name in SERVICES]

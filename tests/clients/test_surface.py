@@ -5,6 +5,8 @@ import inspect
 import countersign
 import pytest
 from countersign import GatewayClient, SyncGatewayClient
+from countersign._audit_aio import AsyncAudit
+from countersign._audit_blocking import BlockingAudit
 from countersign._enrollment_aio import AsyncEnrollment
 from countersign._enrollment_blocking import BlockingEnrollment
 from countersign._presentations_aio import AsyncPresentations
@@ -50,8 +52,12 @@ def test_everything_offered_exists():
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [(AsyncEnrollment, BlockingEnrollment), (AsyncPresentations, BlockingPresentations)],
-    ids=["enrollment", "presentations"],
+    [
+        (AsyncAudit, BlockingAudit),
+        (AsyncEnrollment, BlockingEnrollment),
+        (AsyncPresentations, BlockingPresentations),
+    ],
+    ids=["audit", "enrollment", "presentations"],
 )
 def test_both_clients_have_the_same_parts(one, other):
     """The methods of a service take the same arguments, and say the same of them."""

@@ -34,6 +34,7 @@ SERVICE = "/countersign.v1."
         ("PresentationService/VerifyPresentation", MethodClass.VERIFY),
         ("KeyService/DisableKey", MethodClass.ADMIN),
         ("ClientService/CreateClient", MethodClass.ADMIN),
+        ("AuditService/ExportAuditLog", MethodClass.AUDIT),
     ],
 )
 def test_classes(method, kind):

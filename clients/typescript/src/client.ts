@@ -1,6 +1,7 @@
 import { Client as Channel, type ClientOptions } from "@grpc/grpc-js";
 
 import { Caller, positive } from "./calls.js";
+import { AuditService } from "./gen/countersign/v1/audit_service_pb.js";
 import { AuthorizationService } from "./gen/countersign/v1/authorization_service_pb.js";
 import { ClientService } from "./gen/countersign/v1/client_service_pb.js";
 import { EnrollmentService } from "./gen/countersign/v1/enrollment_service_pb.js";
@@ -41,6 +42,7 @@ export class GatewayClient {
   readonly keys: Stub<typeof KeyService>;
   readonly enrollment: Stub<typeof EnrollmentService>;
   readonly presentations: Stub<typeof PresentationService>;
+  readonly audit: Stub<typeof AuditService>;
   readonly #caller: Caller;
   readonly #retry: RetryPolicy;
 
@@ -62,6 +64,7 @@ export class GatewayClient {
     this.keys = makeStub(KeyService, caller);
     this.enrollment = makeStub(EnrollmentService, caller);
     this.presentations = makeStub(PresentationService, caller);
+    this.audit = makeStub(AuditService, caller);
   }
 
   /**

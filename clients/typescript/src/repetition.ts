@@ -13,6 +13,7 @@ import { MintTokenRequestSchema } from "./gen/countersign/v1/token_service_pb.js
  * no call is repeated. The clients in Python and Go have the same rules.
  */
 export const REPEATABLE: ReadonlySet<string> = new Set([
+  "countersign.v1.AuditService.GetAuditLogHead",
   "countersign.v1.AuthorizationService.PushAuthorizationRequest",
   "countersign.v1.AuthorizationService.CreateAuthorizationCode",
   "countersign.v1.ClientService.CreateClient",

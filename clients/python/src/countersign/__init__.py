@@ -5,6 +5,7 @@ The messages and stubs of the API are in `countersign.v1`.
 
 from countersign._base import ClientNotOpenError
 from countersign._enrollment import EnrollmentRefusedError
+from countersign.audit import AuditCheckpoint, AuditExportBatch, AuditLogHead
 from countersign.authorizations import AuthorizationCode, AuthorizationRequest, Pkce, PushedRequest
 from countersign.client import GatewayClient
 from countersign.clients import (
@@ -84,6 +85,9 @@ __all__ = [
     "AccessTokenFormat",
     "Actor",
     "AssertionKey",
+    "AuditCheckpoint",
+    "AuditExportBatch",
+    "AuditLogHead",
     "AuthenticationError",
     "AuthenticationMethod",
     "AuthorizationCode",

@@ -12,6 +12,7 @@ from countersign._base import BaseClient, ClientNotOpenError
 from countersign._operations.operation import Operation, Page
 from countersign._status import ended_early, error_of_call
 from countersign.tokens import RevocationBatch
+from countersign.v1.audit_service_pb2_grpc import AuditServiceStub
 from countersign.v1.authorization_service_pb2_grpc import AuthorizationServiceStub
 from countersign.v1.client_service_pb2_grpc import ClientServiceStub
 from countersign.v1.enrollment_service_pb2_grpc import EnrollmentServiceStub
@@ -21,6 +22,7 @@ from countersign.v1.presentation_service_pb2_grpc import PresentationServiceStub
 from countersign.v1.token_service_pb2_grpc import TokenServiceStub
 
 if TYPE_CHECKING:
+    from countersign.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
     from countersign.v1.authorization_service_pb2_grpc import AuthorizationServiceAsyncStub
     from countersign.v1.client_service_pb2_grpc import ClientServiceAsyncStub
     from countersign.v1.enrollment_service_pb2_grpc import EnrollmentServiceAsyncStub
@@ -50,6 +52,7 @@ class AsyncCaller(BaseClient):
             "clients": ClientServiceStub(self._channel),
             "enrollment": EnrollmentServiceStub(self._channel),
             "presentations": PresentationServiceStub(self._channel),
+            "audit": AuditServiceStub(self._channel),
         }
         return self
 
@@ -100,6 +103,12 @@ class AsyncCaller(BaseClient):
     def presentations(self) -> "PresentationServiceAsyncStub":
         """The bare stub of PresentationService."""
         stub: PresentationServiceAsyncStub = self._stub("presentations")
+        return stub
+
+    @property
+    def audit(self) -> "AuditServiceAsyncStub":
+        """The bare stub of AuditService."""
+        stub: AuditServiceAsyncStub = self._stub("audit")
         return stub
 
     def _stub(self, service: str) -> Any:
@@ -193,6 +202,32 @@ class AsyncCaller(BaseClient):
                 pause = self._pause_after(attempts, error)
                 if pause is None:
                     raise error from failure
+            finally:
+                call.cancel()
+            await asyncio.sleep(pause)
+
+    async def _streamed(self, operation: Operation[Result], timeout: float) -> AsyncIterator[Result]:
+        """The values of a stream that ends by itself. It is opened again only as long as none came."""
+        attempts, request_id, begun = self._attempts(operation, timeout), self._new_request_id(), False
+        method = getattr(self._stub(operation.service), operation.method)
+        while True:
+            call = method(
+                operation.request(),
+                timeout=attempts.remaining(),
+                metadata=self._metadata(request_id, operation),
+                wait_for_ready=self._wait_for_ready,
+            )
+            try:
+                async for response in call:
+                    begun = True
+                    yield operation.result(response)
+            except grpc.aio.AioRpcError as failure:
+                error = error_of_call(failure, request_id)
+                pause = None if begun else self._pause_after(attempts, error)
+                if pause is None:
+                    raise error from failure
+            else:
+                return
             finally:
                 call.cancel()
             await asyncio.sleep(pause)

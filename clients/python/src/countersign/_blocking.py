@@ -11,6 +11,7 @@ from countersign._base import BaseClient, ClientNotOpenError
 from countersign._operations.operation import Operation, Page
 from countersign._status import ended_early, error_of_call
 from countersign.tokens import RevocationBatch
+from countersign.v1.audit_service_pb2_grpc import AuditServiceStub
 from countersign.v1.authorization_service_pb2_grpc import AuthorizationServiceStub
 from countersign.v1.client_service_pb2_grpc import ClientServiceStub
 from countersign.v1.enrollment_service_pb2_grpc import EnrollmentServiceStub
@@ -40,6 +41,7 @@ class BlockingCaller(BaseClient):
             "clients": ClientServiceStub(self._channel),
             "enrollment": EnrollmentServiceStub(self._channel),
             "presentations": PresentationServiceStub(self._channel),
+            "audit": AuditServiceStub(self._channel),
         }
         return self
 
@@ -90,6 +92,12 @@ class BlockingCaller(BaseClient):
     def presentations(self) -> PresentationServiceStub:
         """The bare stub of PresentationService."""
         stub: PresentationServiceStub = self._stub("presentations")
+        return stub
+
+    @property
+    def audit(self) -> AuditServiceStub:
+        """The bare stub of AuditService."""
+        stub: AuditServiceStub = self._stub("audit")
         return stub
 
     def _stub(self, service: str) -> Any:
@@ -183,6 +191,32 @@ class BlockingCaller(BaseClient):
                 pause = self._pause_after(attempts, error)
                 if pause is None:
                     raise error from failure
+            finally:
+                call.cancel()
+            time.sleep(pause)
+
+    def _streamed(self, operation: Operation[Result], timeout: float) -> Iterator[Result]:
+        """The values of a stream that ends by itself. It is opened again only as long as none came."""
+        attempts, request_id, begun = self._attempts(operation, timeout), self._new_request_id(), False
+        method = getattr(self._stub(operation.service), operation.method)
+        while True:
+            call = method(
+                operation.request(),
+                timeout=attempts.remaining(),
+                metadata=self._metadata(request_id, operation),
+                wait_for_ready=self._wait_for_ready,
+            )
+            try:
+                for response in call:
+                    begun = True
+                    yield operation.result(response)
+            except grpc.RpcError as failure:
+                error = error_of_call(failure, request_id)
+                pause = None if begun else self._pause_after(attempts, error)
+                if pause is None:
+                    raise error from failure
+            else:
+                return
             finally:
                 call.cancel()
             time.sleep(pause)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from typing import Unpack
 
+from countersign._audit_aio import AsyncAudit
 from countersign._base import new_mutation_id
 from countersign._enrollment_aio import AsyncEnrollment
 from countersign._operations import authorizations as authorization_calls
@@ -30,13 +31,13 @@ from countersign.tokens import (
 )
 
 
-class GatewayClient(AsyncEnrollment, AsyncPresentations):
+class GatewayClient(AsyncAudit, AsyncEnrollment, AsyncPresentations):
     """The gateway, for asyncio. Use it as ``async with GatewayClient(...) as client``.
 
     Every method takes a *timeout* in seconds for all its attempts (None: the client's), and raises a
     `CountersignError`. Methods that are safe to repeat are repeated by the client's `RetryPolicy`; one that
-    is not says so. `tokens`, `authorizations`, `introspection`, `keys`, `clients`, `enrollment` and
-    `presentations` are the bare stubs, without any of that.
+    is not says so. `tokens`, `authorizations`, `introspection`, `keys`, `clients`, `enrollment`,
+    `presentations` and `audit` are the bare stubs, without any of that.
 
     A client belongs to the event loop that opened it; any number of tasks may share it.
     """

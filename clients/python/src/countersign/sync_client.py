@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Unpack
 
+from countersign._audit_blocking import BlockingAudit
 from countersign._base import new_mutation_id
 from countersign._enrollment_blocking import BlockingEnrollment
 from countersign._operations import authorizations as authorization_calls
@@ -29,13 +30,13 @@ from countersign.tokens import (
 )
 
 
-class SyncGatewayClient(BlockingEnrollment, BlockingPresentations):
+class SyncGatewayClient(BlockingAudit, BlockingEnrollment, BlockingPresentations):
     """The gateway, for threads. Use it as ``with SyncGatewayClient(...) as client``.
 
     Every method takes a *timeout* in seconds for all its attempts (None: the client's), and raises a
     `CountersignError`. Methods that are safe to repeat are repeated by the client's `RetryPolicy`; one that
-    is not says so. `tokens`, `authorizations`, `introspection`, `keys`, `clients`, `enrollment` and
-    `presentations` are the bare stubs, without any of that.
+    is not says so. `tokens`, `authorizations`, `introspection`, `keys`, `clients`, `enrollment`,
+    `presentations` and `audit` are the bare stubs, without any of that.
 
     Any number of threads may share a client. Open it after a fork, never before.
     """

@@ -7,7 +7,14 @@ from typing import Any, Generic, Literal, TypeVar
 Result = TypeVar("Result")
 
 Service = Literal[
-    "tokens", "authorizations", "introspection", "keys", "clients", "enrollment", "presentations"
+    "tokens",
+    "authorizations",
+    "introspection",
+    "keys",
+    "clients",
+    "enrollment",
+    "presentations",
+    "audit",
 ]
 
 
@@ -19,6 +26,7 @@ _SERVICES = {
     "clients": "ClientService",
     "enrollment": "EnrollmentService",
     "presentations": "PresentationService",
+    "audit": "AuditService",
 }
 
 
