@@ -55,7 +55,7 @@ class _Progress:
         "caller", "close", "deadline", "refuse", "request", "request_id", "route", "scheme", "started",
     )  # fmt: skip
 
-    def __init__(self, request: HttpRequest, dpop_algorithms: Sequence[str]) -> None:
+    def __init__(self, request: HttpRequest) -> None:
         self.request = request
         self.request_id = request_ids.from_metadata(
             [(request_ids.HEADER, value) for value in request.headers.values(request_ids.HEADER)]
@@ -65,9 +65,7 @@ class _Progress:
         self.started = time.perf_counter()
         self.deadline: float | None = None
         self.caller = ""
-        self.refuse: Refusal = lambda told: oauth_error(
-            told, scheme=self.scheme, dpop_algorithms=dpop_algorithms
-        )
+        self.refuse: Refusal | None = None  # Where the route says nothing, as OAuth does.
         self.close = True  # Until the body is read: what is left of it must not be taken for a request.
 
     @property
@@ -128,7 +126,7 @@ class EdgePipeline:
 
     async def __call__(self, request: HttpRequest) -> None:
         """Answer one request."""
-        progress = _Progress(request, self._dpop_algorithms)
+        progress = _Progress(request)
         request_ids.current_request_id.set(progress.request_id)
         try:
             answer = await self._serve(progress)
@@ -172,8 +170,7 @@ class EdgePipeline:
             raise HttpError(400, "Send one Host header.", cause="host_header")  # RFC 9112 §3.2
         served, parameters = self._find(request.path)
         route = served.route
-        if route.refuse is not None:
-            progress.refuse = route.refuse
+        progress.refuse = route.refuse
         if request.method not in route.methods:
             raise HttpError(
                 405,
@@ -269,7 +266,11 @@ class EdgePipeline:
 
     def _refusal(self, progress: _Progress, error: BaseException) -> Answer:
         told = to_gateway_error(error)
-        response = progress.refuse(told)
+        response: Answer
+        if progress.refuse is None:
+            response = oauth_error(told, scheme=progress.scheme, dpop_algorithms=self._dpop_algorithms)
+        else:
+            response = progress.refuse(told)
         if response.status_code == _DEFECT:
             logger.error("Internal error in %s", progress.name, exc_info=error)
         if told.reason in SERVER_FAULTS:

@@ -81,12 +81,15 @@ class EdgeProtocol(asyncio.Protocol):
         self._patience: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-        self._parser = httptools.HttpRequestParser(self)
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        # From `connection_made` to `connection_lost`: it refers back to this protocol, and a circle waits for
+        # the collector with all that hangs on it, TLS and its buffers included.
+        self._parser: httptools.HttpRequestParser | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The handshake is over. Beyond the limits the connection ends at once."""
         self._transport = transport
+        self._parser = parser = httptools.HttpRequestParser(self)
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
         peer = transport.get_extra_info("peername")
         self._peer = f"{peer[0]}:{peer[1]}" if peer else ""
         ssl_object = transport.get_extra_info("ssl_object")
@@ -95,7 +98,7 @@ class EdgeProtocol(asyncio.Protocol):
         if self._chain and self._limits.is_terminator(self._chain):
             # Only this leniency is wanted of those that go with it; `on_header` takes the others back.
             self._lenient = True
-            self._parser.set_dangerous_leniencies(lenient_headers=True, lenient_data_after_close=True)
+            parser.set_dangerous_leniencies(lenient_headers=True, lenient_data_after_close=True)
         if not self._limits.enter(self, peer[0] if peer else "", terminator=self._lenient):
             transport.abort()
             return
@@ -113,17 +116,19 @@ class EdgeProtocol(asyncio.Protocol):
         if self._served is not None:
             self._served.abandon()
         self._limits.leave(self)
+        self._transport = self._parser = self._arriving = None
 
     def data_received(self, data: bytes) -> None:
         """Parse *data*, and serve what is in it; answer and close where it is not HTTP or too large."""
-        if not self._listens():
+        parser = self._parser
+        if parser is None or not self._listens():
             return
         if self._in_head or self._arriving is None:
             self._head_size += len(data)
         else:
             self._framing += len(data)
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             # The request is answered as any other; what follows it is in no protocol that we speak.
             self._last = True
@@ -186,6 +191,7 @@ class EdgeProtocol(asyncio.Protocol):
         if self._refused:
             raise ValueError("the request is refused")  # As above.
         parser = self._parser
+        assert parser is not None  # noqa: S101 - it is what calls this
         version = parser.get_http_version()
         self._arriving = HttpRequest(
             self,

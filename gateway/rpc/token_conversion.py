@@ -112,14 +112,26 @@ def _grant_of(message: token_service_pb2.MintTokenRequest, name: str) -> Grant:
 
 def fill_token(message: access_token_pb2.AccessToken, minted: MintedToken) -> None:
     """Write a minted token into *message*, which is empty."""
-    message.CopyFrom(_terms_message(minted.terms))
+    terms = minted.terms
+    message.CopyFrom(_known_terms(terms) if _come_again(terms) else _terms_message(terms))
     message.value = minted.value
     message.token_id = minted.token_id
     message.issue_time.seconds = minted.issue_time
     message.expire_time.seconds = minted.expire_time
 
 
+def _come_again(terms: TokenTerms) -> bool:
+    """Whether another token may be minted under the very same *terms*: those of a user's grant, and those
+    that a proof binds, are made anew for each.
+    """
+    return terms.grant_id is None and type(terms.binding) is not DpopBinding
+
+
 @lru_cache(maxsize=TERMS_CACHE_ENTRIES)
+def _known_terms(terms: TokenTerms) -> access_token_pb2.AccessToken:
+    return _terms_message(terms)
+
+
 def _terms_message(terms: TokenTerms) -> access_token_pb2.AccessToken:
     message = access_token_pb2.AccessToken(
         type=token_type_of(terms.binding), scope=terms.scope, audience=terms.audience

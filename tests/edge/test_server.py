@@ -1,6 +1,7 @@
 """The listeners' life: certificates exchanged, overload told, drained, health."""
 
 import asyncio
+import gc
 import os
 import ssl
 
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from gateway.edge import tls as edge_tls
+from gateway.edge.protocol import EdgeProtocol
 from gateway.edge.server import EdgeServer
 from gateway.edge.tls import RotatingContext
 from gateway.keys.keyring import KeyringView
@@ -319,3 +321,32 @@ async def test_a_signer_that_is_gone(gateway: RunningGateway):
     assert (response.status_code, response.json()["error"]) == (503, "temporarily_unavailable")
     assert int(response.headers["retry-after"]) >= 1
     assert gateway.log.records[-1].reason == "NO_ACTIVE_KEY"
+
+
+async def test_a_connection_leaves_nothing_to_the_collector(gateway: RunningGateway):
+    """What a connection holds, TLS and its buffers above all, goes with it, whatever was asked on it."""
+    edge = Edge(gateway)
+
+    def connections() -> int:
+        return sum(type(each) is EdgeProtocol for each in gc.get_objects())
+
+    async def gone() -> None:
+        while connections():  # noqa: ASYNC110 - nobody is told when memory is given back
+            await asyncio.sleep(0.01)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert (await edge.get("/oauth2/jwks")).status_code == 200
+        assert (await edge.post(TOKEN, data=GRANT)).status_code == 400
+        assert (await edge.get("/nowhere")).status_code == 404
+        async with edge.connection() as (_, writer):
+            writer.write(b"POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf")
+            await writer.drain()
+        _, raw = await asyncio.open_connection("127.0.0.1", edge.port)
+        raw.write(b"no TLS at all\r\n\r\n")
+        await raw.drain()
+        raw.close()
+        await asyncio.wait_for(gone(), 30)
+    finally:
+        gc.enable()

@@ -1,10 +1,16 @@
 """Requests for tokens that are read once and kept, and those that are not."""
 
+import gc
+import weakref
+
 import pytest
-from countersign.v1 import client_authentication_pb2, token_service_pb2
+from countersign.v1 import access_token_pb2, client_authentication_pb2, token_service_pb2
 
 from gateway.errors import Reason, RequestError
-from gateway.rpc.token_conversion import MAX_KEPT_ORDER, ORDER_CACHE_ENTRIES, mint_order
+from gateway.rpc.token_conversion import MAX_KEPT_ORDER, ORDER_CACHE_ENTRIES, fill_token, mint_order
+from gateway.tokens.binding import CertificateBinding, DpopBinding
+from gateway.tokens.mint import MintedToken
+from gateway.tokens.terms import TokenTerms
 
 GRANT = token_service_pb2.ClientCredentialsGrant()
 
@@ -63,3 +69,30 @@ def test_no_grant():
         with pytest.raises(RequestError) as caught:
             mint_order(octets())
         assert caught.value.reason is Reason.MISSING_FIELD
+
+
+THUMBPRINT = "A" * 43
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({}, True),
+        ({"binding": CertificateBinding(THUMBPRINT)}, True),
+        ({"grant_id": "grant"}, False),
+        ({"binding": DpopBinding(THUMBPRINT)}, False),
+    ],
+    ids=["client credentials", "a certificate", "a user's grant", "a proof"],
+)
+def test_terms_that_never_come_again_are_not_kept(fields, kept):
+    """What is made anew for each token goes with it, and takes no room from what is asked for again."""
+    terms = TokenTerms(
+        "https://issuer.example", "subject", ("audience",), "client", ("read",), **{"binding": None, **fields}
+    )
+    alive = weakref.ref(terms)
+    message = access_token_pb2.AccessToken()
+    fill_token(message, MintedToken("value", terms, "id", 1, 2))
+    assert (message.value, list(message.scope), list(message.audience)) == ("value", ["read"], ["audience"])
+    del terms
+    gc.collect()
+    assert (alive() is not None) is kept
