@@ -13,6 +13,7 @@ from gateway.config import Settings, load
 from gateway.store import open_store
 from gateway.store.failures import SchemaRevisionError
 from gateway.store.migrations import HEAD_REVISION, SchemaState, Step, pending_steps, schema_state, upgrade
+from gateway.store.migrations.revisions import CURRENT
 from gateway.store.replicas import Replica
 
 
@@ -56,6 +57,9 @@ def _up(arguments: argparse.Namespace) -> int:
             print(step.script)
         return 0
     before = asyncio.run(upgrade(store_url(settings), options=store_options(settings)))
+    if SchemaState(before).is_ahead(CURRENT):
+        print(f"database: revision {before}, ahead of this program's {HEAD_REVISION}, which works on it")
+        return 0
     print(f"database: revision {HEAD_REVISION}, {f'was {before}' if before else 'new'}")
     return 0
 

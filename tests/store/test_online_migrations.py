@@ -144,8 +144,29 @@ async def test_the_window_of_versions(url):
     await upgrade(url, to=future("9001"))
     await check_revision(url)
     await upgrade(url, to=future("9002"))
-    with pytest.raises(SchemaRevisionError, match="programs from revision 9001 on work; this one was made"):
-        await open_store(url).__aenter__()
+    for migrate in (False, True):
+        with pytest.raises(
+            SchemaRevisionError, match="programs from revision 9001 on work; this one was made"
+        ):
+            await open_store(url, migrate=migrate).__aenter__()
+
+
+async def test_a_replica_that_starts_again_in_an_upgrade(tmp_path, url, capsys):
+    """With `--migrate` it finds the database ahead of it, changes nothing, and serves."""
+    prepared = await prepare(tmp_path / "old", database_url=url)
+    await upgrade(url, to=future("9001"))
+    assert await upgrade(url) == "9001"
+    assert not await pending_steps(url)
+    async with open_store(url, migrate=True) as store:
+        await store.clients.create(client(), None)
+    assert (
+        await asyncio.to_thread(
+            main, ["migrate", "up", "--config", str(prepared.folder / "countersign.toml")]
+        )
+        == 0
+    )
+    assert f"revision 9001, ahead of this program's {HEAD_REVISION}" in capsys.readouterr().out
+    assert (await schema_state(url)).revision == "9001"
 
 
 async def test_a_newer_program_needs_its_revision(url, monkeypatch):

@@ -37,17 +37,18 @@ async def upgrade(
 ) -> str | None:
     """Make what is missing (a SQLite file and its folder too) and migrate to the last of *to*'s revisions.
 
-    Without *to* those are the program's. Returns the revision before, None for an empty database.
+    Without *to* those are the program's. Returns the revision before, None for an empty database; one that is
+    ahead of the program, which works on it, is left as it is.
 
-    Raises `StoreUrlError`, `MissingDriverError`, `SchemaRevisionError` (the database is newer than this
-    program, or older programs than the next revision allows are alive) and `AvailabilityError`.
+    Raises `StoreUrlError`, `MissingDriverError`, `SchemaRevisionError` (the database has left this program
+    behind, or older programs than the next revision allows are alive) and `AvailabilityError`.
     """
     target, options, to = parse_url(url), options or StoreOptions(), to or revisions.CURRENT
     if isinstance(target, SqliteUrl):
         before = await sqlite.upgrade(target.path, options, to)
     else:
         before = await postgresql.upgrade(target.dsn, options, to)
-    if before != to.head:
+    if before != to.head and not SchemaState(before).is_ahead(to):
         logger.info("Migrated the database from revision %s to %s", before or "none", to.head)
     return before
 

@@ -15,11 +15,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.store.failures import StoreCause, from_postgresql, raise_instead, unavailable
-from gateway.store.migrations.revisions import OnlineIndex, Revisions, Step, number_of, steps
+from gateway.store.migrations.revisions import OnlineIndex, Revisions, Step, number_of
 from gateway.store.migrations.schema import (
     ALIVE_MICROSECONDS,
     OlderProgram,
     SchemaState,
+    missing_steps,
     require_none_older,
 )
 from gateway.store.options import StoreOptions
@@ -67,7 +68,7 @@ async def state(dsn: str, options: StoreOptions) -> SchemaState:
 async def pending(dsn: str, options: StoreOptions, revisions: Revisions) -> list[Step]:
     """The steps that `upgrade` would take now."""
     found = await state(dsn, options)
-    return list(await asyncio.to_thread(steps, "postgresql", found.revision, revisions))
+    return list(await asyncio.to_thread(missing_steps, "postgresql", found, revisions))
 
 
 @asynccontextmanager
@@ -90,7 +91,7 @@ async def _advance(connection: Any, revisions: Revisions) -> bool:
     Raises `AvailabilityError` (``store_busy``) where others hold the tables for too long.
     """
     found = await _state(connection)
-    todo = await asyncio.to_thread(steps, "postgresql", found.revision, revisions)
+    todo = await asyncio.to_thread(missing_steps, "postgresql", found, revisions)
     if not todo:
         return False
     step = todo[0]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.store.failures import SchemaRevisionError
-from gateway.store.migrations.revisions import Revisions, Step, number_of
+from gateway.store.migrations.revisions import Revisions, Step, number_of, steps
 
 ALIVE_MICROSECONDS = 60_000_000
 """A program that gave no sign of life for so long, by the database's clock, does not use it any more."""
@@ -21,6 +21,10 @@ class SchemaState:
 
     revision: str | None
     oldest_program: int = 0
+
+    def is_ahead(self, revisions: Revisions) -> bool:
+        """Whether a later program has migrated it. Raises `SchemaRevisionError` for a strange revision."""
+        return self.revision is not None and number_of(self.revision) > number_of(revisions.head)
 
     def require(self, revisions: Revisions) -> None:
         """The program of *revisions* may use it. Raises `SchemaRevisionError`, a sentence for operators."""
@@ -42,6 +46,18 @@ class SchemaState:
                 f"The database is at revision {self.revision!r}, on which programs from revision "
                 f"{self.oldest_program:04d} on work; this one was made for {revisions.head!r}: replace it."
             )
+
+
+def missing_steps(dialect: str, state: SchemaState, revisions: Revisions) -> Sequence[Step]:
+    """What is missing on a database of *dialect*, in order.
+
+    Nothing where it is ahead, by revisions on which this program works: a replica that is started again in
+    the middle of an upgrade finds it so. Raises `SchemaRevisionError` where the program was left behind.
+    """
+    if state.is_ahead(revisions):
+        state.require(revisions)
+        return ()
+    return steps(dialect, state.revision, revisions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from contextlib import closing
 from pathlib import Path
 
 from gateway.store.failures import from_sqlite, raise_instead
-from gateway.store.migrations.revisions import Revisions, Step, number_of, steps
+from gateway.store.migrations.revisions import Revisions, Step, number_of
 from gateway.store.migrations.schema import (
     ALIVE_MICROSECONDS,
     OlderProgram,
     SchemaState,
+    missing_steps,
     require_none_older,
 )
 from gateway.store.options import StoreOptions
@@ -42,7 +43,7 @@ async def state(path: Path, options: StoreOptions) -> SchemaState:
 async def pending(path: Path, options: StoreOptions, revisions: Revisions) -> list[Step]:
     """The steps that `upgrade` would take now."""
     found = await state(path, options)
-    return list(await asyncio.to_thread(steps, "sqlite", found.revision, revisions))
+    return list(await asyncio.to_thread(missing_steps, "sqlite", found, revisions))
 
 
 def _upgrade(path: Path, options: StoreOptions, revisions: Revisions) -> str | None:
@@ -70,7 +71,7 @@ def _advance(
 ) -> bool:
     """Take the next step, whoever took those before; False where there is none left."""
     # Alembic writes the SQL before the turn begins: others write meanwhile.
-    todo = steps("sqlite", _state(connection).revision, revisions)
+    todo = missing_steps("sqlite", _state(connection), revisions)
     if not todo:
         return False
     lock.acquire(timeout=options.busy_timeout)
