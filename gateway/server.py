@@ -64,6 +64,7 @@ from gateway.telemetry.logs import LogWriter
 from gateway.telemetry.spans import Tracer
 from gateway.tls_files import TlsFiles
 from gateway.tls_reload import TlsReloader
+from gateway.wiring.audit import refusal_recorder
 from gateway.wiring.limits import rate_limits_of
 from gateway.wiring.observation import Observation, observing
 from gateway.worker_link import WorkerIdentity
@@ -127,6 +128,7 @@ async def open_server(
         ) as application,
         application.rotator,
         application.checkpointer or nullcontext(),
+        refusal_recorder(settings, observation.refusals, application.trail),
     ):
         server = _grpc_server(settings, application, roots, observation, clock)
         async with observation.serving(application, server), server:

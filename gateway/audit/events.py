@@ -247,14 +247,16 @@ class AuditExported:
 class CallsRefused:
     """Calls of one kind that were refused, counted since the last such record of the same worker.
 
-    *refused_caller* is empty for nobody, and None for more callers than are told apart; *method* is empty for
-    any. *first_request_id*, *first_time*: of the first of them; *last_time*: of the last.
+    *refused_caller* is empty for nobody, and None for more kinds than are told apart; then nothing but their
+    count is known. *method* is empty for any. *first_request_id*, *first_time*: of the first of them;
+    *last_time*: of the last.
     """
 
     event: ClassVar[str] = "calls.refused"
 
     refused_caller: str | None
     refused_reason: str
+    refused_cause: str
     method: str
     count: int
     first_request_id: str

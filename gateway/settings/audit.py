@@ -17,6 +17,9 @@ class AuditSettings(Section):
     - `segment_records`: records that share one commit at most.
     - `queue`: records of a worker that may wait for their commit; one more is refused with AUDIT_UNAVAILABLE.
     - `timeout`: seconds that a commit of records may take.
+    - `refusals`: whether refused calls are on record too, counted: one record for each kind of them and
+      interval.
+    - `refusal_interval`: seconds from one such count to the next.
     """
 
     enabled: bool = False
@@ -26,3 +29,5 @@ class AuditSettings(Section):
     segment_records: int = Field(1_000, ge=1, le=10_000)
     queue: int = Field(10_000, ge=1)
     timeout: float = Field(5.0, gt=0)
+    refusals: bool = True
+    refusal_interval: float = Field(60.0, ge=1, le=3_600)

@@ -4,13 +4,14 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Final
 
 from gateway.audit.checkpoint import TYP
 from gateway.audit.checkpointing import Checkpointer
 from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.audit.reading import AuditReader
+from gateway.audit.refusals import RefusalCounts, RefusalRecorder
 from gateway.audit.trail import ChainTrail
 from gateway.clock import Clock
 from gateway.config import Settings
@@ -59,6 +60,15 @@ def checkpointer(settings: Settings, store: Store, keyring: Keyring, clock: Cloc
         segments=audit.checkpoint_segments,
         clock=clock,
     )
+
+
+def refusal_recorder(
+    settings: Settings, counts: RefusalCounts | None, trail: AuditTrail
+) -> AbstractAsyncContextManager[object]:
+    """Who puts refused calls on record, not entered yet; nobody where there are no *counts*."""
+    if counts is None:
+        return nullcontext()
+    return RefusalRecorder(counts, trail, interval=settings.audit.refusal_interval)
 
 
 def audit_reader(settings: Settings, store: Store, trail: AuditTrail, clock: Clock) -> AuditReader:

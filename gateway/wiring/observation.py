@@ -1,4 +1,4 @@
-"""What watches one worker, from the configuration: metrics, traces, and by default neither.
+"""What watches one worker, from the configuration: metrics, traces, refusals, and by default none of them.
 
 What is off is not there: the access log, the database and the feed are then used as they are.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.application import Application
+from gateway.audit.refusals import RefusalCounts
 from gateway.clock import Clock
 from gateway.config import Settings
 from gateway.introspection.feed import RevocationFeedRepository
@@ -51,12 +52,14 @@ class Observation:
     - `access_log`: for both doors; it counts and marks what the log is given.
     - `tracer`: None where nothing is traced.
     - `times`: for the store; None where nobody looks.
+    - `refusals`: what was refused, for the audit log; None where it is not on record.
     """
 
     settings: Settings
     access_log: AccessLog
     tracer: Tracer | None
     times: DatabaseTimes | None
+    refusals: RefusalCounts | None
     _log: AccessLog
     _clock: Clock
     _worker: WorkerIdentity
@@ -129,9 +132,12 @@ async def observing(
     async with traces_if_configured(settings) as traces:
         log = access_log if traces is None else TracedLog(access_log)
         counts = CallCounts(log) if settings.metrics.enabled else None
+        log = log if counts is None else counts
+        refusals = RefusalCounts(log) if settings.audit.enabled and settings.audit.refusals else None
         yield Observation(
             settings=settings,
-            access_log=log if counts is None else counts,
+            access_log=log if refusals is None else refusals,
+            refusals=refusals,
             tracer=None if traces is None else traces.tracer,
             times=None if traces is None and counts is None else DatabaseTimes(),
             _log=access_log,
