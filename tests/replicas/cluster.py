@@ -15,10 +15,12 @@ from typing import IO, Final
 from cryptography import x509
 
 from gateway.cli.demo_provider import DemoProvider
+from gateway.keys.model import KeyPurpose
 from signers import Algorithm
 from signers.registry import SignerRegistry
 from softhsm.provision import provision
 from tests.replicas.database_proxy import DatabaseProxy, database_proxy
+from tests.replicas.program import TODAY, environment_of
 from tests.support.edge import free_ports
 from tests.support.gateway import RESOURCE, make_key, prepare
 from tests.support.issuing import ca_certificate
@@ -31,19 +33,24 @@ TARGET: Final = "https://wire.com/clients/{device}/access-token"
 USER: Final = {"sub": "alice", "name": "Alice Smith", "preferred_username": f"alice@{DOMAIN}"}
 REDIRECT: Final = "https://app.example.org/callback"
 LOGIN_CLIENT: Final = "devices"
+VERIFIER: Final = "employees"
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _START_TIMEOUT: Final = 90.0
 
 
 @dataclass
 class Replica:
-    """One `countersign serve`, with its supervisor and workers in a process group of its own."""
+    """One `countersign serve`, with its supervisor and workers in a process group of its own.
+
+    `revision` names its program, see `tests.replicas.program`; the next start is the first to heed it.
+    """
 
     number: int
     folder: Path
     ports: Sequence[int]
     environment: dict[str, str]
     process: asyncio.subprocess.Process | None = None
+    revision: str = TODAY
     starts: int = 0
     log: IO[bytes] | None = None
 
@@ -67,7 +74,7 @@ class Replica:
             *(sys.executable, "-m", "tests.replicas.replica"),
             *("--config", str(self.folder / "countersign.toml"), "--build", f"build-{self.starts}"),
             cwd=_ROOT,
-            env={**os.environ, **self.environment, **addresses},
+            env={**os.environ, **self.environment, **addresses, **environment_of(self.revision)},
             stdout=asyncio.subprocess.PIPE,
             stderr=self.log,
             start_new_session=True,
@@ -119,7 +126,10 @@ class Replica:
 
 @dataclass
 class Cluster:
-    """What a run works on. The third replica reaches the database through `proxy`."""
+    """What a run works on. The third replica reaches the database through `proxy`.
+
+    `revision` names the program that migrated the database last.
+    """
 
     folder: Path
     root: Authority
@@ -129,11 +139,30 @@ class Cluster:
     provider: DemoProvider
     proxy: DatabaseProxy
     replicas: list[Replica] = field(default_factory=list)
+    revision: str = TODAY
 
     @property
     def operator(self) -> Issued:
         """The certificate of the caller that may do everything."""
         return self.root.leaf("operator", uris=(OPERATOR,))
+
+    async def migrate(self, revision: str) -> bool:
+        """Let the program of *revision* migrate the database; False where older ones that live prevent it."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.replicas.migrate"),
+            *("--config", str(self.folder / "countersign.toml")),
+            cwd=_ROOT,
+            env={**os.environ, **environment_of(revision)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        if process.returncode == 0:
+            self.revision = revision
+            return True
+        if b"and older ones serve" in said:
+            return False
+        raise RuntimeError(f"migrating to {revision} failed: {said.decode()}")
 
 
 @asynccontextmanager
@@ -179,7 +208,7 @@ async def _prepare(
     folder: Path, root: Authority, url: str, issuer: str, *, hsm: bool
 ) -> tuple[dict[str, str], x509.Certificate]:
     """Write the one configuration of all replicas; what their environment needs, and the CA's certificate."""
-    uris = {name: make_key(folder, name) for name in ("tokens", "ca", "minter", "ocsp")}
+    uris = {name: make_key(folder, name) for name in ("tokens", "ca", "minter", "ocsp", "verifier", "linked")}
     environment: dict[str, str] = {}
     if hsm:
         provisioned = await asyncio.to_thread(
@@ -196,6 +225,8 @@ async def _prepare(
         "ca": "certificates",
         "minter": "client-access-tokens",
         "ocsp": "ocsp-responses",
+        "verifier": KeyPurpose.PRESENTATION_REQUESTS,
+        "linked": KeyPurpose.LINKED_DOMAINS,
     }
     await prepare(
         folder,
@@ -205,7 +236,7 @@ async def _prepare(
         callers=[
             {
                 "san_uri": OPERATOR,
-                "roles": ["admin", "resource-server", "login", "enroller"],
+                "roles": ["admin", "resource-server", "login", "enroller", "verifier"],
                 "resources": [RESOURCE],
             }
         ],
@@ -218,6 +249,9 @@ async def _prepare(
         ],
         health={"interval": 1.0, "timeout": 1.0},
         log={"access": False, "audit": False},
+        edge={"public_url": "https://id.example.org"},
+        presentations={"algorithm": "ES256"},
+        verifiers=[{"name": VERIFIER, "trusted_issuers": ["*"]}],
         enrollment={"nonce_secrets": ["nonce.secret"], "client_token_target": TARGET},
         provisioners=[
             {

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from tests.replicas.cluster import Cluster, Replica
+from tests.replicas.program import LATER, NEXT, TODAY
 
 
 class FaultKind(StrEnum):
@@ -18,9 +19,13 @@ class FaultKind(StrEnum):
     KILL = "kill -9"
     FREEZE = "freeze"
     UPGRADE = "upgrade"
-    """One replica is replaced by one of another build, as a deployment does it."""
+    """One replica is replaced by one of the program that migrated last, as a deployment does it."""
     ROLL = "rolling upgrade"
     """Every replica, one after the other."""
+    MIGRATE = "database migrated"
+    """By the next program, while those before it serve."""
+    TOO_EARLY = "contraction asked for too early"
+    """A program two revisions ahead is refused, as long as today's serve."""
     CUT = "cut off"
     SILENCE = "silent network"
     RESTART_DATABASE = "database restarted"
@@ -38,13 +43,16 @@ class Fault:
 
 LONGEST_FREEZE: Final = 12.0
 """Seconds: longer than a rotated refresh token still gives its successor (`tokens.refresh_grace`)."""
+_COUNTED_AS_ALIVE: Final = 90.0
+"""Seconds: more than a program counts as alive without a sign of life (docs/upgrades.md)."""
 _EACH: Final = (
     *(FaultKind.KILL, FaultKind.KILL, FaultKind.FREEZE, FaultKind.FREEZE, FaultKind.ROLL),
     *(FaultKind.CUT, FaultKind.SILENCE),
 )
 """What is drawn from, again and again; the database fails once in every way beside that."""
 _QUICK: Final = (
-    *(FaultKind.KILL, FaultKind.FREEZE, FaultKind.CRASH_DATABASE, FaultKind.UPGRADE, FaultKind.CUT),
+    *(FaultKind.KILL, FaultKind.FREEZE, FaultKind.CRASH_DATABASE),
+    *(FaultKind.MIGRATE, FaultKind.UPGRADE, FaultKind.CUT),
 )
 
 
@@ -67,6 +75,10 @@ def schedule(seed: int, *, replicas: int) -> list[Fault]:
         ]
     faults.insert(3, Fault(FaultKind.RESTART_DATABASE))
     faults.insert(9, Fault(FaultKind.CRASH_DATABASE))
+    # What follows hits programs of both kinds, until all are replaced; only then today's may be left behind.
+    faults[1:1] = [Fault(FaultKind.MIGRATE), Fault(FaultKind.TOO_EARLY)]
+    replaced = next(at for at, fault in enumerate(faults) if at > 1 and fault.kind is FaultKind.ROLL)
+    faults.insert(replaced + 1, Fault(FaultKind.MIGRATE))
     return faults
 
 
@@ -98,6 +110,8 @@ class Saboteur:
             FaultKind.FREEZE: self._freeze,
             FaultKind.UPGRADE: lambda fault: self._upgrade([self._cluster.replicas[fault.replica]]),
             FaultKind.ROLL: lambda _: self._upgrade(self._cluster.replicas),
+            FaultKind.MIGRATE: lambda _: self._migrate(),
+            FaultKind.TOO_EARLY: lambda _: self._migrate_too_early(),
             FaultKind.CUT: self._cut,
             FaultKind.SILENCE: self._silence,
             FaultKind.RESTART_DATABASE: lambda _: self._stop_database(signal.SIGINT),
@@ -133,8 +147,23 @@ class Saboteur:
         took = []
         for replica in replicas:
             await replica.drain()
+            replica.revision = self._cluster.revision
             took.append(await replica.start())
         return took
+
+    async def _migrate(self) -> Sequence[float]:
+        """A process that was killed counts as alive for a minute, and so long may it take."""
+        began, revision = self._now(), NEXT if self._cluster.revision == TODAY else LATER
+        while not await self._cluster.migrate(revision):
+            if self._now() > began + _COUNTED_AS_ALIVE:
+                raise RuntimeError(f"programs that do not live keep revision {revision} off")
+            await asyncio.sleep(1.0)
+        return [self._now() - began]
+
+    async def _migrate_too_early(self) -> Sequence[float]:
+        if await self._cluster.migrate(LATER):
+            raise RuntimeError("a revision did not wait for the programs that it leaves behind")
+        return []
 
     async def _cut(self, fault: Fault) -> Sequence[float]:
         self._cluster.proxy.cut()

@@ -83,8 +83,12 @@ class Fleet:
         told: Callable[[R], Sequence[str]] = lambda _: (),
         family: str = "",
         replica: int | None = None,
+        heard: Sequence[str] = (),
     ) -> tuple[Attempt, R | None]:
-        """Make one call at one replica, and write down what became of it."""
+        """Make one call at one replica, and write down what became of it.
+
+        *heard*: what *call* fills while it is under way; it was told, whatever becomes of the call.
+        """
         at = self.choose() if replica is None else replica
         began = self.now()
         outcome, reason, answer, words = Outcome.OK, "", None, ()
@@ -96,7 +100,7 @@ class Fleet:
             self._avoided[at] = self.now() + _AVOIDED
         except CountersignError as error:
             outcome, reason = Outcome.REFUSED, error.reason or error.code.name
-        made = Attempt(kind, subject, at, began, self.now(), outcome, words, reason, family)
+        made = Attempt(kind, subject, at, began, self.now(), outcome, (*words, *heard), reason, family)
         self.history.add(made)
         return made, answer
 

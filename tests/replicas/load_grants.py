@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from countersign import AuthorizationRequest, GrantedTokens, Pkce
+from countersign.authorizations import AuthorizationCode
 
 from tests.replicas.cluster import REDIRECT
 from tests.replicas.fleet import Fleet
@@ -12,6 +13,7 @@ from tests.replicas.load_tokens import TokenValues, digest, introspect, introspe
 from tests.replicas.registered import WEB, Registered
 
 ROTATIONS: Final = 6
+_PUSHED_PART: Final = 0.4
 _RACED_PART: Final = 0.3
 _ABUSED_PART: Final = 0.2
 
@@ -39,13 +41,7 @@ def _refresh_digest(granted: GrantedTokens) -> list[str]:
 async def authorize(fleet: Fleet, held: TokenValues, families: Families, registered: Registered) -> None:
     """A code, its redemption, and what follows from it."""
     pkce = Pkce()
-    _, code = await fleet.persist(
-        Kind.STEP,
-        f"code-{fleet.number()}",
-        lambda client: client.create_authorization_code(
-            WEB, AuthorizationRequest(REDIRECT, pkce.challenge), subject="alice"
-        ),
-    )
+    code = await _code(fleet, AuthorizationRequest(REDIRECT, pkce.challenge), registered)
     if code is None:
         return
     name = digest(code.code)
@@ -69,6 +65,33 @@ async def authorize(fleet: Fleet, held: TokenValues, families: Families, registe
             await introspect_everywhere(fleet, held, token_id)
         else:
             await _rotate(fleet, held, Family(name, [granted.refresh_token]), families, registered)
+
+
+async def _code(
+    fleet: Fleet, request: AuthorizationRequest, registered: Registered
+) -> AuthorizationCode | None:
+    """A code, sometimes for a request that was pushed and is then used at two replicas at once."""
+    if fleet.random.random() >= _PUSHED_PART:
+        _, code = await fleet.persist(
+            Kind.STEP,
+            f"code-{fleet.number()}",
+            lambda client: client.create_authorization_code(WEB, request, subject="alice"),
+        )
+        return code
+    _, pushed = await fleet.persist(
+        Kind.STEP,
+        f"push-{fleet.number()}",
+        lambda client: client.push_authorization_request(WEB, request, credential=registered.web),
+    )
+    if pushed is None:
+        return None
+    raced = await fleet.race(
+        Kind.PUSHED,
+        digest(pushed.request_uri),
+        lambda client: client.create_authorization_code(WEB, pushed.request_uri, subject="alice"),
+        told=lambda code: [digest(code.code)],
+    )
+    return next((code for _, code in raced if code is not None), None)
 
 
 async def _rotate(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gateway import cli, workers
 from gateway.workers import Supervisor
+from tests.replicas.program import become
 
 
 class _SupervisorOfOwnWorkers(Supervisor):
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--build", required=True)
     arguments = parser.parse_args()
+    become()
     workers.Supervisor = _SupervisorOfOwnWorkers  # type: ignore[misc]  # The one difference.
     sys.argv = ["countersign", "serve", "--migrate", "--config", str(arguments.config)]
     sys.exit(cli.main())

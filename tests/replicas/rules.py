@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from tests.replicas.history import Attempt, History, Kind, Outcome, Token
 from tests.replicas.rules_certificates import certificates_are_single, lists_go_forward
 from tests.replicas.rules_changes import keys_follow, watchers_agree
+from tests.replicas.rules_presentations import presentations_go_forward, presentations_have_one_result
 from tests.replicas.verdict import KEY_LAG, Violation
 
 ACTIVE: Final = "active"
@@ -26,12 +27,18 @@ EXPECTED_REFUSALS: Final[dict[Kind, frozenset[str]]] = {
     Kind.ASSERTION: frozenset({"INVALID_CLIENT"}),
     Kind.NONCE: frozenset({"BAD_NONCE"}),
     Kind.CLIENT_NONCE: frozenset({"BAD_NONCE", "CLIENT_PROOF_REFUSED"}),
+    Kind.PUSHED: frozenset({"INVALID_REQUEST"}),
+    Kind.ASK: frozenset({"PRESENTATION_REQUEST_ALREADY_EXISTS"}),
+    Kind.SUBMIT: frozenset({"PRESENTATION_REQUEST_CLOSED"}),
     Kind.FINALIZE: frozenset({"ORDER_NOT_READY"}),
     Kind.REVOKE_CERTIFICATE: frozenset({"ALREADY_REVOKED"}),
     Kind.PREPARE_KEY: frozenset({"KEY_ALREADY_EXISTS"}),
 }
 """Refusals that a race, or asking again after an unknown outcome, brings about."""
-SINGLE_USE: Final = (Kind.REDEEM, Kind.PROOF, Kind.ASSERTION, Kind.NONCE, Kind.CLIENT_NONCE)
+SINGLE_USE: Final = (
+    *(Kind.PUSHED, Kind.REDEEM, Kind.PROOF, Kind.ASSERTION, Kind.NONCE, Kind.CLIENT_NONCE),
+    *(Kind.ASK, Kind.SUBMIT),
+)
 
 
 Rule: TypeAlias = Callable[[History], Iterable[Violation]]
@@ -46,7 +53,9 @@ def refusals_are_expected(history: History) -> Iterator[Violation]:
 
 
 def used_once(history: History) -> Iterator[Violation]:
-    """A code, proof, assertion or nonce is accepted once, and where every answer is known, by somebody."""
+    """A code, proof, assertion, nonce or presentation is accepted once, and where every answer is known, by
+    somebody.
+    """
     for kind in SINGLE_USE:
         for subject, attempts in history.by_subject(kind).items():
             outcomes = [attempt.outcome for attempt in attempts]
@@ -184,6 +193,8 @@ RULES: Final[Sequence[Rule]] = (
     families_are_whole,
     certificates_are_single,
     lists_go_forward,
+    presentations_have_one_result,
+    presentations_go_forward,
     keys_follow,
     watchers_agree,
 )

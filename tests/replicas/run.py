@@ -33,6 +33,7 @@ from tests.replicas.load_enrollment import (
 )
 from tests.replicas.load_grants import Families, Family, authorize, refresh
 from tests.replicas.load_keys import Watcher, observe_active, replace_key
+from tests.replicas.load_presentations import Presentations, look_at, new_presentations, present
 from tests.replicas.load_tokens import (
     TokenValues,
     introspect_many,
@@ -59,6 +60,7 @@ class Run:
     faults: FaultLog = field(default_factory=FaultLog)
     held: TokenValues = field(default_factory=TokenValues)
     families: Families = field(default_factory=Families)
+    presentations: Presentations = field(default_factory=new_presentations)
     watchers: list[Watcher] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     fleet: Fleet | None = None
@@ -101,6 +103,7 @@ async def _under_load(
         client(lambda: use_assertion_twice(fleet, run.held, registered), 0.5),
         *(client(lambda: authorize(fleet, run.held, run.families, registered), 0.2) for _ in range(2)),
         *(client(lambda: enroll(fleet, enrollments, cluster.provider), 0.3) for _ in range(2)),
+        *(client(lambda: present(fleet, run.presentations), 0.3) for _ in range(2)),
         client(lambda: replace_key(fleet, run.held, next(keys)), 1.0 if quick else 4.0),
         client(lambda: ask_list(fleet), 1.0),
     ]
@@ -160,6 +163,8 @@ async def _look_again(run: Run, fleet: Fleet, registered: Registered, enrollment
         for name in list(enrollments.certificates):
             await fetch(fleet, enrollments, name, replica=replica)
             await ask_status(fleet, enrollments, name, replica=replica)
+        for name in run.presentations.names:
+            await look_at(fleet, name, replica=replica)
 
     await asyncio.gather(*(look(replica) for replica in range(len(fleet.clients))))
 

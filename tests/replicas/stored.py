@@ -39,6 +39,7 @@ class Stored:
     - `revoked_tokens`: token ids. `revoked_grants`: grant ids. `numbers`: of all revocations;
       `last_number` that of their counter.
     - `code_grants`: the grant of each code that was used.
+    - `presentations`: the state of each request, by its name; `presentation_nonces` their nonces' digests.
     - `active_keys`: how many are active, by purpose and algorithm; `key_states` by key id.
     """
 
@@ -49,6 +50,8 @@ class Stored:
     code_grants: dict[str, str]
     refresh_tokens: tuple[RefreshToken, ...]
     certificates: tuple[Certificate, ...]
+    presentations: dict[str, str]
+    presentation_nonces: tuple[str, ...]
     active_keys: dict[tuple[str, str], int]
     key_states: dict[str, str]
 
@@ -76,6 +79,7 @@ async def _look(connection: Any) -> Stored:
         "SELECT certificate_id, serial, order_id, der, revoke_time FROM enrollment_certificates"
         " WHERE der IS NOT NULL"
     )
+    asked = await connection.fetch("SELECT request_id, status, nonce_digest FROM presentation_requests")
     keys = await connection.fetch("SELECT key_id, purpose, algorithm, state FROM keys")
     return Stored(
         revoked_tokens=frozenset(row["token_id"] for row in revocations),
@@ -97,6 +101,8 @@ async def _look(connection: Any) -> Stored:
             )
             for row in certificates
         ),
+        presentations={f"presentationRequests/{row['request_id']}": row["status"] for row in asked},
+        presentation_nonces=tuple(row["nonce_digest"].hex() for row in asked),
         active_keys=Counter((row["purpose"], row["algorithm"]) for row in keys if row["state"] == "active"),
         key_states={row["key_id"]: row["state"] for row in keys},
     )
@@ -104,7 +110,7 @@ async def _look(connection: Any) -> Stored:
 
 def violations(history: History, stored: Stored) -> list[Violation]:
     """What clients were told and the database does not hold, and what is doubled in it."""
-    rules = (_revocations, _families, _successions, _certificates, _keys)
+    rules = (_revocations, _families, _successions, _certificates, _presentations, _keys)
     return [violation for rule in rules for violation in rule(history, stored)]
 
 
@@ -165,6 +171,20 @@ def _certificates(history: History, stored: Stored) -> Iterator[Violation]:
     for subject in sorted(_told(history, Kind.REVOKE_CERTIFICATE)):
         if subject.rpartition("/")[2] not in revoked:
             yield Violation("stored", subject, "its revocation is gone", tuple(history.about(subject)))
+
+
+def _presentations(history: History, stored: Stored) -> Iterator[Violation]:
+    """Every request that was made is there, under a nonce of its own, with the result that was told."""
+    for nonce, count in Counter(stored.presentation_nonces).items():
+        if count > 1:
+            yield Violation("stored", nonce, f"{count} presentation requests have this nonce")
+    for attempt in history.of(Kind.ASK):
+        for name in set(attempt.told) - stored.presentations.keys():
+            yield Violation("stored", name, "a presentation request is gone", tuple(history.about(name)))
+    for attempt in history.of(Kind.SUBMIT):
+        kept = stored.presentations.get(attempt.subject)
+        if attempt.outcome is Outcome.OK and kept and kept != attempt.told[0].partition(" ")[0]:
+            yield Violation("stored", attempt.subject, "another result than was told", (attempt,))
 
 
 def _keys(history: History, stored: Stored) -> Iterator[Violation]:

@@ -68,6 +68,21 @@ GOOD = {
         attempt(Kind.REUSE, "r1", 3.0, REFUSED, **INVALID_GRANT),
         attempt(Kind.REFRESH, "r3", 4.0, REFUSED, **INVALID_GRANT),
     ),
+    "a presentation that was raced and watched, one replica dying meanwhile": history(
+        attempt(Kind.ASK, "n1", 0.5, OK, "p1"),
+        attempt(Kind.ASK, "n1", 0.5, REFUSED, reason="PRESENTATION_REQUEST_ALREADY_EXISTS"),
+        attempt(Kind.WATCH, "p1", 0.6, UNKNOWN, "created", "fetched", reason="UNAVAILABLE"),
+        attempt(Kind.SUBMIT, "p1", 1.0, OK, "verified aa", family="verified"),
+        attempt(Kind.SUBMIT, "p1", 1.0, REFUSED, family="refused", reason="PRESENTATION_REQUEST_CLOSED"),
+        attempt(Kind.LOOK, "p1", 1.0, OK, "submitted"),
+        attempt(Kind.WATCH, "p1", 1.2, OK, "verified aa", replica=1),
+        attempt(Kind.LOOK, "p1", 2.0, OK, "verified aa"),
+    ),
+    "a presentation whose verification died": history(
+        attempt(Kind.SUBMIT, "p1", 1.0, UNKNOWN, family="verified"),
+        attempt(Kind.SUBMIT, "p1", 1.0, REFUSED, family="verified", reason="PRESENTATION_REQUEST_CLOSED"),
+        attempt(Kind.WATCH, "p1", 0.9, OK, "submitted", "expired aa"),
+    ),
     "a key that was disabled, before every replica knows": history(
         attempt(Kind.DISABLE_KEY, "k1", 1.0), asked(1.5, "active"), tokens=(token(),)
     ),
@@ -102,6 +117,38 @@ BAD = {
     ),
     "the client nonce was accepted twice": history(
         attempt(Kind.CLIENT_NONCE, "n1", 1.0), attempt(Kind.CLIENT_NONCE, "n1", 1.0, replica=1)
+    ),
+    "the pushed request was accepted twice": history(
+        attempt(Kind.PUSHED, "u1", 1.0, OK, "c1"), attempt(Kind.PUSHED, "u1", 1.0, OK, "c2", replica=1)
+    ),
+    "the presentation request was accepted twice": history(
+        attempt(Kind.ASK, "n1", 1.0, OK, "p1"), attempt(Kind.ASK, "n1", 1.0, OK, "p2", replica=1)
+    ),
+    "the presentation request was lost": history(
+        attempt(Kind.ASK, "n1", 1.0, REFUSED, reason="PRESENTATION_REQUEST_ALREADY_EXISTS")
+    ),
+    "the presentation was accepted twice": history(
+        attempt(Kind.SUBMIT, "p1", 1.0, OK, "verified aa", family="verified"),
+        attempt(Kind.SUBMIT, "p1", 1.0, OK, "verified aa", family="verified", replica=1),
+    ),
+    "the presentation was lost": history(
+        attempt(Kind.SUBMIT, "p1", 1.0, REFUSED, reason="PRESENTATION_REQUEST_CLOSED")
+    ),
+    "2 results": history(
+        attempt(Kind.LOOK, "p1", 1.0, OK, "verified aa"),
+        attempt(Kind.LOOK, "p1", 1.0, OK, "verified bb", replica=1),
+    ),
+    "the result is not of the accepted answer": history(
+        attempt(Kind.SUBMIT, "p1", 1.0, OK, "refused aa", family="verified"),
+    ),
+    "its watcher was not told the result": history(
+        attempt(Kind.WATCH, "p1", 1.0, OK, "created", "submitted"),
+        attempt(Kind.SUBMIT, "p1", 1.0, OK, "verified aa", family="verified"),
+    ),
+    "a watch went back": history(attempt(Kind.WATCH, "p1", 1.0, OK, "fetched", "created")),
+    "it went back": history(
+        attempt(Kind.LOOK, "p1", 1.0, OK, "verified aa"),
+        attempt(Kind.LOOK, "p1", 2.0, OK, "submitted", replica=1),
     ),
     "2 successors": history(
         attempt(Kind.REFRESH, "r1", 1.0, OK, "r2", family="f1"),
@@ -196,6 +243,8 @@ ROWS = Stored(
     code_grants={"c1": "g1"},
     refresh_tokens=(RefreshToken("r1", "g1", "r2"), RefreshToken("r2", "g1", "")),
     certificates=(Certificate("x1", "01", "o1", "aa", revoked=True),),
+    presentations={"p1": "verified"},
+    presentation_nonces=("n1", "n2"),
     active_keys={("tokens", "ES256"): 1},
     key_states={"k1": "disabled", "k2": "active"},
 )
@@ -205,6 +254,8 @@ TOLD = history(
     attempt(Kind.REFRESH, "r1", 2.0, OK, "r2", family="c1"),
     attempt(Kind.CERTIFICATE, "accounts/a/certificates/x1", 1.0, OK, "aa", "01"),
     attempt(Kind.REVOKE_CERTIFICATE, "accounts/a/certificates/x1", 2.0),
+    attempt(Kind.ASK, "n1", 1.0, OK, "p1"),
+    attempt(Kind.SUBMIT, "p1", 2.0, OK, "verified aa", family="verified"),
     attempt(Kind.ROTATE_KEY, "k2", 1.0),
     attempt(Kind.DISABLE_KEY, "k1", 2.0),
 )
@@ -232,6 +283,9 @@ LOST: dict[str, dict[str, Any]] = {
     "another certificate, or none": {
         "certificates": (Certificate("x1", "01", "o1", "bb", revoked=True),),
     },
+    "a presentation request is gone": {"presentations": {}},
+    "another result than was told": {"presentations": {"p1": "refused"}},
+    "2 presentation requests have this nonce": {"presentation_nonces": ("n1", "n1")},
     "2 keys are active": {"active_keys": {("tokens", "ES256"): 2}},
     "its activation is gone": {"key_states": {"k1": "disabled", "k2": "prepared"}},
     "it is not disabled": {"key_states": {"k1": "retired", "k2": "active"}},

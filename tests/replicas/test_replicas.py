@@ -27,12 +27,15 @@ def url(postgres: PostgresServer):
 
 @pytest.mark.timeout(300)
 async def test_a_short_run(tmp_path, postgres, url):
-    """A replica killed, one frozen, one replaced, one cut off, the database crashed: nothing is found."""
+    """A replica killed, one frozen, one replaced by a later program, one cut off, the database crashed and
+    migrated: nothing is found.
+    """
     run = Run(None, seed=1)
     await execute(run, tmp_path, postgres, url)
     assert "\n".join(map(str, run.violations[:10])) == ""
     assert run.faults.counts.keys() == {
-        *(FaultKind.KILL, FaultKind.FREEZE, FaultKind.CRASH_DATABASE, FaultKind.UPGRADE, FaultKind.CUT)
+        *(FaultKind.KILL, FaultKind.FREEZE, FaultKind.CRASH_DATABASE),
+        *(FaultKind.MIGRATE, FaultKind.UPGRADE, FaultKind.CUT),
     }
     assert {each.kind for each in run.history.attempts if each.outcome is Outcome.OK} >= set(Kind) - {
         *(Kind.REUSE, Kind.DISABLE_KEY)

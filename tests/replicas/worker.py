@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway import application, worker
 from gateway.fetching import DangerousLoopbackDoor, GuardedClient
+from tests.replicas.program import become
 
 
 def main() -> None:
@@ -17,6 +18,7 @@ def main() -> None:
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **{"door": door} | options)
 
+    become()
     application.GuardedClient = ReachingClient  # type: ignore[misc]  # The one difference.
     worker.main()
 
