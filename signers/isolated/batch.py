@@ -1,4 +1,6 @@
-"""A SIGN request for a slow key: several threads make its signatures, and they are answered together."""
+"""A SIGN request for a slow key: several threads make its signatures, another verifies them as they come, and
+they are answered together.
+"""
 
 import logging
 from collections import deque
@@ -10,8 +12,9 @@ from signers.errors import SignerError, SignerUnavailableError
 from signers.isolated.crew import Pace
 from signers.isolated.frames import SignRequest
 from signers.isolated.host import HostedKey
+from signers.isolated.verifier import Job as Verification
 from signers.pkcs11.session import Session, SessionLease
-from signers.pkcs11.signing_key import TimedSignature
+from signers.pkcs11.signing_key import TimedSignature, UnverifiedSignature
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +30,16 @@ class Batch:
         key: HostedKey,
         request: SignRequest,
         pace: Pace,
+        verify: Callable[[Verification], None],
         answer: Callable[[list[TimedSignature] | SignerError], None],
     ) -> None:
-        """*answer* is called once, by the thread that ends last: with all signatures, or the first error."""
+        """*verify* has a verification done elsewhere. *answer* is called once, by the thread that ends last:
+        with all signatures, or the first error.
+        """
         self._key = key
         self._messages = request.messages
         self._pace = pace
+        self._verify = verify
         self._answer = answer
         # Every step below is one operation that is atomic by itself, so that no thread waits for a lock.
         self._places = deque(range(len(request.messages)))
@@ -48,18 +55,35 @@ class Batch:
             return False
         if self._error is None:
             try:
-                signed = lease.run(partial(self._in_session, place), key=self._key.name)
-                self._signed[place] = signed
-                self._pace.add(signed.signing)
+                made = lease.run(partial(self._in_session, place), key=self._key.name)
+                self._pace.add(made.signing)
             except Exception as error:  # noqa: BLE001  # Whatever it is, it belongs to who asked.
-                # Where two fail at once, either is told.
-                self._error = reported(error, self._key.name)
-        if next(self._ended) == len(self._messages):
-            self._answer(self._error or [self._signed[each] for each in range(len(self._messages))])
+                self._fail(error)
+            else:
+                self._verify(partial(self._finish, place, made))
+                return bool(self._places)
+        self._end_place()
         return bool(self._places)
 
-    def _in_session(self, place: int, session: Session) -> TimedSignature:
-        return self._key.in_session(session).sign_timed(self._messages[place], session)
+    def _in_session(self, place: int, session: Session) -> UnverifiedSignature:
+        return self._key.in_session(session).sign_unverified(self._messages[place], session)
+
+    def _finish(self, place: int, made: UnverifiedSignature) -> None:
+        """Verify what was signed at *place*, unless another has failed."""
+        if self._error is None:
+            try:
+                self._signed[place] = made.verified()
+            except Exception as error:  # noqa: BLE001  # As above.
+                self._fail(error)
+        self._end_place()
+
+    def _fail(self, error: Exception) -> None:
+        # Where two fail at once, either is told.
+        self._error = reported(error, self._key.name)
+
+    def _end_place(self) -> None:
+        if next(self._ended) == len(self._messages):
+            self._answer(self._error or [self._signed[each] for each in range(len(self._messages))])
 
 
 def reported(error: Exception, key: str) -> SignerError:

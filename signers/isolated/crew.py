@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from signers.isolated.verifier import Job as Verification
+from signers.isolated.verifier import Verifier
 from signers.pkcs11.session import SessionLease
 
 Job = Callable[[SessionLease], bool]
@@ -19,6 +21,9 @@ SLOW = 0.001
 
 WINDOW = 8
 """Signatures."""
+
+CLOSING = 1.0
+"""Seconds that verifications have at least when the threads end; thousands can be made in that time."""
 
 
 class Pace:
@@ -39,11 +44,12 @@ class Pace:
 
 
 class Crew:
-    """A thread for each session, all started when the first job comes."""
+    """A thread for each session and one that verifies, all started when the first job comes."""
 
     def __init__(self, leases: list[SessionLease]) -> None:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._members = [_Member(lease, self._jobs) for lease in leases]
+        self._verifier = Verifier()
         self._started = False
 
     def __len__(self) -> int:
@@ -58,9 +64,14 @@ class Crew:
         """Have *job*, which raises nothing, done by one of the threads."""
         if not self._started:
             self._started = True
+            self._verifier.start()
             for member in self._members:
                 member.start()
         self._jobs.put(job)
+
+    def verify(self, verification: Verification) -> None:
+        """Have *verification* done beside the jobs; a job calls this."""
+        self._verifier.submit(verification)
 
     def stuck(self, seconds: float) -> int:
         """How many threads have been in one call of a job for longer than *seconds*."""
@@ -76,6 +87,8 @@ class Crew:
         end = time.monotonic() + seconds
         for member in self._members:
             member.join(max(0.0, end - time.monotonic()))
+        # What they signed is still to be verified, and a member that hangs must not keep it from its callers.
+        self._verifier.close(max(CLOSING, end - time.monotonic()))
 
 
 class _Member(threading.Thread):

@@ -151,7 +151,8 @@ class Program:
         if pace is None:
             pace = self._paces[request.key] = Pace()
         if pace.slow and len(host.crew):
-            batch = Batch(key, request, pace, partial(self._send_signed, number, payload))
+            answer = partial(self._send_signed, number, payload)
+            batch = Batch(key, request, pace, host.crew.verify, answer)
             # More threads than are free would only compete with each other.
             for _ in range(min(len(request.messages), max(1, host.crew.free))):
                 host.crew.submit(batch.sign)

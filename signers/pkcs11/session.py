@@ -21,7 +21,8 @@ class Session:
     """An open session, and the keys that were found in it.
 
     Handles are kept per session: the standard ties some objects to one, and so a handle can never outlive
-    the session or the generation that it was found in.
+    the session or the generation that it was found in. One thread uses the session; whoever finds that it
+    made a wrong signature removes the key from `keys`, which is one atomic step.
     """
 
     def __init__(self, cryptoki: Cryptoki, handle: int, slot: int, generation: int) -> None:

@@ -81,19 +81,28 @@ class SigningKey:
 
     def sign_timed(self, message: bytes, session: Session) -> TimedSignature:
         """`sign` for a caller that keeps the times."""
+        return self.sign_unverified(message, session).verified()
+
+    def sign_unverified(self, message: bytes, session: Session) -> "UnverifiedSignature":
+        """The token's part of `sign`: what it made can be had by verifying it alone. Raises as `sign`."""
         key = session.keys.get(self) or self._find(session)
         mechanism = self._mechanism
         data = mechanism.input_for(message)
         started = perf_counter()
         signature = session.cryptoki.sign(session.handle, key.handle, mechanism.call, data, self._size)
-        signed = perf_counter()
+        return UnverifiedSignature(self, message, session, signature, perf_counter() - started)
+
+    def require_verified(self, message: bytes, signature: bytes, session: Session) -> None:
+        """Raise `SignatureInvalidError` for a wrong *signature* that *session* made; on any thread.
+
+        The session then looks for the key anew before it signs again.
+        """
         try:
             self._verify(message, signature)
         except SignatureInvalidError as error:
             session.keys.pop(self, None)
             logger.exception("%s: the token returned a wrong signature; it was not released", self.name)
             raise SignatureInvalidError(str(error), key=self.name) from error
-        return TimedSignature(signature, signed - started, perf_counter() - signed)
 
     def _find(self, session: Session) -> TokenKey:
         """Find the key in *session*, and make sure that it is still the one that was opened."""
@@ -102,6 +111,27 @@ class SigningKey:
             raise KeyMismatchError("The key on the token was replaced; restart to use it.", key=self.name)
         session.keys[self] = key
         return key
+
+
+class UnverifiedSignature:
+    """What a token made of a message. `signing`: the seconds that it took."""
+
+    __slots__ = ("_key", "_message", "_session", "_signature", "signing")
+
+    def __init__(
+        self, key: SigningKey, message: bytes, session: Session, signature: bytes, signing: float
+    ) -> None:
+        self.signing = signing
+        self._key = key
+        self._message = message
+        self._session = session
+        self._signature = signature
+
+    def verified(self) -> TimedSignature:
+        """The signature, which may be released now; on any thread. Raises `SignatureInvalidError`."""
+        started = perf_counter()
+        self._key.require_verified(self._message, self._signature, self._session)
+        return TimedSignature(self._signature, self.signing, perf_counter() - started)
 
 
 def find_signing_key(

@@ -4,6 +4,7 @@
  * SLOW_HSM_KEY            PEM file of the private key, which the token holds too
  * SLOW_HSM_MICROSECONDS   how long one C_Sign takes, the real signature included
  * SLOW_HSM_ENGINES        how many signatures the device makes at once; others wait, as in a device
+ * SLOW_HSM_DAMAGED        1 where one bit of every eighth signature is wrong; none is otherwise
  *
  * C_SignInit and C_Sign are made here, by OpenSSL, because a real device signs with a processor of its own, and
  * SoftHSM would take four times as much of this machine's. Everything else is SoftHSM.
@@ -15,6 +16,7 @@
 
 #include <dlfcn.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +43,8 @@ static struct function_list own;
 static void *key;
 static long duration;
 static sem_t engines;
+static long damaged;
+static atomic_ulong made;
 
 static void *(*context_new)(void *, void *);
 static void (*context_free)(void *);
@@ -104,6 +108,8 @@ static unsigned long slow_sign(unsigned long session, unsigned char *data, unsig
     end.tv_sec += end.tv_nsec / 1000000000L;
     end.tv_nsec %= 1000000000L;
     code = sign_digest(data, size, signature);
+    if (damaged && atomic_fetch_add(&made, 1) % 8 == 7)
+        signature[HALF] ^= 1;
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL) != 0)
         continue;
     sem_post(&engines);
@@ -153,6 +159,7 @@ unsigned long C_GetFunctionList(struct function_list **list)
     memcpy(&own.functions[C_SIGN_INIT], &init, sizeof init);
     memcpy(&own.functions[C_SIGN], &last, sizeof last);
     duration = setting("SLOW_HSM_MICROSECONDS", 5000);
+    damaged = setting("SLOW_HSM_DAMAGED", 0);
     sem_init(&engines, 0, (unsigned int)setting("SLOW_HSM_ENGINES", 32));
     *list = &own;
     return CKR_OK;
