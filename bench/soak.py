@@ -1,12 +1,16 @@
 """Whether anything grows while everything is used for a long time: memory, files, threads, sessions.
 
-    python -m bench.soak [--minutes N] [--warm-up N] [--pace SECONDS] [--json FILE]
+    python -m bench.soak [--minutes N] [--pace SECONDS] [--json FILE]
 
 Two gateways at once: one with its keys in files and its data in SQLite; one with its key in SoftHSM and its
-data in PostgreSQL, where those are there. Each gets the calls of `bench.soak_load` at a gentle rate: mints,
-batches, introspections, revocations, refreshes, enrollments, watchers that come and go, clients that connect
-and leave, calls that fail and calls that are abandoned. After the warm-up (a fifth of the time) a line is
-fitted to each figure. Exits with 1 where one grows by more than its bound, or where a call failed.
+data in PostgreSQL, where those are there. Each gets the calls of `bench.soak_load`: mints, batches, proofs,
+introspections, revocations, refreshes, enrollments, watchers that come and go, clients that connect and
+leave, calls that fail and calls that are abandoned.
+
+First all of it as fast as it goes, until everything that a gateway may remember is full (`bench.soak_fill`),
+which takes some minutes. Then for N minutes at a gentle rate. A fifth of that passes before anything counts;
+to each figure of the rest a line is fitted, which may rise by no more than the bound of that figure in
+`bench.flatness`. Exits with 1 where one does, or where a call failed.
 """
 
 import argparse
@@ -18,7 +22,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -30,6 +34,7 @@ from bench import gateways
 from bench.certificates import CLIENT
 from bench.flatness import BOUNDS, trend
 from bench.report import MIB
+from bench.soak_fill import ROUNDS
 from bench.soak_load import Load
 from bench.soak_site import Soaked, gateway, identities_of, open_files, sessions_open
 from softhsm.provision import Provisioned, find_module
@@ -96,11 +101,16 @@ async def soak(
     """
     async with opened(database_url) as (sites, identities):
         loads = {name: Load(soaked, identities, secret=secret) for name, (soaked, secret) in sites.items()}
-        tasks = [asyncio.create_task(load.run(pace)) for load in loads.values()]
+        full = {name: asyncio.Event() for name in sites}
+        tasks = [
+            asyncio.create_task(load.run(pace, fill=ROUNDS, full=full[name])) for name, load in loads.items()
+        ]
         series = {name: Series() for name in sites}
         processes = {name: soaked.server.processes() for name, (soaked, _) in sites.items()}
-        started = time.monotonic()
         try:
+            filling = time.monotonic()
+            await all_set(full.values(), tasks)
+            started = time.monotonic()
             while (now := time.monotonic() - started) < minutes * 60:
                 for name, (soaked, _) in sites.items():
                     series[name].add(now, await asyncio.to_thread(sample, soaked, processes[name]))
@@ -114,6 +124,7 @@ async def soak(
             await asyncio.gather(*tasks, return_exceptions=True)
         return {
             "minutes": minutes,
+            "filled_after": round(started - filling),
             "samples": len(next(iter(series.values())).seconds),
             "gateways": {
                 name: {
@@ -124,6 +135,19 @@ async def soak(
                 for name, each in series.items()
             },
         }
+
+
+async def all_set(events: Iterable[asyncio.Event], tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Until all *events* are set. Raises what ends one of *tasks* before."""
+    waiting = asyncio.gather(*(event.wait() for event in events))
+    try:
+        await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                task.result()
+        await waiting
+    finally:
+        waiting.cancel()
 
 
 @asynccontextmanager
@@ -176,7 +200,9 @@ def _tell(name: str, series: Series) -> None:
 
 def table(found: Mapping[str, Any]) -> str:
     """*found* of `soak` for a terminal."""
-    lines = [f"{found['minutes']:g} minutes, {found['samples']} samples"]
+    lines = [
+        f"{found['minutes']:g} minutes, {found['samples']} samples, full after {found['filled_after']} s"
+    ]
     for name, each in found["gateways"].items():
         lines += ["", f"{name}: {sum(each['rounds'].values()):,} rounds: {each['rounds']}"]
         lines.append(f"{'':24}{'after warm-up':>14}{'at the end':>12}{'least':>9}{'most':>9}")

@@ -1,4 +1,7 @@
-"""What everybody does during a soak: each actor goes round for ever, with a pause between two rounds."""
+"""What everybody does during a soak: each actor goes round for ever, with a pause between two rounds.
+
+Before that, everybody acts so often and so much at once that whatever the gateway may remember is full.
+"""
 
 import asyncio
 import itertools
@@ -15,6 +18,7 @@ from countersign import (
     CertificateName,
     CountersignError,
     DeviceKey,
+    DpopKey,
     GatewayClient,
     GrantType,
     Pkce,
@@ -24,14 +28,17 @@ from countersign import (
     TokenRequest,
     WireDevice,
 )
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from bench.certificates import ADMIN, CLIENT, RESOURCE, Identity, spiffe_id
-from bench.facts import AUDIENCE, CLIENT_ID, SCOPES, SECRET_CLIENT_ID
+from bench.facts import AUDIENCE, CLIENT_ID, DPOP_CLIENT_ID, ISSUER, SCOPES, SECRET_CLIENT_ID
+from bench.soak_fill import MANY, WIDTH
 from bench.soak_site import BACKEND, DOMAIN, LOGIN, PROVISIONER, Soaked
 
 USER_CLIENT_ID: Final = "bench-app"
 REDIRECT_URI: Final = "https://app.example.org/callback"
-_BURST: Final = 64
+_TIMEOUT: Final = 30.0
+"""Seconds that a round may take."""
 
 Round: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -41,7 +48,11 @@ class _NoLoginError(Exception):
 
 
 class Load:
-    """Everybody who calls one gateway. `rounds` counts what was done by name, `failures` what went wrong."""
+    """Everybody who calls one gateway.
+
+    `actors`: by name, what one does in a round, and how many times slower than the busiest one it is.
+    `rounds` counts what was done by name, `failures` what went wrong.
+    """
 
     def __init__(self, soaked: Soaked, identities: Mapping[str, Identity], *, secret: str) -> None:
         self._soaked = soaked
@@ -50,57 +61,77 @@ class Load:
         self._tls = ssl.create_default_context(cafile=str(identities[CLIENT].authority))
         self._clients: dict[str, GatewayClient] = {}
         self._numbers = itertools.count(1)
+        self.actors: Mapping[str, tuple[Round, float]] = {
+            "mint": (self._mint, 1),
+            "batch": (self._batch, 5),
+            "many": (self._many, 50),
+            "introspect_and_revoke": (self._introspect_and_revoke, 2),
+            "refresh": (self._refresh, 3),
+            "dpop": (self._dpop, 3),
+            "https_token": (self._https_token, 2),
+            "enroll": (self._enroll, 5),
+            "watch": (self._watch, 10),
+            "reconnect": (self._reconnect, 3),
+            "https_reconnect": (self._https_reconnect, 3),
+            "fail": (self._fail, 2),
+            "abandon": (self._abandon, 3),
+        }
         self.rounds: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
 
-    async def run(self, pace: float) -> None:
-        """Go on until canceled. *pace*: seconds between two rounds of the busiest actor."""
+    async def run(self, pace: float, *, fill: Mapping[str, int], full: asyncio.Event) -> None:
+        """Do each actor's rounds of *fill*, set *full*, and go on until canceled.
+
+        *pace*: seconds between two rounds of the busiest actor. `rounds` counts from *full* on.
+        """
         async with AsyncExitStack() as stack:
             for name in (ADMIN, CLIENT, RESOURCE, LOGIN, BACKEND):
                 self._clients[name] = await stack.enter_async_context(self._client(name))
             await self._register()
-            # Pools of threads and sessions open what they may have when it is first wanted: now.
-            await asyncio.gather(*(self._try(self._mint) for _ in range(_BURST)))
-            actors: dict[str, tuple[Round, float]] = {
-                "mint": (self._mint, 1),
-                "batch": (self._batch, 5),
-                "introspect_and_revoke": (self._introspect_and_revoke, 2),
-                "refresh": (self._refresh, 3),
-                "https_token": (self._https_token, 2),
-                "enroll": (self._enroll, 5),
-                "watch": (self._watch, 10),
-                "reconnect": (self._reconnect, 3),
-                "https_reconnect": (self._https_reconnect, 3),
-                "fail": (self._fail, 2),
-                "abandon": (self._abandon, 3),
-            }
+            await self.fill(
+                [(name, self.actors[name][0]) for name, count in fill.items() for _ in range(count)]
+            )
+            self.rounds.clear()
+            full.set()
             async with asyncio.TaskGroup() as group:
-                for name, (act, slower) in actors.items():
+                for name, (act, slower) in self.actors.items():
                     group.create_task(self._again(name, act, pace * slower))
 
-    async def _try(self, act: Round) -> None:
-        with suppress(CountersignError):
-            await act()
+    async def fill(self, rounds: list[tuple[str, Round]]) -> None:
+        """Do all *rounds*, mixed as in the soak, `WIDTH` at a time and without a pause."""
+        random.shuffle(rounds)
+
+        async def work() -> None:
+            while rounds:
+                await self._once(*rounds.pop())
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WIDTH):
+                group.create_task(work())
 
     async def _again(self, name: str, act: Round, pause: float) -> None:
         while True:
-            try:
-                async with asyncio.timeout(30):
-                    await act()
-                self.rounds[name] += 1
-            except CountersignError as error:
-                self.failures[f"{name}: {type(error).__name__} {error.reason or error.code.name}"] += 1
-            except (httpx.HTTPError, OSError, TimeoutError) as error:
-                self.failures[f"{name}: {type(error).__name__}: {str(error).partition(' for url')[0]}"] += 1
+            await self._once(name, act)
             # Not in step with each other.
             await asyncio.sleep(random.uniform(0.5, 1.5) * pause)  # noqa: S311 - no secret
 
-    def _client(self, name: str) -> GatewayClient:
+    async def _once(self, name: str, act: Round) -> None:
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                await act()
+            self.rounds[name] += 1
+        except CountersignError as error:
+            self.failures[f"{name}: {type(error).__name__} {error.reason or error.code.name}"] += 1
+        except (httpx.HTTPError, OSError, TimeoutError) as error:
+            self.failures[f"{name}: {type(error).__name__}: {str(error).partition(' for url')[0]}"] += 1
+
+    def _client(self, name: str, dpop: DpopKey | None = None) -> GatewayClient:
         identity = self._identities[name]
         tls = TlsConfig(
             ca=identity.authority, certificate=identity.certificate, private_key=identity.private_key
         )
-        return GatewayClient(self._soaked.server.address, tls=tls, retry=RetryPolicy(max_attempts=1))
+        retry = RetryPolicy(max_attempts=1)
+        return GatewayClient(self._soaked.server.address, tls=tls, retry=retry, dpop=dpop)
 
     async def _register(self) -> None:
         """The client that users authorize; the others are there already."""
@@ -122,6 +153,21 @@ class Load:
         for token in await self._clients[CLIENT].batch_mint_tokens(CLIENT_ID, wanted):
             if isinstance(token, CountersignError):
                 raise token
+
+    async def _many(self) -> None:
+        wanted = [TokenRequest(scope=SCOPES, resource=(AUDIENCE,))] * MANY
+        minted = await self._clients[CLIENT].batch_mint_tokens(CLIENT_ID, wanted, timeout=_TIMEOUT)
+        tokens = [each.value for each in minted if not isinstance(each, CountersignError)]
+        found = await self._clients[RESOURCE].batch_introspect_tokens(tokens, timeout=_TIMEOUT)
+        if len(tokens) != MANY or None in found:
+            self.failures["many: a token was refused, or is not active"] += 1
+
+    async def _dpop(self) -> None:
+        """A client with a new key, to which its tokens are bound."""
+        key = DpopKey(ec.generate_private_key(ec.SECP256R1()), "ES256", ISSUER)
+        async with self._client(CLIENT, key) as client:
+            for _ in range(3):
+                await client.mint_token(DPOP_CLIENT_ID, resource=[AUDIENCE])
 
     async def _introspect_and_revoke(self) -> None:
         token = (await self._clients[CLIENT].mint_token(CLIENT_ID, resource=[AUDIENCE])).value

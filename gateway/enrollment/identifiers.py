@@ -31,7 +31,7 @@ from gateway.pki.requested_names import dns_name
 from gateway.pki.subject_alternative_names import SubjectAlternativeNames
 
 MAX_IDENTIFIERS: Final = 100
-_REMEMBERED: Final = 1024
+REMEMBERED: Final = 1024
 MAX_VALUE: Final = 2048  # characters
 
 
@@ -99,7 +99,7 @@ def parse_identifiers(pairs: Sequence[tuple[str, str]]) -> tuple[Identifier, ...
     return identifiers
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def names_of(identifiers: tuple[Identifier, ...]) -> OrderNames:
     """What *identifiers* say together. Raises `RequestError` REJECTED_IDENTIFIER where they contradict.
 

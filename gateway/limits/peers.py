@@ -10,7 +10,7 @@ SITE_PREFIX: Final = 64
 §2.5.1), so that they count as one."""
 UNKNOWN: Final = "unknown"
 """A peer without an address, such as one on a Unix socket."""
-_REMEMBERED: Final = 4096
+REMEMBERED: Final = 4096
 
 
 def site_of(host: str) -> str:
@@ -36,7 +36,7 @@ def site_of_forwarded(entry: str) -> str:
     return site_of(text.rpartition(":")[0].strip("[]")) if site == UNKNOWN else site
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def site_of_peer(peer: str) -> str:
     """As `site_of`, of a peer as it is logged.
 

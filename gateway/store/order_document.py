@@ -22,7 +22,7 @@ from gateway.store.database import to_microseconds, to_seconds
 from gateway.store.failures import StoreCause, unavailable
 
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
-_REMEMBERED: Final = 1024
+REMEMBERED: Final = 1024
 """Documents; each is a few kilobytes."""
 
 
@@ -37,7 +37,7 @@ class _Known:
     def add(self, document: str, order: Order) -> None:
         """Remember it in place of the oldest."""
         with self._lock:
-            if len(self._orders) >= _REMEMBERED:
+            if len(self._orders) >= REMEMBERED:
                 del self._orders[next(iter(self._orders))]
             self._orders[document] = order
 

@@ -17,7 +17,7 @@ from gateway.tokens.grant_ports import OpaqueTokenRepository
 from gateway.tokens.opaque import OpaqueKind, digest_of, is_kind
 
 MAX_TOKEN_SIZE: Final = 16 * 1024
-_CACHE_ENTRIES: Final = 10_000
+CACHE_ENTRIES: Final = 10_000
 _REFRESH_PAUSE: Final = 0.1
 
 
@@ -106,7 +106,7 @@ class AccessTokenVerifier:
         except JoseError as error:
             raise TokenInvalidError(str(error.code)) from error
         self._seen[digest] = _Seen(key.key_id, accepted)
-        if len(self._seen) > _CACHE_ENTRIES:
+        if len(self._seen) > CACHE_ENTRIES:
             self._seen.popitem(last=False)
         return accepted
 

@@ -1,10 +1,21 @@
 """The judgement of a soak."""
 
+import asyncio
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
 from bench.flatness import Bound, trend
-from bench.soak import Series
-from bench.soak_site import sessions_open
+from bench.servers import Server
+from bench.soak import Series, all_set
+from bench.soak_fill import MANY, ROUNDS, WIDTH
+from bench.soak_load import Load
+from bench.soak_site import Soaked, identities_of, sessions_open
+from gateway.enrollment import identifiers
+from gateway.limits import peers
+from gateway.store import order_document
+from gateway.tokens import verification
 
 SECONDS = [0.0, 1.0, 2.0, 3.0, 4.0]
 
@@ -46,3 +57,65 @@ def test_sessions_of_the_last_process_count(tmp_path):
     calls = ["C_Initialize", *["C_OpenSession"] * 5, "C_Initialize", *["C_OpenSession"] * 3, "C_CloseSession"]
     log.write_text("".join(f"{number}: {call}\nsome detail\n" for number, call in enumerate(calls)))
     assert sessions_open(log) == 2
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory) -> Load:
+    folder = tmp_path_factory.mktemp("soak")
+    server = Server("nobody", "localhost:1", [], Path("log"), https_address="localhost:1")
+    return Load(Soaked(server, 1, None), identities_of(folder), secret="")
+
+
+def test_everybody_acts_before_a_soak_begins(load: Load):
+    """No actor does anything in a soak that was not done before, so that nothing is needed first in it."""
+    assert ROUNDS.keys() == load.actors.keys()
+    assert min(ROUNDS.values()) > 0
+
+
+def test_what_is_remembered_is_full_before_a_soak_begins():
+    """Each memory of the gateway gets at least as many entries as it holds."""
+    assert ROUNDS["many"] * MANY >= verification.CACHE_ENTRIES
+    assert ROUNDS["enroll"] >= max(identifiers.REMEMBERED, order_document.REMEMBERED)
+    assert ROUNDS["https_reconnect"] >= peers.REMEMBERED
+
+
+async def test_filling_is_as_crowded_as_the_soak(load: Load):
+    """All rounds are done, as many at a time as there are actors and no more."""
+    done: Counter[str] = Counter()
+    at_once = most = 0
+
+    async def act() -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0)
+        at_once -= 1
+        done["act"] += 1
+
+    await load.fill([("act", act)] * 5 * WIDTH)
+    assert (done["act"], most) == (5 * WIDTH, WIDTH)
+    assert len(load.actors) == WIDTH
+
+
+async def test_a_load_that_breaks_ends_the_soak():
+    """Nobody waits to be full for a load that has ended."""
+
+    async def broken() -> None:
+        raise ValueError("the load is broken")
+
+    task = asyncio.create_task(broken())
+    with pytest.raises(ValueError, match="broken"):
+        await all_set([asyncio.Event()], [task])
+
+
+async def test_full_is_full():
+    """The wait is over when all gateways are full."""
+    events = [asyncio.Event(), asyncio.Event()]
+    task = asyncio.create_task(asyncio.Event().wait())
+    waiting = asyncio.create_task(all_set(events, [task]))
+    events[0].set()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    events[1].set()
+    await waiting
+    task.cancel()

@@ -322,7 +322,7 @@ async def test_token_of_another_replica(tmp_path, clock):
 
 async def test_cache_is_bounded(backend, clock, monkeypatch):
     """What is remembered of tokens seen has a bound, and forgetting changes no answer."""
-    monkeypatch.setattr("gateway.tokens.verification._CACHE_ENTRIES", 4)
+    monkeypatch.setattr("gateway.tokens.verification.CACHE_ENTRIES", 4)
     verifier = backend.introspector._verifier
     tokens = [await mint(backend, "backend") for _ in range(8)]
     for _ in range(2):
