@@ -139,7 +139,12 @@ async def soak(
 
 async def all_set(events: Iterable[asyncio.Event], tasks: Sequence[asyncio.Task[None]]) -> None:
     """Until all *events* are set. Raises what ends one of *tasks* before."""
-    waiting = asyncio.gather(*(event.wait() for event in events))
+
+    async def wait() -> None:
+        for event in events:
+            await event.wait()
+
+    waiting = asyncio.create_task(wait())
     try:
         await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
