@@ -26,6 +26,7 @@ from gateway.admission import Admission, Limits
 from gateway.errors import Reason
 from gateway.limits.rate_limits import RateLimits
 from gateway.principal import Principal
+from gateway.rpc.deadlines import Deadlines
 from gateway.rpc.stages import CallerResolver
 from gateway.rpc.streams import wrap_stream
 from gateway.rpc.tracing import Wrap, untraced
@@ -56,6 +57,7 @@ class Pipeline(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no
         self.rate_limits = rate_limits or RateLimits()
         self._around = around
         self.admission = Admission(limits)
+        self.deadlines = Deadlines()
         self.callers = callers
         self.authorize = authorize
         self.access_log = access_log

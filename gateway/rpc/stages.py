@@ -16,6 +16,7 @@ from gateway.limits.rate_limits import RateLimits
 from gateway.principal import ANONYMOUS, Call, Principal
 from gateway.proofs.client_certificate import ClientCertificate
 from gateway.rpc.current import Metadata, make_current
+from gateway.rpc.deadlines import Deadlines
 from gateway.rpc.status import (
     DETAILS_KEY,
     MAX_TEXT,
@@ -51,6 +52,7 @@ class Stages(Protocol):
 
     limits: Limits
     admission: Admission
+    deadlines: Deadlines
     rate_limits: RateLimits
     callers: CallerResolver
     authorize: Callable[[str, Principal], None]
@@ -186,14 +188,17 @@ def no_message() -> RequestError:
 
 
 async def read_in_time(
-    context: grpc.aio.ServicerContext, admission: Admission, priority: Priority, caller: str
+    context: grpc.aio.ServicerContext,
+    admission: Admission,
+    priority: Priority,
+    caller: str,
+    task: asyncio.Task[object],
 ) -> bytes:
-    """The one message of a unary call, not parsed. While it is on its way the call gives back its place.
+    """The one message of the unary call that *task* serves, not parsed. While it is on its way the call gives
+    back its place.
 
     Raises `AvailabilityError` where no place is left once it came, or too many wait for theirs.
     """
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - a coroutine runs in a task; this tells mypy
     admission.await_message(task, caller)
     try:
         raw = await context.read()

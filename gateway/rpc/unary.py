@@ -53,12 +53,12 @@ class UnaryMethod(Method):
         return response
 
     async def _within_deadline(self, context: grpc.aio.ServicerContext, progress: Progress) -> bytes:
-        """`_answer`, with a timer that cancels it.
+        """`_answer`, canceled when its time is over.
 
-        The same as ``asyncio.timeout`` for a task that nobody else gives a timeout to, at a fifth of its
-        cost: 0.8 µs against 4.4 µs.
+        As with ``asyncio.timeout``, for a task that nobody else gives a timeout, at an eighth of its cost.
         """
-        limits = self._pipeline.limits
+        pipeline = self._pipeline
+        limits = pipeline.limits
         remaining: float | None = context.time_remaining()
         granted = limits.default_deadline if remaining is None else min(remaining, limits.max_deadline)
         progress.deadline = granted
@@ -66,19 +66,21 @@ class UnaryMethod(Method):
         assert task is not None  # noqa: S101 - a coroutine runs in a task; this tells mypy
         loop = task.get_loop()
         end = loop.time() + granted
-        timer = loop.call_later(granted, task.cancel)
+        pipeline.deadlines.begin(task, end)
         try:
-            return await self._answer(context, progress)
+            return await self._answer(context, progress, task)
         except asyncio.CancelledError:
-            # The core cancels at the client's own deadline too, perhaps a moment before the timer.
+            # The core cancels at the client's own deadline too, perhaps a moment before.
             if loop.time() >= end or (remaining is not None and context.time_remaining() <= 0):
                 task.uncancel()
                 raise TimeoutError from None
             raise
         finally:
-            timer.cancel()
+            pipeline.deadlines.finish(task)
 
-    async def _answer(self, context: grpc.aio.ServicerContext, progress: Progress) -> bytes:
+    async def _answer(
+        self, context: grpc.aio.ServicerContext, progress: Progress, task: asyncio.Task[object]
+    ) -> bytes:
         await self._authorize(context, progress)
         admission, caller = self._pipeline.admission, progress.limited_as
         counted = not self._always_admitted
@@ -86,7 +88,7 @@ class UnaryMethod(Method):
             admission.enter_caller(caller)
         try:
             if counted:
-                request = self._parse(await read_in_time(context, admission, self._priority, caller))
+                request = self._parse(await read_in_time(context, admission, self._priority, caller, task))
             else:
                 request = self._parse(await read_message(context))
             if self._limit is not None and self._count is not None:

@@ -101,6 +101,10 @@ class SqlClientRepository:
             return None
         return self._parse(row)
 
+    def at_hand(self, client_id: str) -> Client | None:
+        """See `ClientRepository.at_hand`."""
+        return self._recent.get(client_id) if time.monotonic() < self._current_until else None
+
     async def recent(self, client_id: str) -> Client | None:
         """See `ClientRepository.recent`."""
         now = time.monotonic()

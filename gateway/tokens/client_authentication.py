@@ -102,6 +102,25 @@ class ClientAuthenticator:
         # The certificate whose name was last found to be the client's: the very same two objects.
         self._matched: OrderedDict[str, tuple[Client, ClientCertificate]] = OrderedDict()
 
+    def recognized(self, call: Call, client_id: str) -> Client | None:
+        """The enabled client *client_id* as it was a moment ago, by the name in the call's certificate, where
+        both were matched before and nothing has to be asked; else None, which concludes nothing.
+        """
+        known = self._matched.get(client_id)
+        # The very same objects: a client that was changed is another, and so is a certificate beside which
+        # other intermediates were presented.
+        if (
+            known is None
+            or known[1] is not call.certificate
+            or known[0] is not self._clients.at_hand(client_id)
+        ):
+            return None
+        try:
+            self._trust.verify(known[1], self._clock())
+        except PkiError:
+            return None
+        return known[0]
+
     async def authenticate_recent(
         self, call: Call, client_id: str, secret: ClientSecret | None
     ) -> Client | None:

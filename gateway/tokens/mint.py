@@ -1,9 +1,7 @@
 """Minting access tokens: the way of one call, from an authenticated client to a signed token."""
 
 import asyncio
-import contextlib
 import os
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,17 +16,15 @@ from gateway.keys.model import KeyPurpose
 from gateway.principal import Call
 from gateway.telemetry.caller import current_caller
 from gateway.tokens.access_token import TYP, AccessToken
-from gateway.tokens.binding import binding_of
 from gateway.tokens.client import AccessTokenFormat, Client
-from gateway.tokens.client_authentication import ClientAuthenticator, ClientCredential, PrivateKeyJwt
+from gateway.tokens.client_authentication import ClientAuthenticator, ClientCredential
+from gateway.tokens.entitlements import Entitlements
 from gateway.tokens.grant_ports import OpaqueTokenRepository
 from gateway.tokens.grants import (
     Decider,
     Grant,
-    Granted,
     RefreshToken,
     TokenRequest,
-    decide,
     grant_type_of,
 )
 from gateway.tokens.minted_event import minted_event
@@ -39,7 +35,6 @@ from signers import Algorithm
 MAX_BATCH: Final = 1_000
 _TOKEN_ID_BYTES: Final = 16
 _SLICE: Final = 100
-TERMS_CACHE_ENTRIES: Final = 1024
 _MAX_PAYLOAD: Final = 10 * 1024
 """Octets. With the largest header and signature a token then stays below what introspection reads
 (`gateway.tokens.verification.MAX_TOKEN_SIZE`), so that nothing is minted that could not be used."""
@@ -104,7 +99,7 @@ class TokenMinter:
 
         *deciders*: the rules of every grant but client credentials.
         """
-        self._issuer = issuer
+        self._entitlements = Entitlements(issuer, authenticator)
         self._algorithm = algorithm
         self._lifetime = lifetime
         self._keyring = keyring
@@ -113,9 +108,6 @@ class TokenMinter:
         self._opaque = opaque
         self._clock = clock
         self._trail = None if trail is NO_TRAIL else trail  # So that it costs nothing where it is off.
-        self._known: OrderedDict[tuple[str, TokenRequest, str | None], tuple[Client, TokenTerms]] = (
-            OrderedDict()
-        )
 
     async def mint(
         self, call: Call, client_id: str, credential: ClientCredential | None, request: TokenRequest
@@ -129,11 +121,13 @@ class TokenMinter:
         settle, latest_expiry = None, None
         decider = self._deciders.get(type(request.grant))
         if decider is None:
-            client, terms = await self._entitle(call, client_id, credential, request)
+            client, terms = self._entitlements.at_hand(
+                call, client_id, credential, request
+            ) or await self._entitlements.find(call, client_id, credential, request)
         else:
             client = await self._authenticator.authenticate(call, client_id, credential)
             granted = await decider.decide(call, client, request)
-            terms = self._terms_of(call, client, granted)
+            terms = self._entitlements.terms_of(call, client, granted)
             settle, latest_expiry = granted.settle, granted.latest_expiry
         if not call.principal.name:
             current_caller.set(f"client:{client.client_id}")  # Who has this signed was not known at the door.
@@ -150,25 +144,6 @@ class TokenMinter:
             return draft.minted(value)
         async with self._trail.around(event):
             return draft.minted(value, await settle())
-
-    async def _entitle(
-        self, call: Call, client_id: str, credential: ClientCredential | None, request: TokenRequest
-    ) -> tuple[Client, TokenTerms]:
-        """Who the client is, and what it gets by client credentials."""
-        if not isinstance(credential, PrivateKeyJwt):  # An assertion is used up by the first look at it.
-            # A token that was minted a moment earlier lives as long, so what was true a moment ago suffices
-            # to mint. A refusal is due to what is true now.
-            recent = await self._authenticator.authenticate_recent(call, client_id, credential)
-            if recent is not None:
-                terms = None
-                with contextlib.suppress(GatewayError):
-                    terms = self._terms(call, recent, request)
-                if terms is not None:
-                    if call.proof is not None:
-                        await self._authenticator.use_proof(call)
-                    return recent, terms
-        client = await self._authenticator.authenticate(call, client_id, credential)
-        return client, self._terms(call, client, request)
 
     async def mint_many(
         self,
@@ -235,40 +210,9 @@ class TokenMinter:
         if isinstance(request, GatewayError):
             return request
         try:
-            return self._draft(client, self._terms(call, client, request), now, None)
+            return self._draft(client, self._entitlements.terms(call, client, request), now, None)
         except GatewayError as error:
             return error
-
-    def _terms(self, call: Call, client: Client, request: TokenRequest) -> TokenTerms:
-        """What *client* gets by client credentials.
-
-        That depends on the three and on nothing else, so what was decided for the very same client, as it is
-        registered, is not decided again. Raises as `decide` and `binding_of`.
-        """
-        if call.proof is not None:
-            return self._terms_of(call, client, decide(client, request))
-        key = (client.client_id, request, None if call.certificate is None else call.certificate.x5t_s256)
-        known = self._known.get(key)
-        if known is not None and known[0] is client:
-            return known[1]
-        terms = self._terms_of(call, client, decide(client, request))
-        self._known[key] = client, terms
-        if len(self._known) > TERMS_CACHE_ENTRIES:
-            self._known.popitem(last=False)
-        return terms
-
-    def _terms_of(self, call: Call, client: Client, granted: Granted) -> TokenTerms:
-        return TokenTerms(
-            issuer=self._issuer,
-            subject=granted.subject,
-            audience=granted.audience,
-            client_id=client.client_id,
-            scope=granted.scope,
-            binding=binding_of(call, client),
-            grant_id=granted.grant_id,
-            authentication=granted.authentication,
-            actor=granted.actor,
-        )
 
     def _draft(self, client: Client, terms: TokenTerms, now: int, latest_expiry: int | None) -> _Draft:
         """The token to sign. Raises `RequestError` INVALID_REQUEST."""

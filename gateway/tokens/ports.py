@@ -27,6 +27,10 @@ class ClientRepository(Protocol):
         """The client as it is now (never a stale copy), or None."""
         ...
 
+    def at_hand(self, client_id: str) -> Client | None:
+        """As `recent`, where the database need not be asked; else None, which says nothing of the client."""
+        ...
+
     async def recent(self, client_id: str) -> Client | None:
         """The client as it was a moment ago at most, 50 ms; as it is now, where this process changed it.
 

@@ -23,6 +23,7 @@ from gateway.tokens.terms import TokenTerms
 from gateway.tokens.verification import MAX_TOKEN_SIZE
 from signers import Algorithm
 from tests.support.gateway import ISSUER, RESOURCE, call_of, opened_application
+from tests.support.pki import Authority
 from tests.support.stores import client
 
 GRANT = ClientCredentialsGrant()
@@ -343,3 +344,37 @@ def test_payload_of_a_plain_token():
     terms = TokenTerms("i", "s", ("a",), "c", (), None)
     expected = b'{"iss":"i","sub":"s","aud":"a","client_id":"c","iat":1,"exp":2,"jti":"j"}'
     assert terms.payload("j", 1, 2) == expected
+
+
+STRANGE = {
+    "the certificate of another": lambda app, leaf, clock: app.root.leaf(dns=("other.example.org",)),
+    "a foreign certificate of the same name": lambda app, leaf, clock: Authority.root("Foreign").leaf(
+        dns=("backend.example.org",)
+    ),
+    "no certificate": lambda app, leaf, clock: None,
+    "the certificate, of roots that count no more": lambda app, leaf, clock: (
+        app.roots.replace(Authority.root("Successor").pem) or leaf
+    ),
+    "the certificate, expired": lambda app, leaf, clock: clock.advance(40 * 86_400) or leaf,
+}
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+async def test_what_was_asked_before_is_no_proof(app, leaf, clock, strange):
+    """The request that a client has just made gets nothing for anybody who cannot prove to be that client."""
+    await app.register("backend")
+    for _ in range(2):  # The second time nothing is asked or decided any more.
+        await app.minter.mint(call_of(leaf), "backend", None, ALL)
+    with pytest.raises(AuthenticationError) as caught:
+        await app.minter.mint(call_of(STRANGE[strange](app, leaf, clock)), "backend", None, ALL)
+    assert caught.value.reason is Reason.INVALID_CLIENT
+
+
+async def test_what_was_asked_before_with_a_wrong_secret(app, leaf):
+    """A secret that does not fit is refused even beside the certificate that would have done alone."""
+    await app.register("backend")
+    for _ in range(2):
+        await app.minter.mint(call_of(leaf), "backend", None, ALL)
+    with pytest.raises(AuthenticationError) as caught:
+        await app.minter.mint(call_of(leaf), "backend", ClientSecret("guess"), ALL)
+    assert caught.value.cause == "method_not_registered"
