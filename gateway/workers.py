@@ -305,9 +305,9 @@ def supervise(
 
 def _migrate(settings: Settings) -> None:
     # Only here, so that a supervisor that migrates nothing stays small.
-    from gateway.application import store_options, store_url  # noqa: PLC0415 - see above
     from gateway.clock import system_clock  # noqa: PLC0415 - see above
     from gateway.store import open_store  # noqa: PLC0415 - see above
+    from gateway.wiring.store import store_options, store_url  # noqa: PLC0415 - see above
 
     async def migrate() -> None:
         async with open_store(

@@ -10,9 +10,10 @@ from countersign import AssertionKey, CountersignError, GrantType, PrivateKeyJwt
 from countersign.v1.client_authentication_pb2 import ClientAuthentication
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from gateway.application import load_roots, open_application, store_url
+from gateway.application import load_roots, open_application
 from gateway.config import ConfigurationError, load
 from gateway.store import SchemaRevisionError
+from gateway.wiring.store import store_url
 from signers import KeyMismatchError, KeyNotFoundError, KeyUnusableError
 from tests.support.assertions import jwks_of
 from tests.support.gateway import (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.application import load_roots, open_application, store_options, store_url
+from gateway.application import load_roots, open_application
 from gateway.audit.chain import Head
 from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.checkpointing import Checkpointer
@@ -31,6 +31,7 @@ from gateway.config import ConfigurationError, Settings, load
 from gateway.jose.jwk import Jwk
 from gateway.store import open_store
 from gateway.wiring.audit import checkpoint_keys
+from gateway.wiring.store import store_options, store_url
 
 _POLL = 0.5
 

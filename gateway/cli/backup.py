@@ -4,12 +4,12 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from gateway.application import store_options, store_url
 from gateway.clock import system_clock
 from gateway.config import load
 from gateway.store import StoreError, check_revision
 from gateway.store.options import SqliteUrl, parse_url
 from gateway.store.restoring import back_up
+from gateway.wiring.store import store_options, store_url
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -26,7 +26,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
-from gateway.application import store_options, store_url
 from gateway.cli.demo_provider import DemoProvider
 from gateway.cli.development import TRUST_DOMAIN, Addresses, DevelopmentKey, prepare
 from gateway.cli.storytelling import Stage, client_of, expect, say
@@ -37,6 +36,7 @@ from gateway.oidc import LoginWishes, Provider, ProviderConfig, PublicClient, Re
 from gateway.server import open_server
 from gateway.store import upgrade
 from gateway.telemetry.access_log import AccessRecord
+from gateway.wiring.store import store_options, store_url
 from signers import Algorithm, PublicKey
 from signers.key_files import generate_private_key, write_private_key
 from signers.pkcs11.options import Pkcs11Options

@@ -16,7 +16,7 @@ from typing import Final
 
 from cryptography import x509
 
-from gateway.application import load_roots, open_signers, store_options, store_url
+from gateway.application import load_roots
 from gateway.cli.doctor_audit import audit_findings
 from gateway.cli.doctor_database import database_findings
 from gateway.cli.findings import Finding
@@ -28,6 +28,8 @@ from gateway.keys.certificates import chain_der
 from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
 from gateway.settings.keys import KeySettings
 from gateway.store import StoreError, open_store
+from gateway.wiring.signers import open_signers
+from gateway.wiring.store import store_options, store_url
 from signers import SignerError, VersionedSigner
 from signers.registry import SignerRegistry
 

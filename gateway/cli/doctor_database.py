@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from gateway.application import store_options, store_url
 from gateway.cli.findings import Finding
 from gateway.clock import system_clock
 from gateway.config import Settings
@@ -14,6 +13,7 @@ from gateway.store.condition import MAX_COUNTED, ServerCondition, overdue_rows, 
 from gateway.store.migrations import HEAD_REVISION, SchemaState, schema_state
 from gateway.store.options import SqliteUrl, parse_url
 from gateway.store.replicas import Replica
+from gateway.wiring.store import store_options, store_url
 
 _MIB: Final = 1024 * 1024
 _LITTLE: Final = 1024 * _MIB

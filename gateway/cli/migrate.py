@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.application import store_options, store_url
 from gateway.config import Settings, load
 from gateway.store import open_store
 from gateway.store.failures import SchemaRevisionError
 from gateway.store.migrations import HEAD_REVISION, SchemaState, Step, pending_steps, schema_state, upgrade
 from gateway.store.migrations.revisions import CURRENT
 from gateway.store.replicas import Replica
+from gateway.wiring.store import store_options, store_url
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.application import store_options, store_url
 from gateway.clock import system_clock
 from gateway.config import load
 from gateway.errors import AvailabilityError
@@ -20,6 +19,7 @@ from gateway.store.options import PostgresqlUrl, SqliteUrl, parse_url
 from gateway.store.postgresql import open_postgresql
 from gateway.store.restoring import Restored, mark_complete, mark_restored, put_in_place, replace
 from gateway.store.sqlite import open_sqlite
+from gateway.wiring.store import store_options, store_url
 
 _ADVICE = """\
 What this database cannot know, and you have to see to (docs/upgrades.md):

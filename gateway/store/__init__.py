@@ -142,49 +142,69 @@ async def open_store(
         await upgrade(url, options=options)
     else:
         await check_revision(url, options=options)
+    async with _opened(url, options, times) as opened:
+        marks = await require_usable(opened.database, has_identity=opened.is_postgresql)
+        yield _store(opened, marks, options, clock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A database; `listening` has to be entered for the news of its changes to be certain."""
+
+    database: Database
+    is_postgresql: bool
+    news: ChangeNews
+    listening: Callable[[], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def _opened(url: str, options: StoreOptions, times: DatabaseTimes | None) -> AsyncIterator[_Opened]:
+    target, news = parse_url(url), ChangeNews(counters.TOLD)
+    listening: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     async with AsyncExitStack() as stack:
-        target = parse_url(url)
         database: Database
-        news = ChangeNews(counters.TOLD)
-        listening: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         if isinstance(target, SqliteUrl):
             database = await stack.enter_async_context(open_sqlite(target.path, options))
         else:
             database = await stack.enter_async_context(open_postgresql(target.dsn, options))
             if options.notifications:
                 listening = PostgresqlListener(partial(connect, target.dsn, options), database, news).running
+        is_postgresql = not isinstance(target, SqliteUrl)
         if times is not None:
-            system = "sqlite" if isinstance(target, SqliteUrl) else "postgresql"
-            database = ObservedDatabase(database, times, system)
-        marks = await require_usable(database, has_identity=not isinstance(target, SqliteUrl))
-        lifetime = options.idempotency_lifetime
-        revoked = Announcements()
-        replicas = Replicas(database, clock, program=number_of(revisions.CURRENT.head))
-        yield Store(
-            clients=SqlClientRepository(
-                database, clock, cache_size=options.client_cache_size, idempotency_lifetime=lifetime
-            ),
-            revocations=SqlRevocationRepository(database, revoked),
-            replay=SqlReplayRepository(database, marks, options.single_use_lifetimes),
-            keys=SqlKeyRepository(database, clock, idempotency_lifetime=lifetime),
-            accounts=SqlAccountRepository(database),
-            external_accounts=SqlExternalAccountRepository(database),
-            orders=SqlOrderRepository(database, marks),
-            certificates=SqlCertificateRepository(database, marks),
-            codes=SqlCodeRepository(database, revoked),
-            pushed_requests=SqlPushedRequestRepository(database),
-            pending_logins=SqlPendingLoginRepository(database),
-            presentation_requests=SqlPresentationRequestRepository(database),
-            grants=SqlGrantRepository(database, revoked),
-            refresh_tokens=SqlRefreshTokenRepository(database, revoked),
-            opaque_tokens=SqlOpaqueTokenRepository(database),
-            revocation_feed=SqlRevocationFeedRepository(database, revoked),
-            revocation_news=news.topics[counters.REVOCATIONS],
-            key_news=news.topics[counters.KEYS],
-            listening=listening,
-            audit=SqlAuditRepository(database, hashes=not isinstance(target, SqliteUrl)),
-            database=database,
-            purge=Purge(database, clock, options, Leases(database, replicas.replica_id)),
-            replicas=replicas,
-            marks=marks,
-        )
+            database = ObservedDatabase(database, times, "postgresql" if is_postgresql else "sqlite")
+        yield _Opened(database, is_postgresql, news, listening)
+
+
+def _store(opened: _Opened, marks: RestoreMarks, options: StoreOptions, clock: Clock) -> Store:
+    database, news = opened.database, opened.news
+    lifetime = options.idempotency_lifetime
+    revoked = Announcements()
+    replicas = Replicas(database, clock, program=number_of(revisions.CURRENT.head))
+    return Store(
+        clients=SqlClientRepository(
+            database, clock, cache_size=options.client_cache_size, idempotency_lifetime=lifetime
+        ),
+        revocations=SqlRevocationRepository(database, revoked),
+        replay=SqlReplayRepository(database, marks, options.single_use_lifetimes),
+        keys=SqlKeyRepository(database, clock, idempotency_lifetime=lifetime),
+        accounts=SqlAccountRepository(database),
+        external_accounts=SqlExternalAccountRepository(database),
+        orders=SqlOrderRepository(database, marks),
+        certificates=SqlCertificateRepository(database, marks),
+        codes=SqlCodeRepository(database, revoked),
+        pushed_requests=SqlPushedRequestRepository(database),
+        pending_logins=SqlPendingLoginRepository(database),
+        presentation_requests=SqlPresentationRequestRepository(database),
+        grants=SqlGrantRepository(database, revoked),
+        refresh_tokens=SqlRefreshTokenRepository(database, revoked),
+        opaque_tokens=SqlOpaqueTokenRepository(database),
+        revocation_feed=SqlRevocationFeedRepository(database, revoked),
+        revocation_news=news.topics[counters.REVOCATIONS],
+        key_news=news.topics[counters.KEYS],
+        listening=opened.listening,
+        audit=SqlAuditRepository(database, hashes=opened.is_postgresql),
+        database=database,
+        purge=Purge(database, clock, options, Leases(database, replicas.replica_id)),
+        replicas=replicas,
+        marks=marks,
+    )

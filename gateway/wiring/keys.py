@@ -5,11 +5,14 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from cryptography import x509
+
 from gateway.audit.ports import AuditTrail
 from gateway.clock import Clock
 from gateway.config import ConfigurationError, Settings
 from gateway.enrollment.client_access_token import LIFETIME as CLIENT_TOKEN_LIFETIME
 from gateway.enrollment.ocsp import RESPONDER_LIFETIME, RESPONSE_LIFETIME
+from gateway.keys.declared import DeclaredKey
 from gateway.keys.delegation import Delegator
 from gateway.keys.keyring import Keyring
 from gateway.keys.loading import KeyringLoader
@@ -18,6 +21,7 @@ from gateway.keys.model import KeyPurpose
 from gateway.keys.opening import SignerOpener
 from gateway.keys.ports import KeyRepository
 from gateway.keys.rotation import KeyRotator, RotationPolicy
+from gateway.settings.keys import KeySettings
 from signers.uri import parse_file_uri
 
 _DOCUMENT_LIFETIME = timedelta(days=1)
@@ -47,6 +51,20 @@ def honored(settings: Settings) -> Mapping[KeyPurpose, timedelta]:
 def publish_before_use(settings: Settings) -> timedelta:
     """How long verifiers may keep a key set, and so how long a key is published before it signs."""
     return timedelta(seconds=settings.tokens.jwks_max_age)
+
+
+def declared_key(settings: Settings, key: KeySettings) -> DeclaredKey:
+    """A key that the configuration names. Raises `ConfigurationError`."""
+    certificate = None
+    if key.certificate is not None:
+        path = settings.path(key.certificate)
+        try:
+            certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(
+                f"keys.certificate: {path}: it is not a readable PEM certificate; mend the file or the path."
+            ) from error
+    return DeclaredKey(key.purpose, key.algorithm, key.uri, key.public_key_sha256, certificate)
 
 
 def key_manager(

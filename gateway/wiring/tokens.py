@@ -90,16 +90,7 @@ def token_use_cases(
     }
     return TokenUseCases(
         minter=_minter(settings, store, keyring, authenticator, deciders, clock, trail),
-        revoker=TokenRevoker(
-            authenticator=authenticator,
-            verifier=verifier,
-            revocations=store.revocations,
-            grants=store.grants,
-            refresh_tokens=store.refresh_tokens,
-            max_lifetime=tokens.max_lifetime,
-            clock=clock,
-            trail=trail,
-        ),
+        revoker=_revoker(settings, store, authenticator, verifier, clock, trail),
         introspector=introspector,
         signing_introspector=SigningIntrospector(
             issuer=tokens.issuer,
@@ -108,17 +99,7 @@ def token_use_cases(
             keyring=keyring,
             clock=clock,
         ),
-        authorizations=AuthorizationRequests(
-            issuer=tokens.issuer,
-            clients=store.clients,
-            authenticator=authenticator,
-            pushed=store.pushed_requests,
-            codes=store.codes,
-            code_lifetime=tokens.code_lifetime,
-            pushed_lifetime=tokens.pushed_request_lifetime,
-            clock=clock,
-            trail=trail,
-        ),
+        authorizations=_authorizations(settings, store, authenticator, clock, trail),
         callers=CallerTokenAuthenticator(
             issuer=tokens.issuer,
             verifier=verifier,
@@ -128,6 +109,43 @@ def token_use_cases(
             dpop=doors.api,
         ),
         dpop=doors.server,
+    )
+
+
+def _revoker(
+    settings: Settings,
+    store: Store,
+    authenticator: ClientAuthenticator,
+    verifier: AccessTokenVerifier,
+    clock: Clock,
+    trail: AuditTrail,
+) -> TokenRevoker:
+    return TokenRevoker(
+        authenticator=authenticator,
+        verifier=verifier,
+        revocations=store.revocations,
+        grants=store.grants,
+        refresh_tokens=store.refresh_tokens,
+        max_lifetime=settings.tokens.max_lifetime,
+        clock=clock,
+        trail=trail,
+    )
+
+
+def _authorizations(
+    settings: Settings, store: Store, authenticator: ClientAuthenticator, clock: Clock, trail: AuditTrail
+) -> AuthorizationRequests:
+    tokens = settings.tokens
+    return AuthorizationRequests(
+        issuer=tokens.issuer,
+        clients=store.clients,
+        authenticator=authenticator,
+        pushed=store.pushed_requests,
+        codes=store.codes,
+        code_lifetime=tokens.code_lifetime,
+        pushed_lifetime=tokens.pushed_request_lifetime,
+        clock=clock,
+        trail=trail,
     )
 
 

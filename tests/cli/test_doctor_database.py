@@ -12,7 +12,6 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from gateway.application import store_options, store_url
 from gateway.cli import doctor
 from gateway.cli.doctor_database import (
     database_findings,
@@ -24,6 +23,7 @@ from gateway.cli.findings import Finding
 from gateway.store import open_store
 from gateway.store.condition import ServerCondition, TableSize, server_condition
 from gateway.store.options import StoreOptions
+from gateway.wiring.store import store_options, store_url
 from tests.support.gateway import Prepared, prepare
 from tests.support.stores import DATABASES, empty_database
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from countersign import AccessToken, CertificateName, GrantType, TlsClientAuth
 
-from gateway.application import store_url
 from gateway.cli import main
 from gateway.store import RestoreNeededError, StoreError, open_store, upgrade
 from gateway.store.restored import NEVER_RESTORED, RestoreMarks
 from gateway.store.restoring import back_up
 from gateway.tokens.ports import Revocation
+from gateway.wiring.store import store_url
 from tests.support.gateway import RESOURCE, Prepared, SteppedClock, prepare, running_gateway
 from tests.support.stores import DATABASES, client, empty_database, shared_postgres
 

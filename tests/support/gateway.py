@@ -20,7 +20,7 @@ import grpc
 import pytest
 from countersign import CountersignError, GatewayClient, RetryPolicy, TlsConfig
 
-from gateway.application import Application, load_roots, open_application, store_options, store_url
+from gateway.application import Application, load_roots, open_application
 from gateway.client_roots import ClientRoots
 from gateway.clock import Clock, system_clock
 from gateway.config import Settings, load
@@ -31,6 +31,7 @@ from gateway.server import open_server
 from gateway.store import upgrade
 from gateway.telemetry.access_log import AccessRecord
 from gateway.tokens.client import Client
+from gateway.wiring.store import store_options, store_url
 from signers import Algorithm
 from signers.key_files import generate_private_key, write_private_key
 from softhsm.provision import provision
