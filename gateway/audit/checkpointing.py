@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
@@ -24,8 +25,16 @@ Sign = Callable[[bytes], Awaitable[str]]
 Raises `SignerError`, `AvailabilityError`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """How far the log was signed at the last look; *latest* is None where it never was."""
+
+    head: Head
+    latest: StoredCheckpoint | None
+
+
 class Checkpointer:
-    """Owns the task that signs; an async context manager."""
+    """Owns the task that signs; an async context manager. `signed` is None before the first look."""
 
     def __init__(
         self,
@@ -45,6 +54,7 @@ class Checkpointer:
         self._segments = segments
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
+        self.signed: Signed | None = None
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="audit-checkpoints")
@@ -62,13 +72,18 @@ class Checkpointer:
 
         Raises `AvailabilityError`, `SignerError`.
         """
-        latest, head = await self._repository.latest_checkpoint(), await self._repository.head()
+        latest, head = await self._look()
         return await self._sign_behind(latest) if self._is_due(latest, head) else None
 
     async def sign_now(self) -> Checkpoint | None:
         """As `sign_due`, whether it is due or not; None where there is nothing new, or somebody else is."""
-        latest, head = await self._repository.latest_checkpoint(), await self._repository.head()
+        latest, head = await self._look()
         return await self._sign_behind(latest) if head.sequence_number > _number(latest) else None
+
+    async def _look(self) -> tuple[StoredCheckpoint | None, Head]:
+        latest, head = await self._repository.latest_checkpoint(), await self._repository.head()
+        self.signed = Signed(head, latest)
+        return latest, head
 
     def _is_due(self, latest: StoredCheckpoint | None, head: Head) -> bool:
         behind = head.sequence_number - _number(latest)
@@ -89,6 +104,7 @@ class Checkpointer:
             return None
         # The log goes elsewhere, as a rule: then a copy is where the database's owner cannot change it.
         logger.info("audit checkpoint", extra=logged(head, jws))
+        self.signed = Signed(head, stored)
         return checkpoint
 
     async def _run(self) -> None:

@@ -7,6 +7,7 @@ durable, and is refused where it cannot be made: nothing takes effect that is no
 
 import asyncio
 import logging
+import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -22,6 +23,7 @@ from gateway.audit.ports import AuditRepository, Effect
 from gateway.audit.records import Outcome, Record
 from gateway.clock import Clock
 from gateway.errors import AvailabilityError, GatewayError, Reason
+from signers.durations import Histogram
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,8 @@ class ChainTrail:
     """`gateway.audit.ports.AuditTrail` of one worker. Belongs to one event loop; an async context manager.
 
     `head`: the chain's end after the last segment of this worker, None before the first. `recorded` counts
-    durable records by event, `refused` those that were not made.
+    durable records by event, `refused` those that were not made; `commits` has how long each commit took,
+    failed ones included.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class ChainTrail:
         self.head: Head | None = None
         self.recorded: Counter[str] = Counter()
         self.refused = 0
+        self.commits = Histogram()
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="audit-log")
@@ -157,6 +161,7 @@ class ChainTrail:
 
     async def _commit(self, batch: "list[_Entry]") -> None:
         records = [record for entry in batch for record in entry.records]
+        started = time.perf_counter()
         try:
             draft = Draft(self._writer, self._now(), tuple([record.encode() for record in records]))
             async with asyncio.timeout(self._timeout):
@@ -169,6 +174,8 @@ class ChainTrail:
             for entry in batch:
                 entry.fail(cause)
             return
+        finally:
+            self.commits.add(time.perf_counter() - started)
         self.recorded.update([record.event.event for record in records])
         for entry in batch:
             if not entry.added.done():

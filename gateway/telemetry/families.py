@@ -207,6 +207,42 @@ SIGNER_STUCK_THREADS: Final = Family(
 SIGNER_BUDGET_LEFT: Final = Family(
     "countersign_signer_budget_left", "gauge", ("provider",), "Requests that its quota allows now."
 )
+AUDIT_RECORDS: Final = Family(
+    "countersign_audit_records_total",
+    "counter",
+    ("event",),
+    "Records of the audit log that this worker made durable, by their event; none where it is off.",
+)
+AUDIT_FAILED: Final = Family(
+    "countersign_audit_records_failed_total",
+    "counter",
+    (),
+    "Records that could not be written: what they were of was refused with AUDIT_UNAVAILABLE.",
+)
+AUDIT_COMMIT: Final = Family(
+    "countersign_audit_commit_seconds",
+    "histogram",
+    (),
+    "How long this worker's commits of records took, failed ones included; a call waits for one or two.",
+)
+AUDIT_SEGMENT: Final = Family(
+    "countersign_audit_sequence_number",
+    "gauge",
+    (),
+    "The last segment of the audit log of all replicas, as of the last look, once a second.",
+)
+AUDIT_CHECKPOINT: Final = Family(
+    "countersign_audit_checkpoint_sequence_number",
+    "gauge",
+    (),
+    "The last segment that a signed checkpoint covers; 0 where none was signed.",
+)
+AUDIT_CHECKPOINT_TIME: Final = Family(
+    "countersign_audit_checkpoint_time_seconds",
+    "gauge",
+    (),
+    "When the last checkpoint was signed, Unix time; 0 where none was.",
+)
 
 FAMILIES: Final = (
     CALLS,
@@ -242,5 +278,11 @@ FAMILIES: Final = (
     SIGNER_QUEUED,
     SIGNER_STUCK_THREADS,
     SIGNER_BUDGET_LEFT,
+    AUDIT_RECORDS,
+    AUDIT_FAILED,
+    AUDIT_COMMIT,
+    AUDIT_SEGMENT,
+    AUDIT_CHECKPOINT,
+    AUDIT_CHECKPOINT_TIME,
 )
 """All of them. Beside these a scrape has ``process_*`` and ``python_gc_*`` of the Prometheus client."""

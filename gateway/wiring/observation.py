@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gateway.application import Application
 from gateway.audit.refusals import RefusalCounts
+from gateway.audit.trail import ChainTrail
 from gateway.clock import Clock
 from gateway.config import Settings
 from gateway.introspection.feed import RevocationFeedRepository
@@ -80,6 +81,7 @@ class Observation:
             yield
             return
         # Loaded only where it is used: every worker starts faster without.
+        from gateway.telemetry.audit_metrics import AuditMetrics  # noqa: PLC0415
         from gateway.telemetry.certificate_metrics import (  # noqa: PLC0415
             CertificateMetrics,
             configured_certificates,
@@ -89,6 +91,9 @@ class Observation:
         from gateway.telemetry.signing_metrics import SigningMetrics  # noqa: PLC0415
         from gateway.telemetry.worker_metrics import DatabaseMetrics, WorkerMetrics  # noqa: PLC0415
 
+        audit: list[AuditMetrics] = []
+        if isinstance(application.trail, ChainTrail) and application.checkpointer is not None:
+            audit.append(AuditMetrics(application.trail, application.checkpointer))
         keyring, database, lag = application.keyring, application.store.database, Histogram()
         write = exposition(
             WorkerMetrics(
@@ -106,6 +111,7 @@ class Observation:
                 configured_certificates(self.settings),
             ),
             SigningMetrics(lambda: keyring.view, application.signers.health),
+            *audit,
         )
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(measuring_lag(lag))

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -12,10 +13,11 @@ import yaml
 from countersign import CountersignError
 
 from bench.dashboard_queries import DASHBOARD, panels
+from gateway.settings.keys import KeySettings
 from gateway.telemetry.families import FAMILIES
 from tests.support.development import ROOT
 from tests.support.edge import TOKEN, Edge, free_ports, leaf, register
-from tests.support.gateway import running_gateway
+from tests.support.gateway import make_key, prepare, running_gateway
 from tests.support.prometheus import running_prometheus
 
 IN_ONE_LOOP = pytest.mark.asyncio(loop_scope="module")
@@ -122,15 +124,29 @@ async def prometheus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scraped")
     port, own = free_ports(2)
     address = f"127.0.0.1:{port}"
-    metrics = {"enabled": True, "address": address}
+    prepared = await prepare(
+        folder / "gateway",
+        key_uri="softhsm",
+        metrics={"enabled": True, "address": address},
+        audit={"enabled": True, "checkpoint_interval": 1},
+    )
+    prepared = with_audit_key(prepared)
     with running_prometheus(folder / "prometheus", own, [address], rules=ALERTS) as server:
-        async with running_gateway(folder / "gateway", key_uri="softhsm", metrics=metrics) as gateway:
+        async with running_gateway(folder / "gateway", prepared=prepared) as gateway:
             async with gateway.client(gateway.admin) as admin:
                 await register(admin, "backend")
             for _ in range(3):
                 await call(gateway)
                 await scraped_again(server)
             yield server
+
+
+def with_audit_key(prepared):
+    """The same, with a key in a file that signs checkpoints."""
+    key = {"purpose": "audit", "algorithm": "ES256", "uri": make_key(prepared.folder, "audit")}
+    settings = prepared.settings
+    keys = (*settings.keys, KeySettings.model_validate(key))
+    return replace(prepared, settings=settings.model_copy(update={"keys": keys}))
 
 
 async def call(gateway):
