@@ -1,15 +1,16 @@
 """The way to one service: who may go, how many at once, in which batches, and what happens on a failure.
 
 Signatures wait in `WaitingRoom` and leave it in batches whenever a request slot is free: an idle lane sends a
-lone signature at once, and a loaded one fills its batches by itself, so no timer delays anybody. Admission
-fails early where waiting would be in vain: a full queue, an open circuit, or a budget too far behind.
+lone signature at once, and a loaded one fills its batches by itself, so no timer delays anybody. What is
+asked for in one turn of the event loop leaves together. A slot is free again once the service has answered,
+so that it signs the next batch while the last is verified here, one batch at a time. Admission fails early
+where waiting would be in vain: a full queue, an open circuit, or a budget too far behind.
 """
 
 import asyncio
 import logging
 import os
 import random
-import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -25,15 +26,13 @@ from signers.errors import (
 )
 from signers.remote.budget import Budget
 from signers.remote.circuit import TRIAL_TIMEOUT, Circuit, Verdict
+from signers.remote.deadlines import Deadlines
+from signers.remote.delivery import Delivery
 from signers.remote.options import RemoteOptions
 from signers.remote.service import RemoteKey
 from signers.remote.waiting import Item, WaitingRoom
-from signers.verification import verify
 
 logger = logging.getLogger(__name__)
-
-YIELD_EVERY = 16
-"""Signatures verified on the loop before other tasks get their turn; one takes about 0.1 ms."""
 
 FIRST_RETRY = 0.05
 """Seconds before a request is made again; they double, each with up to half of it at random."""
@@ -58,7 +57,11 @@ class Lane:
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
         self._waiting = WaitingRoom()
+        self._deadlines = Deadlines(self._expired)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way = 0
+        self._pumping = False
+        self._delivery = Delivery()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._idle = asyncio.Event()
@@ -83,17 +86,14 @@ class Lane:
         deadline = now + self._options.timeout
         traced = call_stages.get()
         counted = (stages,) if traced is None else (stages, traced)
-        items = [Item(message, self._loop.create_future(), now, deadline, counted) for message in messages]
+        name, future = key.name, self._loop.create_future
+        items = [Item(name, message, future(), now, deadline, counted) for message in messages]
         for item in items:
             self._waiting.add(key, item)
-        self._pump()
+            self._deadlines.watch(item)
+        self._pump_soon()
         try:
-            async with asyncio.timeout_at(deadline):
-                return [await items[0].future] if len(items) == 1 else await self._gather(items)
-        except TimeoutError:
-            raise SignerTimeoutError(
-                f"No signature came within {self._options.timeout:g} seconds.", key=key.name
-            ) from None
+            return [await items[0].future] if len(items) == 1 else await self._gather(items)
         finally:
             for item in items:
                 item.future.cancel()
@@ -122,6 +122,7 @@ class Lane:
                 item.fail(SignerUnavailableError("The signer is closed."))
             if self._timer is not None:
                 self._timer.cancel()
+            self._deadlines.close()
 
     @staticmethod
     async def _gather(items: Sequence[Item]) -> list[bytes]:
@@ -135,6 +136,9 @@ class Lane:
                 key=key.name,
                 retry_after=self.circuit.retry_after,
             )
+        if len(self._waiting) + count > self._options.max_queue and self._pumping:
+            # Some of those who came in this turn may leave before the queue counts as full.
+            self._pump()
         if len(self._waiting) + count > self._options.max_queue:
             raise SignerBusyError("Every request slot is taken, and the queue is full.", key=key.name)
         delay = self.budget.delay(self._waiting.requests_with(key, count))
@@ -143,9 +147,24 @@ class Lane:
                 "The budget of requests to the service is used up.", key=key.name, retry_after=delay
             )
 
+    def _expired(self, item: Item) -> None:
+        message = f"No signature came within {self._options.timeout:g} seconds."
+        item.fail(SignerTimeoutError(message, key=item.key))
+
+    def _pump_soon(self) -> None:
+        if not self._pumping:
+            self._pumping = True
+            self._loop.call_soon(self._pump)
+
+    def _slot_is_free(self) -> bool:
+        # As many batches more may wait to be verified: a service that is faster than that has to wait for us.
+        slots = self._options.concurrency
+        return self._under_way < slots and len(self._tasks) < 2 * slots
+
     def _pump(self) -> None:
         """Start requests while somebody waits and everything allows one."""
-        while len(self._waiting) and len(self._tasks) < self._options.concurrency:
+        self._pumping = False
+        while len(self._waiting) and self._slot_is_free():
             verdict = self.circuit.verdict
             if verdict is Verdict.OPEN:
                 self._fail_waiting()
@@ -159,9 +178,10 @@ class Lane:
             if batch is None:
                 break
             trial = self.circuit.trial_running = verdict is Verdict.TRIAL
+            self._under_way += 1
             task = self._loop.create_task(self._serve(*batch, trial), name=f"sign-{self.name}")
             self._tasks.add(task)
-            task.add_done_callback(partial(self._served, batch[1], trial))
+            task.add_done_callback(partial(self._served, batch[1]))
         if not self._tasks and not len(self._waiting):
             self._idle.set()
 
@@ -179,15 +199,8 @@ class Lane:
                 )
             )
 
-    def _served(
-        self,
-        items: list[Item],
-        trial: bool,  # noqa: FBT001  # Our own calls only.
-        task: "asyncio.Task[None]",
-    ) -> None:
+    def _served(self, items: list[Item], task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        if trial:
-            self.circuit.trial_running = False
         for item in items:
             # Nobody is left waiting, whatever ended this request.
             item.fail(SignerUnavailableError("The request was given up."))
@@ -195,20 +208,34 @@ class Lane:
             logger.error("%s: a request ended by a fault of ours", self.name, exc_info=error)
         self._pump()
 
-    async def _serve(self, key: RemoteKey, batch: list[Item], trial: bool) -> None:  # noqa: FBT001  # As above.
+    async def _serve(
+        self,
+        key: RemoteKey,
+        batch: list[Item],
+        trial: bool,  # noqa: FBT001  # Our own calls only.
+    ) -> None:
         started = self._loop.time()
         try:
-            async with asyncio.timeout_at(max(item.deadline for item in batch)):
-                outcomes = await self._request(key, batch, trial)
+            try:
+                async with asyncio.timeout_at(max(item.deadline for item in batch)):
+                    outcomes = await self._request(key, batch, trial)
+            finally:
+                self._free_slot(trial)
             answered = self._loop.time()
             for item in batch:
                 for stages in item.stages:
                     times = stages.of_this_thread
                     times.queue.add(started - item.submitted)
                     times.sign.add(answered - started)
-            await self._deliver(key, batch, outcomes)
+            await self._delivery.deliver(key, batch, outcomes)
         except (SignerError, TimeoutError) as error:
             self._fail(key, batch, error)
+
+    def _free_slot(self, trial: bool) -> None:  # noqa: FBT001  # As above.
+        self._under_way -= 1
+        if trial:
+            self.circuit.trial_running = False
+        self._pump_soon()
 
     def _fail(self, key: RemoteKey, batch: list[Item], error: SignerError | TimeoutError) -> None:
         if isinstance(error, TimeoutError):
@@ -274,25 +301,3 @@ class Lane:
         self.circuit.failed(str(error), begun=begun, silent=isinstance(error, SignerTimeoutError))
         # Not a secret: it keeps the replicas from trying again at the same moment.
         return pause * (1 + random.random() / 2)  # noqa: S311
-
-    async def _deliver(
-        self, key: RemoteKey, batch: list[Item], outcomes: Sequence[bytes | SignerError]
-    ) -> None:
-        for number, (item, outcome) in enumerate(zip(batch, outcomes, strict=True), start=1):
-            if isinstance(outcome, SignerError):
-                item.fail(outcome)
-                continue
-            begun = time.perf_counter()
-            try:
-                verify(key.public_key, key.algorithm, item.message, outcome)
-            except SignatureInvalidError as error:
-                logger.error("%s: a signature does not verify and is withheld: %s", key.name, error)  # noqa: TRY400
-                item.fail(SignatureInvalidError(str(error), key=key.name))
-                continue
-            verified = time.perf_counter() - begun
-            for stages in item.stages:
-                stages.of_this_thread.verify.add(verified)
-            if not item.future.done():
-                item.future.set_result(outcome)
-            if number % YIELD_EVERY == 0:
-                await asyncio.sleep(0)

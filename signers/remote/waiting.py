@@ -17,9 +17,10 @@ MAX_BATCH_BYTES = 4 * 1024 * 1024
 class Item:
     """One message, the future of its signature, and where its time goes; times are of the loop's clock.
 
-    *stages*: those of the key, and of the call where somebody traces it.
+    *key*: its redacted name. *stages*: those of the key, and of the call where somebody traces it.
     """
 
+    key: str
     message: bytes
     future: "asyncio.Future[bytes]"
     submitted: float

@@ -1,10 +1,9 @@
 """One version of a Transit key, and the request that signs with it."""
 
-import base64
+import binascii
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from cryptography.hazmat.primitives import hashes
 
 from signers.algorithms import Algorithm
 from signers.base import PublicKey
@@ -47,10 +46,8 @@ class VaultKey:
     def _input(self, message: bytes) -> str:
         digest = self.algorithm.spec.hash_algorithm
         if digest is not None:
-            hasher = hashes.Hash(digest)
-            hasher.update(message)
-            message = hasher.finalize()
-        return base64.b64encode(message).decode()
+            message = hashlib.new(digest.name, message).digest()
+        return binascii.b2a_base64(message, newline=False).decode()
 
     def _jose(self, signature: bytes) -> bytes | SignerError:
         if self.algorithm.spec.ec_curve is None:

@@ -49,11 +49,57 @@ async def test_batches_fill_while_requests_are_under_way():
     key = ScriptedKey(max_batch=4)
     key.gate.clear()
     lane = lane_of(concurrency=1)
-    calls = [asyncio.ensure_future(sign(lane, key, b"%d" % number)) for number in range(7)]
+    first = asyncio.ensure_future(sign(lane, key, b"0"))
+    await eventually(lambda: key.under_way == 1)
+    calls = [asyncio.ensure_future(sign(lane, key, b"%d" % number)) for number in range(1, 7)]
     await eventually(lambda: lane.queued == 6)
     key.gate.set()
-    await asyncio.gather(*calls)
+    await asyncio.gather(first, *calls)
     assert key.requests == [[b"0"], [b"1", b"2", b"3", b"4"], [b"5", b"6"]]
+
+
+async def test_those_of_one_turn_leave_together():
+    """Calls that begin in the same turn of the event loop share a request, although slots are free."""
+    key = ScriptedKey(max_batch=64)
+    lane = lane_of()
+    await asyncio.gather(*(sign(lane, key, b"%d" % number) for number in range(5)))
+    assert [len(request) for request in key.requests] == [5]
+
+
+async def test_next_request_is_made_while_the_last_answer_is_verified():
+    """A slot is free once the service has answered: those who wait do not wait for a verification as well."""
+    key, lane = ScriptedKey(), lane_of(concurrency=1)
+    verify, deliver = asyncio.Event(), lane._delivery.deliver
+
+    async def deliver_later(*arguments):
+        await verify.wait()
+        await deliver(*arguments)
+
+    lane._delivery.deliver = deliver_later
+    calls = [asyncio.ensure_future(sign(lane, key, message)) for message in (b"first", b"next")]
+    await eventually(lambda: key.requests == [[b"first"], [b"next"]])
+    assert not any(call.done() for call in calls)
+    verify.set()
+    assert await outcomes(calls) == [list, list]
+
+
+async def test_unverified_answers_are_bounded():
+    """A service that answers faster than we verify waits for us once twice its slots are taken."""
+    key = ScriptedKey()
+    lane = lane_of(concurrency=2)
+    gate = asyncio.Event()
+
+    async def deliver(*_):
+        await gate.wait()
+
+    lane._delivery.deliver = deliver
+    calls = [asyncio.ensure_future(sign(lane, key)) for _ in range(10)]
+    await eventually(lambda: len(key.requests) == 4)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert (len(key.requests), lane.queued) == (4, 6)
+    gate.set()
+    assert await outcomes(calls) == [SignerUnavailableError] * 10
 
 
 async def test_batches_have_a_bound_in_bytes():
@@ -303,10 +349,12 @@ async def test_item_errors_reach_their_own_caller():
     key = ScriptedKey(max_batch=2, script=[lambda s: s, lambda s: [KeyUnusableError("no"), s[1]]])
     key.gate.clear()
     lane = lane_of(concurrency=1)
-    calls = [asyncio.ensure_future(sign(lane, key)) for _ in range(3)]
+    first = asyncio.ensure_future(sign(lane, key))
+    await eventually(lambda: key.under_way == 1)
+    calls = [asyncio.ensure_future(sign(lane, key)) for _ in range(2)]
     await eventually(lambda: lane.queued == 2)
     key.gate.set()
-    assert await outcomes(calls) == [list, KeyUnusableError, list]
+    assert await outcomes([first, *calls]) == [list, KeyUnusableError, list]
 
 
 async def test_sign_many_is_all_or_nothing():
