@@ -19,6 +19,7 @@ from cryptography import x509
 from gateway.application import load_roots
 from gateway.cli.doctor_audit import audit_findings
 from gateway.cli.doctor_database import database_findings
+from gateway.cli.doctor_tracing import tracing_findings
 from gateway.cli.findings import Finding
 from gateway.cli.key_faults import remedy
 from gateway.clock import system_clock
@@ -65,6 +66,7 @@ async def _examine(settings: Settings) -> list[Finding]:
     if not findings[-1].remedy:
         findings += await _guarded_all("database", partial(database_findings, settings))
         findings += await _guarded_all("audit log", partial(audit_findings, settings))
+    findings += await _guarded_all("tracing", partial(tracing_findings, settings))
     async with open_signers(settings) as signers:
         findings += [
             await _guarded(_key_name(key), partial(_key, settings, signers, key)) for key in settings.keys
@@ -257,6 +259,7 @@ def _secret_files(settings: Settings) -> list[Finding]:
         settings.server.private_key,
         settings.store.password_file,
         settings.upstream.client_secret_file,
+        settings.tracing.headers_file,
         *settings.tokens.dpop_nonce_secrets,
         *settings.enrollment.nonce_secrets,
     )

@@ -16,7 +16,7 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
-from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from gateway.config import ConfigurationError, Settings
@@ -47,8 +47,7 @@ async def exporting_traces(settings: Settings) -> AsyncIterator[Traces]:
     What is left then gets `TracingSettings.drain_timeout`. Raises `ConfigurationError` for a file that cannot
     be used; a collector that is away stops nothing.
     """
-    # The exporters tell every attempt that failed; the queue tells when they begin to and when they end.
-    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+    _silence()
     queue = SpanQueue(_exporter(settings), settings.tracing.queue)
     provider = TracerProvider(
         sampler=ALWAYS_ON,  # What comes here is sampled, see `OtlpTracer`.
@@ -63,6 +62,28 @@ async def exporting_traces(settings: Settings) -> AsyncIterator[Traces]:
         yield Traces(OtlpTracer(provider, ratio=tracing.ratio, trust_parent=tracing.trust_parent), queue)
     finally:
         await asyncio.to_thread(queue.close, tracing.drain_timeout)
+
+
+async def takes_spans(settings: Settings) -> bool:
+    """Whether the collector takes a request, of no spans, as the gateway would send one with spans.
+
+    Returns within `TracingSettings.timeout`. Raises `ConfigurationError` for a file that cannot be used.
+    """
+    _silence()
+    exporter = _exporter(settings)
+
+    def ask() -> bool:
+        try:
+            return exporter.export(()) is SpanExportResult.SUCCESS
+        finally:
+            exporter.shutdown()
+
+    return await asyncio.to_thread(ask)
+
+
+def _silence() -> None:
+    """The exporters tell every attempt that failed; we tell when they begin to and when they end."""
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 
 
 def _resource() -> Resource:
