@@ -144,9 +144,11 @@ async def _check(keys: KeyManager, arguments: argparse.Namespace) -> int:
 
 async def _request_certificate(keys: KeyManager, arguments: argparse.Namespace) -> int:
     if arguments.self_signed is None:
-        made = await keys.certification_request(arguments.key, arguments.subject)
+        made = await keys.certificates.certification_request(arguments.key, arguments.subject)
     else:
-        made = await keys.self_signed(arguments.key, arguments.subject, days=arguments.self_signed)
+        made = await keys.certificates.self_signed(
+            arguments.key, arguments.subject, days=arguments.self_signed
+        )
     print(made.decode("ascii"), end="")
     return 0
 
@@ -161,7 +163,7 @@ async def _show_certificate(keys: KeyManager, arguments: argparse.Namespace) -> 
 
 
 async def _import_certificate(keys: KeyManager, arguments: argparse.Namespace) -> int:
-    record = await keys.import_chain(arguments.key, _read(arguments.file))
+    record = await keys.certificates.import_chain(arguments.key, _read(arguments.file))
     print(_line(record))
     for note in _notes(record):
         print(f"    {note}")

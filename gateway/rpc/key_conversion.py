@@ -6,8 +6,8 @@ from typing import Final
 from countersign.v1 import key_service_pb2
 
 from gateway.keys.certificates import chain_der
-from gateway.keys.management import KeyStatus
 from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
+from gateway.keys.reading import KeyStatus
 from signers import Algorithm
 
 PURPOSES: Final[dict[key_service_pb2.KeyPurpose, KeyPurpose]] = {

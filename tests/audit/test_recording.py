@@ -276,7 +276,10 @@ async def test_a_keys_whole_life_is_on_record(app, log, clock):
     clock.advance(timedelta(days=1).total_seconds())
     await app.keys.rotate(KeyPurpose.TOKENS, Algorithm.ES256, key_id=None, expected_revision=None, key=None)
     clock.advance(timedelta(days=2).total_seconds())
-    await app.keys.import_chain(made.key_id, await app.keys.self_signed(made.key_id, "CN=key", days=30))
+    certificates = app.keys.certificates
+    await certificates.import_chain(
+        made.key_id, await certificates.self_signed(made.key_id, "CN=key", days=30)
+    )
     await app.keys.disable(made.key_id, reason="lost")
     records = await log.news()
     created, activated, *others = records

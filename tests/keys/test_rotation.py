@@ -237,7 +237,8 @@ async def certified(app, clock, *, days=3650, subject="CN=Example signing root")
     """Give the delegating key a certificate, a second after the start; returns its id."""
     clock.advance(1)
     (root,) = [r.key_id for r in app.keyring.view.records if r.purpose is KeyPurpose.DELEGATION]
-    await app.keys.import_chain(root, await app.keys.self_signed(root, subject, days=days))
+    certificates = app.keys.certificates
+    await certificates.import_chain(root, await certificates.self_signed(root, subject, days=days))
     return root
 
 
@@ -397,8 +398,8 @@ async def test_a_delegating_key_takes_over_with_a_certificate_only(delegating, c
     with pytest.raises(StateError) as caught:
         await delegating.keys.rotate(KeyPurpose.DELEGATION, Algorithm.ES384, **kind)
     assert caught.value.cause == "no_certificate"
-    chain = await delegating.keys.self_signed(record.key_id, "CN=Second root", days=30)
-    await delegating.keys.import_chain(record.key_id, chain)
+    chain = await delegating.keys.certificates.self_signed(record.key_id, "CN=Second root", days=30)
+    await delegating.keys.certificates.import_chain(record.key_id, chain)
     rotated = await delegating.keys.rotate(KeyPurpose.DELEGATION, Algorithm.ES384, **kind)
     assert rotated.active.key_id == record.key_id
     await rotate(delegating)

@@ -169,7 +169,9 @@ async def test_delegated_key_on_the_wire(tmp_path):
     async with opened_application(tmp_path, prepared=prepared) as app:
         (record,) = app.keyring.view.records
         root = record.key_id
-        await app.keys.import_chain(root, await app.keys.self_signed(root, "CN=Root", days=30))
+        await app.keys.certificates.import_chain(
+            root, await app.keys.certificates.self_signed(root, "CN=Root", days=30)
+        )
     async with (
         running_gateway(tmp_path, prepared=prepared) as gateway,
         gateway.client(gateway.admin) as admin,
