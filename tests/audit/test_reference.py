@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gateway.audit.faults import AuditFault
 from gateway.audit.records import COMMON_FIELDS, EVENT_KINDS
+from gateway.audit.refusals import RECORDED
 
 TEXT = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
 
@@ -37,6 +38,12 @@ def test_every_field_is_explained():
     assert set(explained[: len(COMMON_FIELDS)]) == set(COMMON_FIELDS)
     known = {field.name for kind in EVENT_KINDS.values() for field in dataclasses.fields(kind)}
     assert set(explained) == known | set(COMMON_FIELDS)
+
+
+def test_every_recorded_refusal_is_named():
+    """Exactly those of the code."""
+    (listed,) = re.findall(r"- Reasons that count are .*?: (.*)\.\n", TEXT)
+    assert set(listed.split(", ")) == {str(reason) for reason in RECORDED}
 
 
 def test_every_fault_is_explained():

@@ -10,7 +10,7 @@ import yaml
 from gateway.config import ServerSettings, load
 from signers.kms.aws.uri import parse_awskms_uri
 from tests.support.client_languages import ROOT, succeed
-from tests.support.deployment import PORTS, accepted_configuration, read_yaml
+from tests.support.deployment import PORTS, accepted_configuration, assert_audited, read_yaml
 
 CHART = ROOT / "deploy" / "helm" / "countersign"
 CHECKER = ROOT / "tests" / "support" / "helm_check"
@@ -155,7 +155,8 @@ def test_the_configuration_loads(objects, container, tmp_path, monkeypatch):
         assert path is not None
         assert str(path.parent) in mounts
     assert settings.server.workers == 2
-    assert parse_awskms_uri(settings.keys[0].uri).region == "eu-central-1"
+    assert {parse_awskms_uri(key.uri).region for key in settings.keys} == {"eu-central-1"}
+    assert_audited(settings)
 
 
 def test_ports(objects, container):

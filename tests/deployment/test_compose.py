@@ -7,7 +7,13 @@ from importlib.metadata import version
 import pytest
 
 from gateway.config import ServerSettings, load
-from tests.support.deployment import COMPOSE, PORTS, accepted_configuration, read_yaml
+from tests.support.deployment import (
+    COMPOSE,
+    PORTS,
+    accepted_configuration,
+    assert_audited,
+    read_yaml,
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +53,11 @@ def test_the_configuration_loads(services):
         f"postgresql://{environment['POSTGRES_USER']}@postgres/{environment['POSTGRES_DB']}"
     )
     assert str(settings.store.password_file) == environment["POSTGRES_PASSWORD_FILE"]
+
+
+def test_what_is_done_is_on_record():
+    """The audit log is on, with a key that the container provisions."""
+    assert_audited(load(COMPOSE / "countersign.toml"))
 
 
 def test_hardened(services):

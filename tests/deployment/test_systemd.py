@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import ServerSettings
-from tests.support.deployment import DEPLOY, accepted_configuration
+from gateway.config import ServerSettings, load
+from signers.uri import parse_pkcs11_uri
+from tests.support.deployment import DEPLOY, PORTS, accepted_configuration, assert_audited
 
 UNIT = DEPLOY / "systemd" / "countersign.service"
 HARDENED = {
@@ -37,6 +38,17 @@ def test_the_command_is_one_of_ours(service, capsys):
     program, *arguments = service["ExecStart"].split()
     assert program == "/opt/countersign/bin/countersign"
     assert accepted_configuration(arguments, capsys) == "/etc/countersign/countersign.toml"
+
+
+def test_the_example_configuration():
+    """It loads, on the ports of every deployment, with the audit log on."""
+    settings = load(UNIT.with_name("countersign.toml"))
+    assert {name: getattr(settings.server, name) for name in PORTS} == {
+        name: f"0.0.0.0:{port}" for name, port in PORTS.items()
+    }
+    assert_audited(settings)
+    uris = [parse_pkcs11_uri(key.uri) for key in settings.keys]
+    assert len({each.object for each in uris}) == len(uris)
 
 
 def test_reload_is_the_signal_for_it(service):

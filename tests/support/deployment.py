@@ -8,6 +8,9 @@ import pytest
 import yaml
 
 from gateway.cli import main
+from gateway.config import Settings
+from gateway.keys.model import KeyPurpose
+from gateway.principal import Role
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 DEPLOY: Final = ROOT / "deploy"
@@ -36,3 +39,16 @@ def accepted_configuration(arguments: list[str], capsys: pytest.CaptureFixture[s
     found = re.fullmatch(r"countersign: (.*): cannot be read: .*\n", capsys.readouterr().err)
     assert found is not None
     return found[1]
+
+
+def assert_audited(settings: Settings) -> None:
+    """The audit log is on, signed by a key beside that of tokens, and one caller may read it, and only that."""
+    assert settings.audit.enabled
+    assert settings.audit.refusals
+    backends = {
+        key.purpose: (key.uri.partition(":")[0], key.algorithm)
+        for key in settings.keys
+        if key.purpose in {KeyPurpose.TOKENS, KeyPurpose.AUDIT}
+    }
+    assert backends[KeyPurpose.AUDIT] == (backends[KeyPurpose.TOKENS][0], settings.audit.algorithm)
+    assert [each.roles for each in settings.callers if Role.AUDITOR in each.roles] == [(Role.AUDITOR,)]
