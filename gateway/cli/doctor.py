@@ -19,6 +19,7 @@ from cryptography import x509
 from gateway.application import load_roots
 from gateway.cli.doctor_audit import audit_findings
 from gateway.cli.doctor_database import database_findings
+from gateway.cli.doctor_enrollment import issuing_findings
 from gateway.cli.doctor_tracing import tracing_findings
 from gateway.cli.findings import Finding
 from gateway.cli.key_faults import remedy
@@ -144,7 +145,12 @@ async def _registered(settings: Settings) -> list[Finding]:
             for record in records
             if record.signs and record.uri not in declared
         ]
-    return [*opened, *_delegation(settings, records), *_expiring(records)]
+    return [
+        *opened,
+        *_delegation(settings, records),
+        *issuing_findings(settings, records),
+        *_expiring(records),
+    ]
 
 
 async def _open(signers: SignerRegistry, record: KeyRecord) -> Finding:

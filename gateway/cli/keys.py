@@ -14,6 +14,7 @@ from gateway.application import load_roots, open_application
 from gateway.cli.key_faults import explain_fault
 from gateway.cli.operator import name_operator
 from gateway.config import ConfigurationError, load
+from gateway.keys.certificates import ca_key_identifier
 from gateway.keys.management import KeyManager
 from gateway.keys.model import KeyPurpose, KeyRecord
 from signers import Algorithm
@@ -202,6 +203,8 @@ def _notes(record: KeyRecord) -> list[str]:
     if record.chain_pem:
         count = record.chain_pem.count(b"-----BEGIN CERTIFICATE-----")
         notes.append(f"published with {count} certificate{'s' if count > 1 else ''}")
+        if record.purpose is KeyPurpose.CERTIFICATES:
+            notes.append(f"CA with the key identifier {ca_key_identifier(record)}")
     if record.retire_time is not None:
         notes.append(f"published until {_time(record.retire_time)}")
     if record.disable_reason:

@@ -16,7 +16,7 @@ from gateway.edge.acme_directory import DirectoryEndpoint, NewNonceEndpoint
 from gateway.edge.acme_door import AcmeDoor
 from gateway.edge.acme_orders import AuthorizationEndpoint, FinalizeEndpoint, NewOrderEndpoint, OrderEndpoint
 from gateway.edge.acme_requests import MAX_BODY
-from gateway.edge.acme_status import MAX_OCSP, CrlEndpoint, OcspEndpoint
+from gateway.edge.acme_status import MAX_OCSP, CrlEndpoint, IssuerEndpoint, OcspEndpoint
 from gateway.edge.exchange import Endpoint, Route
 from gateway.enrollment.core import Enrollment
 from gateway.enrollment.domain_validation import DEADLINE
@@ -50,6 +50,8 @@ def _of(door: AcmeDoor) -> list[Route]:
         "/new-nonce": (NewNonceEndpoint(door), "CreateNonce"),
         "/renewal-info/{certificate}": (RenewalInfoEndpoint(door), "GetRenewalInfo"),
         "/crl": (CrlEndpoint(door), "GetCertificateRevocationList"),
+        "/crl/{issuer}": (CrlEndpoint(door), "GetCertificateRevocationList"),
+        "/ca/{issuer}": (IssuerEndpoint(door), "ListProvisioners"),
     }
     signed: dict[str, tuple[Endpoint, str]] = {
         "/new-account": (NewAccountEndpoint(door), "CreateAccount"),

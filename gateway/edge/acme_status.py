@@ -5,12 +5,14 @@ import binascii
 from email.utils import formatdate
 from typing import Final
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from starlette.responses import Response
 
 from gateway.edge.acme_door import AcmeDoor
 from gateway.edge.exchange import EdgeRequest
 from gateway.edge.oauth_errors import HttpError
 
+CERTIFICATE: Final = "application/pkix-cert"
 CRL: Final = "application/pkix-crl"
 OCSP_REQUEST: Final = "application/ocsp-request"
 OCSP_RESPONSE: Final = "application/ocsp-response"
@@ -19,20 +21,34 @@ MAX_OCSP: Final = 4 * 1024
 
 
 class CrlEndpoint:
-    """The current list of the provisioner's CA, DER (RFC 5280 §4.2.1.13)."""
+    """The current list of a provisioner's CA, DER (RFC 5280 §4.2.1.13): by default the one issuing."""
 
     def __init__(self, door: AcmeDoor) -> None:
         self._door = door
 
     async def __call__(self, request: EdgeRequest) -> Response:
         """It may be kept for a minute: within that time a new revocation is on no list anyway."""
-        del request
-        crl = await self._door.enrollment.revocations.crl(self._door.provisioner.name)
+        issuer = request.parameters.get("issuer")
+        crl = await self._door.enrollment.revocations.crl(self._door.provisioner.name, issuer)
         headers = {
             "cache-control": "public, max-age=60",
             "last-modified": formatdate(crl.this_update, usegmt=True),
         }
         return Response(crl.der, 200, headers, CRL)
+
+
+class IssuerEndpoint:
+    """The certificate of one of the provisioner's CAs, DER (RFC 5280 §4.2.2.1, id-ad-caIssuers)."""
+
+    def __init__(self, door: AcmeDoor) -> None:
+        self._door = door
+
+    async def __call__(self, request: EdgeRequest) -> Response:
+        """It may be kept for an hour: it changes only where another is imported for the same key."""
+        door, issuer = self._door, request.parameters["issuer"]
+        found = door.enrollment.revocations.ca(door.provisioner.name, issuer)
+        headers = {"cache-control": "public, max-age=3600"}
+        return Response(found.certificate.public_bytes(Encoding.DER), 200, headers, CERTIFICATE)
 
 
 class OcspEndpoint:

@@ -1,8 +1,9 @@
 """Issuing authorities: a chain that an operator configured, and the signer that holds its key."""
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gateway.clock import Clock
 from gateway.errors import AvailabilityError, Reason
 from gateway.keys.keyring import Keyring
-from gateway.keys.model import KeyPurpose
+from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
 from gateway.pki.issuance_errors import IssuingError, IssuingFault
 from gateway.pki.issuing_ca import IssuingCa, extension, load_chain
 from gateway.pki.ocsp_responder import issuer_names
@@ -32,12 +33,29 @@ def unavailable(error: IssuingError) -> AvailabilityError:
     )
 
 
+class CertificateAuthorities(Protocol):
+    """The CAs of a provisioner: the one that issues, and those whose certificates may still be relied on."""
+
+    def issuing(self) -> "IssuingAuthority":
+        """The one that issues now. Raises `AvailabilityError`: NO_ACTIVE_KEY."""
+        ...
+
+    def known(self) -> "Sequence[IssuingAuthority]":
+        """Those that revocation lists and OCSP answers are made for."""
+        ...
+
+
 class IssuingAuthority:
-    """Gives the CA as it is now: the same chain, checked anew whenever its signer was opened anew."""
+    """One CA, which may be all that a provisioner has: `CertificateAuthorities`.
+
+    It gives the CA as it is now: the same chain, checked anew whenever its signer was opened anew.
+    """
 
     def __init__(self, chain_pem: bytes, *, keyring: Keyring, clock: Clock) -> None:
         """Raises `IssuingError` for a chain that cannot be read."""
         chain = load_chain(chain_pem)
+        self.certificate = chain[0]
+        """The CA's own certificate."""
         self.key_id = _subject_key_identifier(chain[0]).hex()
         """The subject key identifier, hex."""
         self.issuer_names = issuer_names(chain[0])
@@ -48,12 +66,23 @@ class IssuingAuthority:
         self._clock = clock
         self._ca: IssuingCa | None = None
 
+    def issuing(self) -> "IssuingAuthority":
+        """Itself. Raises `AvailabilityError` NO_ACTIVE_KEY where its key retires, and signs lists alone."""
+        record = self._opened()[0]
+        if record.state is KeyState.RETIRING:
+            raise no_issuing_key("The key of the issuing CA is retiring.")
+        return self
+
+    def known(self) -> "Sequence[IssuingAuthority]":
+        """Itself."""
+        return (self,)
+
     def current(self) -> IssuingCa:
-        """The CA, valid now, with an open signer.
+        """The CA, valid now, with an open signer: to sign revocation lists, and to issue where it may.
 
         Raises `AvailabilityError`: NO_ACTIVE_KEY where its key is not open, ISSUER_UNAVAILABLE.
         """
-        signer = self._signer()
+        signer = self._opened()[1]
         now = moment(self._clock())
         try:
             if self._ca is None or self._ca.signer is not signer:
@@ -76,18 +105,21 @@ class IssuingAuthority:
                 raise cause from error
             logger.warning("an issuing CA cannot issue now", extra={"cause": str(cause or error)})
 
-    def _signer(self) -> Signer:
+    def _opened(self) -> tuple[KeyRecord, Signer]:
         view = self._keyring.view
         for record in view.records:
             if record.purpose is KeyPurpose.CERTIFICATES and record.public_key_der == self._spki:
                 signer = view.signers.get(record.key_id)
                 if signer is not None:
-                    return signer
-        raise AvailabilityError(
-            Reason.NO_ACTIVE_KEY,
-            "The key of the issuing CA is not open.",
-            metadata={"purpose": KeyPurpose.CERTIFICATES.value},
-        )
+                    return record, signer
+        raise no_issuing_key("The key of the issuing CA is not open.")
+
+
+def no_issuing_key(message: str) -> AvailabilityError:
+    """What a caller is told where no CA can sign: NO_ACTIVE_KEY."""
+    return AvailabilityError(
+        Reason.NO_ACTIVE_KEY, message, metadata={"purpose": KeyPurpose.CERTIFICATES.value}
+    )
 
 
 def _subject_key_identifier(certificate: x509.Certificate) -> bytes:

@@ -144,9 +144,11 @@ class Issuing:
             return latest
         logger.info("a half made certificate is finished", extra={"order_id": order.order_id})
         provisioner = self._provisioners.get(order.provisioner)
-        ca = provisioner.authority.current()
-        if ca.key_identifier.hex() != reservation.issuer_key_id:
+        # The CA that it was reserved with signs it, though another may issue by now.
+        authority = provisioner.ca(reservation.issuer_key_id)
+        if authority is None:
             return await self._abandon(account, order, reservation, "serverInternal", "The CA was changed.")
+        ca = authority.current()
         try:
             leaf = _leaf(order, CertificateRequest.parse(reservation.request_der))
         except CsrRefusedError as error:
@@ -213,7 +215,7 @@ class Issuing:
         profile = provisioner.profile
         profile.require_request(request)
         profile.names.require(leaf.subject, leaf.names)
-        ca = provisioner.authority.current()
+        ca = provisioner.authority.issuing().current()
         ca.constraints.require(leaf.subject, leaf.names)
         start, end = profile.validity.window(moment(self._clock()), leaf.not_before, leaf.not_after)
         outlives = leaf.not_after is not None and end > ca.not_after

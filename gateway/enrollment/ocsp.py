@@ -15,7 +15,7 @@ from gateway.enrollment.authorities import IssuingAuthority, moment, unavailable
 from gateway.enrollment.ids import new_id
 from gateway.enrollment.issuing import LEASE, made
 from gateway.enrollment.ports import Certificate, CertificateRepository, Reservation
-from gateway.enrollment.provisioners import Provisioner, Provisioners
+from gateway.enrollment.provisioners import Provisioners
 from gateway.errors import GatewayError
 from gateway.keys.keyring import Keyring
 from gateway.keys.model import KeyPurpose
@@ -83,26 +83,26 @@ class Ocsp:
 
     async def _respond(self, request: OcspRequest) -> bytes:
         for provisioner in self._provisioners.all:
-            if request.issuer in provisioner.authority.issuer_names:
-                return await self._answer(provisioner, request)
+            for authority in provisioner.authority.known():
+                if request.issuer in authority.issuer_names:
+                    return await self._answer(provisioner.name, authority, request)
         raise RevocationError(RevocationFault.UNKNOWN_ISSUER, "no provisioner has this CA")
 
-    async def _answer(self, provisioner: Provisioner, request: OcspRequest) -> bytes:
-        responder = await self._responder(provisioner)
-        found = await self._certificates.by_serial(provisioner.authority.key_id, request.serial)
+    async def _answer(self, provisioner: str, authority: IssuingAuthority, request: OcspRequest) -> bytes:
+        responder = await self._responder(provisioner, authority)
+        found = await self._certificates.by_serial(authority.key_id, request.serial)
         now = moment(float(int(self._clock())))
         return await responder.respond(
             request, _status(found), this_update=now, next_update=now + RESPONSE_LIFETIME, now=now
         )
 
-    async def _responder(self, provisioner: Provisioner) -> OcspResponder:
-        """The responder of the provisioner's CA, whose certificate has at least half of its life left."""
+    async def _responder(self, provisioner: str, authority: IssuingAuthority) -> OcspResponder:
+        """The responder of a CA, whose certificate has at least half of its life left."""
         signer = self._keyring.signing_key(KeyPurpose.OCSP_RESPONSES, self._algorithm).signer
-        authority = provisioner.authority
         async with self._locks[authority.key_id]:
             responder = self._responders.get(authority.key_id)
             if responder is None or responder.signer is not signer or self._is_worn(responder):
-                responder = await self._delegate(provisioner.name, authority, signer)
+                responder = await self._delegate(provisioner, authority, signer)
                 self._responders[authority.key_id] = responder
         return responder
 

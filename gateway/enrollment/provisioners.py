@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from gateway.enrollment.authorities import IssuingAuthority
+from gateway.enrollment.authorities import CertificateAuthorities, IssuingAuthority
 from gateway.enrollment.identifiers import Identifier, IdentifierType, names_of
 from gateway.enrollment.model import ChallengeType, Order
 from gateway.enrollment.targets import TargetTemplate
@@ -56,12 +56,16 @@ class Provisioner:
     url: str
     challenges: frozenset[ChallengeType]
     profile: CertificateProfile
-    authority: IssuingAuthority
+    authority: CertificateAuthorities
     order_lifetime: int
     oidc: WireOidc | None = None
     dpop: WireDpop | None = None
     external_account_required: bool = False
     terms_url: str | None = None
+
+    def ca(self, key_id: str) -> IssuingAuthority | None:
+        """The CA whose subject key identifier is *key_id*, hex; None where there is none, or no more."""
+        return next((each for each in self.authority.known() if each.key_id == key_id), None)
 
     def challenge_url(self, authorization_id: str, challenge_id: str) -> str:
         """The URL that names a challenge: to ACME clients, in ``aud`` and in ``acme_aud``."""
@@ -113,10 +117,3 @@ class Provisioners:
         if found is None:
             raise StateError(Reason.ENROLLMENT_NOT_FOUND, "There is no such provisioner.", field="parent")
         return found
-
-    def issuer(self, key_id: str) -> IssuingAuthority | None:
-        """The authority whose subject key identifier is *key_id*, hex; None where there is none."""
-        for each in self._by_name.values():
-            if each.authority.key_id == key_id:
-                return each.authority
-        return None

@@ -122,14 +122,26 @@ class Revocations:
         window = suggested_window(found.not_before, found.not_after, revoked_at=revoked_at)
         return RenewalInfo(window, RENEWAL_POLL)
 
-    async def crl(self, provisioner: str) -> Crl:
-        """The current list of the provisioner's CA, made now where the last one is stale.
+    def ca(self, provisioner: str, issuer: str | None) -> IssuingAuthority:
+        """The provisioner's CA with the subject key identifier *issuer*, hex; the one that issues for None.
+
+        Raises `StateError` ENROLLMENT_NOT_FOUND, `AvailabilityError` NO_ACTIVE_KEY.
+        """
+        found = self._provisioners.get(provisioner)
+        authority = found.authority.issuing() if issuer is None else found.ca(issuer)
+        if authority is None:
+            raise StateError(
+                Reason.ENROLLMENT_NOT_FOUND, "There is no such CA.", field="issuer_key_identifier"
+            )
+        return authority
+
+    async def crl(self, provisioner: str, issuer: str | None = None) -> Crl:
+        """The current list of the CA that `ca` finds, made now where the last one is stale.
 
         It is stale after half of its time, or when a certificate was revoked since and it is `CRL_DELAY` old.
-        Replicas that make one at once publish one. Raises `StateError` ENROLLMENT_NOT_FOUND,
-        `AvailabilityError`, `SignerError`.
+        Replicas that make one at once publish one. Raises as `ca`, and `AvailabilityError`, `SignerError`.
         """
-        authority = self._provisioners.get(provisioner).authority
+        authority = self.ca(provisioner, issuer)
         latest = await self._certificates.latest_crl(authority.key_id)
         if latest is not None and not await self._is_stale(latest):
             return latest

@@ -7,12 +7,12 @@ from itertools import pairwise
 from typing import Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from gateway.clock import to_datetime
 from gateway.keys.model import KeyPurpose, KeyRecord
 from gateway.pki.issuance_errors import IssuingError, IssuingFault
-from gateway.pki.issuing_ca import load_chain, require_issued_by
+from gateway.pki.issuing_ca import extension, load_chain, require_issued_by
 from gateway.pki.serials import new_serial
 from gateway.pki.signing import sign_certificate, sign_request
 from signers import Signer
@@ -40,6 +40,14 @@ def checked_chain(chain_pem: bytes, record: KeyRecord, now: datetime) -> bytes:
     if record.purpose in _CERTIFIES and not _is_ca(chain[0]):
         raise IssuingError(IssuingFault.NOT_A_CA, "a key that certifies others needs a CA's certificate")
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
+
+
+def ca_key_identifier(record: KeyRecord) -> str:
+    """The subject key identifier of *record*'s CA, hex: its certificate's, or that of RFC 5280 §4.2.1.2."""
+    if record.chain_pem and (found := extension(load_chain(record.chain_pem)[0], x509.SubjectKeyIdentifier)):
+        return found.value.digest.hex()
+    key = load_der_public_key(record.public_key_der)
+    return x509.SubjectKeyIdentifier.from_public_key(key).digest.hex()  # type: ignore[arg-type]  # A signer's.
 
 
 @lru_cache(maxsize=256)

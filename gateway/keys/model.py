@@ -26,8 +26,8 @@ class KeyState(StrEnum):
     """A key's life. It only moves forward; DISABLED can be entered from anywhere and left to nowhere.
 
     PREPARED: published, not yet used. ACTIVE: signs. RETIRING: no longer signs, still published until the
-    last thing it signed has expired. RETIRED: no longer published. DISABLED: withdrawn at once, and what it
-    signed is no longer honored.
+    last thing it signed has expired; a CA's key issues no more, and signs revocation lists until then.
+    RETIRED: no longer published. DISABLED: withdrawn at once, and what it signed is no longer honored.
     """
 
     PREPARED = "prepared"
@@ -74,6 +74,9 @@ class KeyRecord:
     @property
     def signs(self) -> bool:
         """Whether the key signs, or may soon, and so has to be open."""
+        if self.state is KeyState.RETIRING:
+            # Whoever has its certificates needs its revocation lists, and answers by its OCSP responder.
+            return self.purpose is KeyPurpose.CERTIFICATES
         return self.state in {KeyState.PREPARED, KeyState.ACTIVE}
 
     @property

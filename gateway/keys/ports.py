@@ -52,6 +52,8 @@ class KeyRepository(Protocol):
     ) -> KeyRecord:
         """Make the PREPARED key ACTIVE and the ACTIVE one (if any) RETIRING until *retire_time*, together.
 
+        A CA's key is RETIRING for longer where the last certificate that it issued expires later.
+
         Raises `StateError`: KEY_NOT_FOUND, KEY_STATE_CONFLICT (not PREPARED, or of another purpose or
         algorithm), ETAG_MISMATCH, REQUEST_ID_REUSED.
         """

@@ -3,7 +3,9 @@
 A key signs for a period. In the last quarter of it, or earlier where verifiers keep the key set for longer,
 its successor is made and published; at its end the successor, once it has shown that it signs, takes over.
 Nothing here takes a key out: the one before is retiring until what it signed has expired, and only the file
-of a delegated key, which a certificate and not the file makes valuable, is deleted once another one signs.
+of a delegated key, which a certificate and not the file makes valuable, is deleted once another one signs. A
+delegated CA signs revocation lists as long as it is retiring, and its file is deleted after that. It is
+replaced while its certificate outlives whatever it may issue.
 
 Who makes a key is decided by a lease that one statement grants. The name of the key to be made follows from
 the key before it: so where a replica ends between making and registering one, the next finds it and goes on.
@@ -43,13 +45,18 @@ _ENDED: Final = frozenset({KeyState.RETIRING, KeyState.RETIRED, KeyState.DISABLE
 
 @dataclass(frozen=True, slots=True)
 class RotationPolicy:
-    """See `gateway.config.RotationSettings`; *period* in seconds."""
+    """See `gateway.config.RotationSettings`; *period* in seconds.
+
+    *issues_for*: of a CA's key, the longest lifetime in seconds of what it issues, which its own certificate
+    must have left; 0 for all others, whose time to sign is reckoned without that already.
+    """
 
     purpose: KeyPurpose
     algorithm: Algorithm
     period: float
     uri: str
     delegated: bool = False
+    issues_for: float = 0.0
 
 
 class KeyRotator:
@@ -185,10 +192,14 @@ class KeyRotator:
         logger.info("key made", extra={"key_id": record.key_id, "purpose": policy.purpose.value})
 
     async def _discard_ended(self, line: "_Line") -> None:
+        if line.active is None:
+            # What nothing has taken the place of may be needed to find out what happened.
+            return
         for record in line.records:
             if (
                 record.issuer_key_id is not None
                 and record.state in _ENDED
+                and not record.signs
                 and record.key_id not in self._discarded
             ):
                 await asyncio.to_thread(self._discard, record.uri)
@@ -241,7 +252,7 @@ class _Line:
             # Nothing signs; or the slow key does itself what it is to delegate from now on.
             return float("-inf")
         ends = (active.activate_time or active.create_time) + self.policy.period
-        return ends if active.sign_until is None else min(ends, active.sign_until)
+        return ends if active.sign_until is None else min(ends, active.sign_until - self.policy.issues_for)
 
 
 def _lead(period: float, published: float) -> float:

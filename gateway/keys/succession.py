@@ -67,7 +67,8 @@ def key_to_promote(
 
 def require_certificate(record: KeyRecord) -> None:
     """A key that certifies others has a certificate of its own. Raises `StateError` KEY_STATE_CONFLICT."""
-    if record.purpose is KeyPurpose.DELEGATION and record.state is KeyState.PREPARED and not record.chain_pem:
+    certifies = record.purpose in {KeyPurpose.DELEGATION, KeyPurpose.CERTIFICATES}
+    if certifies and record.state is KeyState.PREPARED and not record.chain_pem:
         raise StateError(
             Reason.KEY_STATE_CONFLICT,
             "The key cannot certify others without a certificate of its own; import one first.",

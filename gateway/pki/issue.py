@@ -11,7 +11,7 @@ from gateway.pki.issuance_errors import IssuingError, IssuingFault, RequestError
 from gateway.pki.issuing_ca import IssuingCa
 from gateway.pki.leaf import Leaf
 from gateway.pki.names import DistinguishedName
-from gateway.pki.profile import CertificateProfile, Window
+from gateway.pki.profile import ISSUER_PLACE, CertificateProfile, Window
 from gateway.pki.serials import require_serial
 from gateway.pki.signing import sign_certificate
 from signers import PublicKey
@@ -96,7 +96,7 @@ def _extensions(
             (AuthorityInformationAccessOID.OCSP, profile.ocsp_urls),
             (AuthorityInformationAccessOID.CA_ISSUERS, profile.ca_issuers_urls),
         )
-        for url in urls
+        for url in _urls(urls, ca)
     ]
     if access:
         yield x509.AuthorityInformationAccess(access), False
@@ -104,10 +104,14 @@ def _extensions(
         # RFC 5280 §4.2.1.6: critical where the subject is empty.
         yield x509.SubjectAlternativeName(leaf.names), not leaf.subject
     if profile.crl_urls:
-        full_name = [x509.UniformResourceIdentifier(url) for url in profile.crl_urls]
+        full_name = [x509.UniformResourceIdentifier(url) for url in _urls(profile.crl_urls, ca)]
         yield x509.CRLDistributionPoints([x509.DistributionPoint(full_name, None, None, None)]), False
     for raw in profile.extra_extensions:
         yield x509.UnrecognizedExtension(x509.ObjectIdentifier(raw.oid), raw.value), raw.critical
+
+
+def _urls(urls: tuple[str, ...], ca: IssuingCa) -> list[str]:
+    return [url.replace(ISSUER_PLACE, ca.key_identifier.hex()) for url in urls]
 
 
 def _key_usage(profile: CertificateProfile, key: PublicKey) -> x509.KeyUsage:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -14,6 +14,12 @@ from gateway.pki.issuance_errors import IssuingError, IssuingFault, RequestError
 from gateway.pki.name_policy import NamePolicy
 from signers import PublicKey
 from signers.jose_form import curve_name
+
+ISSUER_PLACE: Final = "{issuer}"
+"""Stands in a URL for the CA's subject key identifier in hex: each CA of a provisioner has its own list."""
+
+LATEST_START: Final = timedelta(minutes=5)
+"""How far from now a certificate may begin."""
 
 Window: TypeAlias = tuple[datetime, datetime]
 """A validity period: notBefore and notAfter in UTC, whole seconds, both ends included."""
@@ -74,7 +80,7 @@ class Validity:
     maximum: timedelta = timedelta(days=90)
     backdate: timedelta = timedelta(minutes=1)
     past: timedelta = timedelta(hours=25)
-    future: timedelta = timedelta(minutes=5)
+    future: timedelta = LATEST_START
 
     def __post_init__(self) -> None:
         zero = timedelta(0)
@@ -105,7 +111,8 @@ class CertificateProfile:
     """What certificates of one kind look like; frozen, and shared by every order of a provisioner.
 
     *rsa_key_usage* is added for RSA keys, which alone can encipher. *extra_extensions* follow all others, in
-    order. URLs are absolute, HTTP, and go into AuthorityInformationAccess and CRLDistributionPoints.
+    order. URLs are absolute, HTTP, and go into AuthorityInformationAccess and CRLDistributionPoints, with the
+    issuing CA's for `ISSUER_PLACE`.
     """
 
     validity: Validity

@@ -124,6 +124,7 @@ def wire_profile(
     validity: Validity | None = None,
     crl_urls: tuple[str, ...] = (),
     ocsp_urls: tuple[str, ...] = (),
+    ca_issuers_urls: tuple[str, ...] = (),
 ) -> CertificateProfile:
     """The profile of Wire certificates: O and CN, two URIs, digitalSignature, clientAuth.
 
@@ -143,6 +144,7 @@ def wire_profile(
         extended_key_usage=(ExtendedKeyUsageOID.CLIENT_AUTH.dotted_string,),
         crl_urls=crl_urls,
         ocsp_urls=ocsp_urls,
+        ca_issuers_urls=ca_issuers_urls,
         extra_extensions=(ProvisionerExtension(provisioner).raw,),
     )
 

@@ -226,7 +226,8 @@ class EnrollmentService(enrollment_service_pb2_grpc.EnrollmentServiceServicer):
     ) -> pb.GetCertificateRevocationListResponse:
         """RFC 5280 §5."""
         (provisioner,) = ids_of(request.parent, "provisioners", field="parent")
-        crl = await self._enrollment.revocations.crl(provisioner)
+        issuer = request.issuer_key_identifier.hex() or None
+        crl = await self._enrollment.revocations.crl(provisioner, issuer)
         return pb.GetCertificateRevocationListResponse(
             crl_der=crl.der,
             number=crl.number,

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from gateway.enrollment.targets import TargetTemplate
 from gateway.oidc.mapping import ClaimPath
+from gateway.pki.profile import ISSUER_PLACE
 from gateway.proofs.target_uri import TargetUri, TargetUriError
 from gateway.settings.section import Section
 from signers import Algorithm
@@ -73,7 +74,9 @@ class ProvisionerSettings(Section):
     - `url`: what the provisioner's public URLs begin with (``https://ca.example.org/acme/wire``); challenges
       are named by it.
     - `chain`: PEM file of the issuing CA's certificate and those above it; the CA's key is declared in
-      ``[[keys]]`` with the purpose ``certificates``.
+      ``[[keys]]`` with the purpose ``certificates``. Without it the CA is the active key with that purpose
+      and its certificates in the key table, which a rotation replaces.
+    - `ca_algorithm`: that of the keys where there is no `chain`.
     - `challenges`: those offered.
     - `domains`: for ``wire`` the only organizations certified, for ``tls`` the domains, each with all below
       it, or ``*`` for any.
@@ -81,7 +84,8 @@ class ProvisionerSettings(Section):
     - `wildcards`: for ``tls``, whether a whole domain may be certified.
     - `order_lifetime`: seconds until an order expires.
     - `default_lifetime`, `minimum_lifetime`, `maximum_lifetime`: seconds that a certificate lives.
-    - `crl_urls`, `ocsp_urls`: go into certificates.
+    - `crl_urls`, `ocsp_urls`, `ca_issuers_urls`: go into certificates; ``{issuer}`` stands for the CA's
+      subject key identifier in hex, and is required in `crl_urls` and `ca_issuers_urls` without `chain`.
     - `external_account_required`: new accounts must be bound to a key that an administrator gave out.
     - `terms_url`: terms of service that a new account must agree to.
     - `oidc_issuer`, `oidc_client_id`: the users' OpenID provider, and the client of ID tokens.
@@ -100,7 +104,8 @@ class ProvisionerSettings(Section):
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
     kind: Literal["wire", "tls"] = "wire"
     url: BaseUrl
-    chain: Path
+    chain: Path | None = None
+    ca_algorithm: Algorithm = Algorithm.ES256
     challenges: tuple[ChallengeName, ...]
     domains: tuple[str, ...] = ()
     ip_networks: tuple[str, ...] = ()
@@ -111,6 +116,7 @@ class ProvisionerSettings(Section):
     maximum_lifetime: int = Field(90 * 86_400, ge=300, le=20 * 366 * 86_400)
     crl_urls: tuple[str, ...] = ()
     ocsp_urls: tuple[str, ...] = ()
+    ca_issuers_urls: tuple[str, ...] = ()
     external_account_required: bool = False
     terms_url: str | None = None
     oidc_issuer: str | None = None
@@ -151,6 +157,17 @@ class ProvisionerSettings(Section):
             )
         if self.oidc_ca is not None and not self.oidc_networks:
             raise ValueError("oidc_ca is for a provider in oidc_networks of your own; name them")
+        return self
+
+    @model_validator(mode="after")
+    def _urls_tell_cas_apart(self) -> Self:
+        if self.chain is None and not all(
+            ISSUER_PLACE in url for url in (*self.crl_urls, *self.ca_issuers_urls)
+        ):
+            raise ValueError(
+                "crl_urls, ca_issuers_urls: without chain there are several CAs in time, each with its own "
+                "list and certificate; put {issuer} into the URLs"
+            )
         return self
 
     @model_validator(mode="after")

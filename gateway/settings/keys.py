@@ -47,10 +47,10 @@ class RotationSettings(Section):
 
     @model_validator(mode="after")
     def _makes_names(self) -> Self:
-        if self.purpose is KeyPurpose.CERTIFICATES:
+        if self.purpose is KeyPurpose.CERTIFICATES and not self.delegated:
             raise ValueError(
-                "purpose: a CA's certificate is named by its provisioner, and what it issued needs its "
-                "revocation lists; make its successor with `countersign keys create`"
+                "delegated: a CA needs a certificate before it can issue; set it to true, so that the key of "
+                "purpose delegation certifies each successor, or make them with `countersign keys create`"
             )
         if "{after}" not in self.uri:
             raise ValueError("uri: put {after} where each key's name differs from the one before")

@@ -9,9 +9,11 @@ import sqlalchemy as sa
 from gateway.clock import Clock
 from gateway.errors import Reason, StateError
 from gateway.idempotency import IdempotencyKey
+from gateway.keys.certificates import ca_key_identifier
 from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
 from gateway.store import counters, idempotency
 from gateway.store.database import Database, Row, Transaction, to_microseconds, to_seconds
+from gateway.store.enrollment_tables import certificates
 from gateway.store.failures import StoreCause, unavailable
 from gateway.store.statement import SqlDialect, Statement
 from gateway.store.tables import key_rotations, keys
@@ -44,6 +46,16 @@ _FIND_DUE = Statement(
         keys.c.state == KeyState.RETIRING.value, keys.c.retire_time <= sa.bindparam("now")
     )
 )
+_LAST_EXPIRY = Statement(
+    lambda _: (
+        sa.select(certificates.c.expire_time)
+        .where(certificates.c.issuer_key_id == sa.bindparam("issuer"), certificates.c.der.is_not(None))
+        .order_by(certificates.c.expire_time.desc())
+        .limit(sa.literal_column("1"))
+    ),
+    scan=True,
+)
+"""By the index of what expires, from its end, where the certificates of the key in use are."""
 _FIND_ISSUED = Statement(lambda _: sa.select(keys).where(keys.c.issuer_key_id == sa.bindparam("issuer")))
 
 
@@ -153,7 +165,8 @@ class SqlKeyRepository:
             _require_activable(record, purpose, algorithm, expected_revision)
             active = await _active(transaction, record)
             if active is not None:
-                await _store(transaction, replace(active, state=KeyState.RETIRING, retire_time=retire_time))
+                until = max(retire_time, await _last_expiry(transaction, active))
+                await _store(transaction, replace(active, state=KeyState.RETIRING, retire_time=until))
             await _store(transaction, replace(record, state=KeyState.ACTIVE, activate_time=now))
             await counters.advance(transaction, counters.KEYS)
             return await _require(transaction, key_id)
@@ -269,6 +282,14 @@ async def _active(transaction: Transaction, like: KeyRecord) -> KeyRecord | None
         _FIND_ACTIVE, of_purpose=like.purpose.value, of_algorithm=like.algorithm.value
     )
     return None if row is None else _record(row)
+
+
+async def _last_expiry(transaction: Transaction, record: KeyRecord) -> float:
+    """When the last certificate that the key issued expires: some were made under another configuration."""
+    if record.purpose is not KeyPurpose.CERTIFICATES:
+        return 0.0
+    row = await transaction.fetch_one(_LAST_EXPIRY, issuer=ca_key_identifier(record))
+    return 0.0 if row is None else to_seconds(row[0])
 
 
 async def _require(transaction: Transaction, key_id: str) -> KeyRecord:

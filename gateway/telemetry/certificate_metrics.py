@@ -10,7 +10,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from gateway.config import Settings
-from gateway.keys.model import KeyRecord
+from gateway.keys.model import KeyRecord, KeyState
 from gateway.telemetry import families
 from gateway.tls_files import TlsMaterial
 
@@ -55,7 +55,7 @@ class CertificateMetrics(Collector):
         for each in self._configured:
             family.add((each.use, each.name), each.not_after)
         for record in self._keys():
-            if record.signs and record.chain_pem:
+            if record.signs and record.state is not KeyState.RETIRING and record.chain_pem:
                 family.add((CHAIN, record.key_id), _first(record.chain_pem))
         yield family.metric
 
@@ -65,6 +65,7 @@ def configured_certificates(settings: Settings) -> list[Expiry]:
     found = [
         Expiry(ISSUING_CA, each.name, _first(settings.path(each.chain).read_bytes()))
         for each in settings.provisioners
+        if each.chain is not None
     ]
     found += [
         Expiry(KEY, f"{each.purpose} {each.algorithm}", _first(settings.path(each.certificate).read_bytes()))

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from gateway.keys.guarded import GuardedSigner
 from gateway.keys.keyring import KeyringView
-from gateway.keys.model import KeyRecord
+from gateway.keys.model import KeyRecord, KeyState
 from gateway.telemetry import families
 from signers import ProviderHealth
 from signers.durations import Histogram
@@ -73,7 +73,7 @@ def _keys(view: KeyringView) -> Iterator[Metric]:
         if record.signs:
             guard = view.signers.get(record.key_id)
             health.add(_labels(record), float(guard is not None and guard.usage.fault is None))
-            if record.sign_until is not None:
+            if record.sign_until is not None and record.state is not KeyState.RETIRING:
                 until.add(_labels(record), record.sign_until)
     yield state.metric
     yield health.metric

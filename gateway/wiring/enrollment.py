@@ -12,12 +12,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock
 from gateway.config import ConfigurationError, Settings
-from gateway.enrollment.authorities import IssuingAuthority
+from gateway.enrollment.authorities import CertificateAuthorities, IssuingAuthority
 from gateway.enrollment.core import Enrollment, Repositories, wire_enrollment
 from gateway.enrollment.domain_validation import DomainValidator
 from gateway.enrollment.minter import ClientTokenMinter
 from gateway.enrollment.model import ChallengeType
 from gateway.enrollment.provisioners import Provisioner, Provisioners, WireDpop, WireOidc
+from gateway.enrollment.successive_authorities import SuccessiveAuthorities
 from gateway.enrollment.targets import TargetTemplate
 from gateway.enrollment.wire_names import Generation
 from gateway.fetching import DnsResolver, GuardedClient
@@ -37,6 +38,8 @@ from gateway.settings.enrollment import ProvisionerSettings
 from gateway.store import Store
 from gateway.wiring.openid_provider import ProviderSettings, open_provider
 from signers import Algorithm, PublicKey
+
+_RSA = frozenset({Algorithm.RS256, Algorithm.PS256})
 
 
 def wire_minter(
@@ -117,7 +120,9 @@ def _provisioner(
 
 def _authority(
     settings: Settings, configured: ProvisionerSettings, keyring: Keyring, clock: Clock
-) -> IssuingAuthority:
+) -> CertificateAuthorities:
+    if configured.chain is None:
+        return SuccessiveAuthorities(configured.ca_algorithm, keyring=keyring, clock=clock)
     path = settings.path(configured.chain)
     try:
         authority = IssuingAuthority(path.read_bytes(), keyring=keyring, clock=clock)
@@ -126,7 +131,24 @@ def _authority(
         raise ConfigurationError(
             f"provisioners.chain: {path}: {error}; name a PEM file that starts with the CA's certificate."
         ) from error
+    _require_lasting(settings, configured, authority)
     return authority
+
+
+def _require_lasting(
+    settings: Settings, configured: ProvisionerSettings, authority: IssuingAuthority
+) -> None:
+    """No rotation takes the key of a fixed chain away. Raises `ConfigurationError`."""
+    key = authority.certificate.public_key()
+    algorithm = implied_algorithm(key) if isinstance(key, PublicKey) else None
+    for policy in settings.rotations:
+        # RSA implies none of its two.
+        same = policy.algorithm is algorithm or (algorithm is None and policy.algorithm in _RSA)
+        if policy.purpose is KeyPurpose.CERTIFICATES and same:
+            raise ConfigurationError(
+                f"provisioners.chain: a rotation would retire the key of {configured.name!r}; leave chain "
+                "out, so that the provisioner follows the rotation, or give that another algorithm."
+            )
 
 
 def _profile(configured: ProvisionerSettings) -> CertificateProfile:
@@ -143,6 +165,7 @@ def _profile(configured: ProvisionerSettings) -> CertificateProfile:
             validity=validity,
             crl_urls=configured.crl_urls,
             ocsp_urls=configured.ocsp_urls,
+            ca_issuers_urls=configured.ca_issuers_urls,
         )
     try:
         networks = tuple(ip_network(each) for each in configured.ip_networks)
@@ -157,6 +180,7 @@ def _profile(configured: ProvisionerSettings) -> CertificateProfile:
         rsa_key_usage=frozenset({KeyUsageBit.KEY_ENCIPHERMENT}),
         crl_urls=configured.crl_urls,
         ocsp_urls=configured.ocsp_urls,
+        ca_issuers_urls=configured.ca_issuers_urls,
     )
 
 

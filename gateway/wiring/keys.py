@@ -21,6 +21,7 @@ from gateway.keys.model import KeyPurpose
 from gateway.keys.opening import SignerOpener
 from gateway.keys.ports import KeyRepository
 from gateway.keys.rotation import KeyRotator, RotationPolicy
+from gateway.pki.profile import LATEST_START
 from gateway.settings.keys import KeySettings
 from signers.uri import parse_file_uri
 
@@ -33,7 +34,9 @@ def honored(settings: Settings) -> Mapping[KeyPurpose, timedelta]:
     tokens = settings.tokens
     skew = timedelta(seconds=tokens.clock_skew)
     access_token = timedelta(seconds=tokens.max_lifetime) + skew
-    certificate = timedelta(seconds=max((each.maximum_lifetime for each in settings.provisioners), default=0))
+    longest = max((each.maximum_lifetime for each in settings.provisioners), default=0)
+    # A certificate may begin a little later than it is made, by a replica's clock that is ahead.
+    certificate = timedelta(seconds=longest) + LATEST_START + skew
     table = {
         KeyPurpose.TOKENS: access_token,
         KeyPurpose.INTROSPECTION: access_token,
@@ -95,8 +98,16 @@ def key_rotator(
     settings: Settings, *, keyring: Keyring, manager: KeyManager, repository: KeyRepository, clock: Clock
 ) -> KeyRotator:
     """What rotates, not entered yet. Raises `ConfigurationError`."""
+    certified = honored(settings)[KeyPurpose.CERTIFICATES].total_seconds()
     policies = [
-        RotationPolicy(each.purpose, each.algorithm, float(each.period), each.uri, each.delegated)
+        RotationPolicy(
+            each.purpose,
+            each.algorithm,
+            float(each.period),
+            each.uri,
+            each.delegated,
+            certified if each.purpose is KeyPurpose.CERTIFICATES else 0.0,
+        )
         for each in settings.rotations
     ]
     kinds = {(policy.purpose, policy.algorithm) for policy in policies}

@@ -277,6 +277,7 @@ def test_an_intermediate_ca_is_delegated_and_shown(config, tmp_path):
         "--delegated-for", "90",
     )  # fmt: skip
     assert f"delegated by {root}" in made
+    assert "CA with the key identifier" in made
     chain = x509.load_pem_x509_certificates(keys(config, "show-cert", made.split()[0]).encode())
     chain[0].verify_directly_issued_by(chain[1])
 

@@ -409,7 +409,7 @@ async def test_a_delegating_key_takes_over_with_a_certificate_only(delegating, c
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"purpose": "certificates"}, "make its successor with"),
+        ({"purpose": "certificates"}, "needs a certificate before it can issue"),
         ({"uri": "file:keys/tokens.pem"}, r"put \{after\}"),
         ({"delegated": True, "uri": "pkcs11:token=t;object=k-{after}"}, "lives in a file"),
         ({"delegated": True, "purpose": "delegation"}, "not itself delegated"),

@@ -387,6 +387,13 @@ class TestAfterIssuing:
             )
             shown = await client.get_certificate(certificate.name)
             listed = await client.get_certificate_revocation_list(PARENT)
+            named = await client.get_certificate_revocation_list(
+                PARENT,
+                issuer_key_identifier=x509.SubjectKeyIdentifier.from_public_key(issuer.public_key()).digest,
+            )
+            nobodys = await reason_of(
+                client.get_certificate_revocation_list(PARENT, issuer_key_identifier=bytes(20))
+            )
             window = await client.get_renewal_info(certificate.renewal_identifier)
 
         assert before.certificate_status is ocsp.OCSPCertStatus.GOOD
@@ -397,6 +404,8 @@ class TestAfterIssuing:
         assert crl.is_signature_valid(issuer.public_key())
         assert crl.get_revoked_certificate_by_serial_number(leaf.serial_number) is not None
         assert listed.number == 1
+        assert named == listed
+        assert nobodys == "ENROLLMENT_NOT_FOUND"
         assert again == "ALREADY_REVOKED"
         assert window.window_end.seconds <= datetime.now(UTC).timestamp()
 

@@ -214,6 +214,18 @@ class TestStatus:
         assert crl.is_signature_valid(issued.issuer.public_key())
         assert crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number >= 1
 
+    async def test_the_list_and_the_certificate_of_one_ca(self, client, issued):
+        """Both are found by the key identifier that its certificates name, and nothing by another."""
+        name = issued.leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+        issuer = name.key_identifier.hex()
+        listed = await client.http.get(f"{client.base}/crl/{issuer}")
+        assert x509.load_der_x509_crl(listed.content).is_signature_valid(issued.issuer.public_key())
+        found = await client.http.get(f"{client.base}/ca/{issuer}")
+        assert found.headers["content-type"] == "application/pkix-cert"
+        assert x509.load_der_x509_certificate(found.content) == issued.issuer
+        for path in ("crl", "ca"):
+            assert (await client.http.get(f"{client.base}/{path}/{'00' * 20}")).status_code == 404
+
     @pytest.mark.parametrize("by", ["POST", "GET"])
     async def test_ocsp(self, client, issued, by):
         """Good, then revoked, by either method (RFC 6960 Appendix A.1)."""

@@ -220,10 +220,12 @@ class AsyncEnrollment(AsyncCaller):
         return result
 
     async def get_certificate_revocation_list(
-        self, parent: str, *, timeout: float | None = None
+        self, parent: str, *, issuer_key_identifier: bytes = b"", timeout: float | None = None
     ) -> pb.GetCertificateRevocationListResponse:
-        """Return the current list of a provisioner's CA."""
-        request = pb.GetCertificateRevocationListRequest(parent=parent)
+        """Return the current list of one of a provisioner's CAs; by default of the one that issues."""
+        request = pb.GetCertificateRevocationListRequest(
+            parent=parent, issuer_key_identifier=issuer_key_identifier
+        )
         response = await self._call(enrollment("GetCertificateRevocationList", request), timeout)
         result: pb.GetCertificateRevocationListResponse = response
         return result

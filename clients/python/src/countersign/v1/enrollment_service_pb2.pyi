@@ -484,10 +484,12 @@ class GetRenewalInfoResponse(_message.Message):
     def __init__(self, window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., window_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., retry_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class GetCertificateRevocationListRequest(_message.Message):
-    __slots__ = ("parent",)
+    __slots__ = ("parent", "issuer_key_identifier")
     PARENT_FIELD_NUMBER: _ClassVar[int]
+    ISSUER_KEY_IDENTIFIER_FIELD_NUMBER: _ClassVar[int]
     parent: str
-    def __init__(self, parent: _Optional[str] = ...) -> None: ...
+    issuer_key_identifier: bytes
+    def __init__(self, parent: _Optional[str] = ..., issuer_key_identifier: _Optional[bytes] = ...) -> None: ...
 
 class GetCertificateRevocationListResponse(_message.Message):
     __slots__ = ("crl_der", "number", "this_update", "next_update")

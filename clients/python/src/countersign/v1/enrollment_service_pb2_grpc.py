@@ -293,8 +293,8 @@ class EnrollmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetCertificateRevocationList(self, request, context):
-        """Returns the current list of a provisioner's CA (RFC 5280 §5). Fails with ENROLLMENT_NOT_FOUND, ISSUER_UNAVAILABLE or
-        SIGNER_UNAVAILABLE.
+        """Returns the current list of one of a provisioner's CAs (RFC 5280 §5). Fails with ENROLLMENT_NOT_FOUND, NO_ACTIVE_KEY,
+        ISSUER_UNAVAILABLE or SIGNER_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
