@@ -43,6 +43,8 @@ from tests.support.postgres import running_postgres
 _INTERVAL: Final = 5.0
 """Seconds between two samples."""
 _WARM_UP: Final = 0.2
+_METRICS_TIMEOUT: Final = 60.0
+"""Seconds that the metrics may take: a machine that others keep busy is no defect of the gateway."""
 _GAUGES: Final = {
     "countersign_database_connections": "database_connections",
     "countersign_streams_under_way": "streams",
@@ -80,7 +82,9 @@ def sample(soaked: Soaked, processes: list[psutil.Process]) -> dict[str, float]:
         "files": sum(open_files(process.pid) for process in processes),
         "threads": sum(process.num_threads() for process in processes),
     }
-    with urllib.request.urlopen(f"http://127.0.0.1:{soaked.metrics}/metrics", timeout=5) as response:
+    with urllib.request.urlopen(
+        f"http://127.0.0.1:{soaked.metrics}/metrics", timeout=_METRICS_TIMEOUT
+    ) as response:
         text = response.read().decode()
     totals = dict.fromkeys(_GAUGES.values(), 0.0)
     for name, value in _LINE.findall(text):

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Final, NoReturn, TypeAlias
 
+import grpc
 import httpx
 from countersign import (
     AuthorizationRequest,
@@ -26,6 +27,7 @@ from countersign import (
     TlsClientAuth,
     TlsConfig,
     TokenRequest,
+    UnavailableError,
     WireDevice,
 )
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -39,6 +41,9 @@ USER_CLIENT_ID: Final = "bench-app"
 REDIRECT_URI: Final = "https://app.example.org/callback"
 _TIMEOUT: Final = 30.0
 """Seconds that a round may take."""
+_FILL_TIMEOUT: Final = 1800.0
+_PAUSE: Final = 0.5
+"""Seconds before what was refused is asked for again."""
 
 Round: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -98,32 +103,52 @@ class Load:
                     group.create_task(self._again(name, act, pace * slower))
 
     async def fill(self, rounds: list[tuple[str, Round]]) -> None:
-        """Do all *rounds*, mixed as in the soak, `WIDTH` at a time and without a pause."""
+        """Do all *rounds*, mixed as in the soak, `WIDTH` at a time and without a pause.
+
+        A gateway may refuse what is too much for the machine: such a round is done again, a little later.
+        Raises `TimeoutError` after half an hour.
+        """
         random.shuffle(rounds)
 
         async def work() -> None:
             while rounds:
-                await self._once(*rounds.pop())
+                name, act = rounds.pop()
+                try:
+                    await self._once(name, act)
+                except UnavailableError:
+                    rounds.insert(0, (name, act))
+                    await asyncio.sleep(_PAUSE)
 
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.timeout(_FILL_TIMEOUT), asyncio.TaskGroup() as group:
             for _ in range(WIDTH):
                 group.create_task(work())
 
     async def _again(self, name: str, act: Round, pause: float) -> None:
         while True:
-            await self._once(name, act)
+            try:
+                await self._once(name, act)
+            except UnavailableError as error:
+                self._failed(name, error)
             # Not in step with each other.
             await asyncio.sleep(random.uniform(0.5, 1.5) * pause)  # noqa: S311 - no secret
 
     async def _once(self, name: str, act: Round) -> None:
+        """One round, counted. Raises `UnavailableError`, uncounted."""
         try:
             async with asyncio.timeout(_TIMEOUT):
                 await act()
             self.rounds[name] += 1
-        except CountersignError as error:
-            self.failures[f"{name}: {type(error).__name__} {error.reason or error.code.name}"] += 1
-        except (httpx.HTTPError, OSError, TimeoutError) as error:
-            self.failures[f"{name}: {type(error).__name__}: {str(error).partition(' for url')[0]}"] += 1
+        except UnavailableError:
+            raise
+        except (CountersignError, httpx.HTTPError, OSError, TimeoutError) as error:
+            self._failed(name, error)
+
+    def _failed(self, name: str, error: Exception) -> None:
+        if isinstance(error, CountersignError):
+            what = str(error.reason or error.code.name)
+        else:
+            what = str(error).partition(" for url")[0]
+        self.failures[f"{name}: {type(error).__name__}: {what}"] += 1
 
     def _client(self, name: str, dpop: DpopKey | None = None) -> GatewayClient:
         identity = self._identities[name]
@@ -131,7 +156,7 @@ class Load:
             ca=identity.authority, certificate=identity.certificate, private_key=identity.private_key
         )
         retry = RetryPolicy(max_attempts=1)
-        return GatewayClient(self._soaked.server.address, tls=tls, retry=retry, dpop=dpop)
+        return GatewayClient(self._soaked.server.address, tls=tls, retry=retry, timeout=_TIMEOUT, dpop=dpop)
 
     async def _register(self) -> None:
         """The client that users authorize; the others are there already."""
@@ -197,7 +222,7 @@ class Load:
                 response = await client.post(
                     "/oauth2/token", data=form, auth=(SECRET_CLIENT_ID, self._secret)
                 )
-                response.raise_for_status()
+                _require_success(response)
 
     async def _enroll(self) -> None:
         """Account, order and the device's proof; the user's provider would be beyond the gateway."""
@@ -228,18 +253,21 @@ class Load:
 
     async def _https_reconnect(self) -> None:
         async with self._https() as client:
-            (await client.get("/oauth2/jwks")).raise_for_status()
+            _require_success(await client.get("/oauth2/jwks"))
 
     async def _fail(self) -> None:
         """Calls that must be refused."""
         refused = 0
-        for call in (
-            self._clients[CLIENT].mint_token("nobody"),
-            self._clients[CLIENT].mint_token(CLIENT_ID, scope=["not:granted"]),
-            self._clients[CLIENT].revoke_token_id("not-for-clients"),
-        ):
+        calls: tuple[Callable[[GatewayClient], Awaitable[object]], ...] = (
+            lambda client: client.mint_token("nobody"),
+            lambda client: client.mint_token(CLIENT_ID, scope=["not:granted"]),
+            lambda client: client.revoke_token_id("not-for-clients"),
+        )
+        for call in calls:
             try:
-                await call
+                await call(self._clients[CLIENT])
+            except UnavailableError:
+                raise
             except CountersignError:
                 refused += 1
         async with self._https() as client:
@@ -262,9 +290,16 @@ class Load:
 
     def _https(self) -> httpx.AsyncClient:
         base = f"https://{self._soaked.server.https_address}"
-        return httpx.AsyncClient(base_url=base, verify=self._tls, trust_env=False, timeout=10)
+        return httpx.AsyncClient(base_url=base, verify=self._tls, trust_env=False, timeout=_TIMEOUT)
 
 
 async def _no_login(challenge: object, key_authorization: str) -> NoReturn:
     del challenge, key_authorization
     raise _NoLoginError
+
+
+def _require_success(response: httpx.Response) -> None:
+    """Raise `UnavailableError` for 503, `httpx.HTTPStatusError` for every other refusal."""
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        raise UnavailableError(response.text, code=grpc.StatusCode.UNAVAILABLE)
+    response.raise_for_status()

@@ -4,7 +4,9 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
+import grpc
 import pytest
+from countersign import UnavailableError
 
 from bench.flatness import Bound, trend
 from bench.servers import Server
@@ -95,6 +97,21 @@ async def test_filling_is_as_crowded_as_the_soak(load: Load):
     await load.fill([("act", act)] * 5 * WIDTH)
     assert (done["act"], most) == (5 * WIDTH, WIDTH)
     assert len(load.actors) == WIDTH
+
+
+async def test_what_is_refused_while_filling_is_done_again(load: Load):
+    """A gateway that has too much to do gets the round a moment later; nothing is missing in the end."""
+    asked = 0
+
+    async def act() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise UnavailableError("Too much.", code=grpc.StatusCode.UNAVAILABLE)
+
+    load.rounds.clear()
+    await load.fill([("refused", act)] * 3)
+    assert (asked, load.rounds["refused"], dict(load.failures)) == (4, 3, {})
 
 
 async def test_a_load_that_breaks_ends_the_soak():
