@@ -16,6 +16,7 @@ from signers import (
 )
 from signers.durations import Stage, StageTimes, call_stages
 from signers.remote.circuit import THRESHOLD, Verdict
+from signers.remote.delivery import PORTION, YIELD_EVERY
 from signers.remote.lane import Lane
 from signers.remote.options import RemoteOptions
 from signers.remote.waiting import MAX_BATCH_BYTES
@@ -100,6 +101,19 @@ async def test_unverified_answers_are_bounded():
     assert (len(key.requests), lane.queued) == (4, 6)
     gate.set()
     assert await outcomes(calls) == [SignerUnavailableError] * 10
+
+
+async def test_loop_is_free_between_verifications_and_results_come_in_portions():
+    """Other tasks run while a long answer is verified, and those who wait for it are answered together."""
+    key = ScriptedKey(max_batch=2 * PORTION)
+    lane = lane_of()
+    calls = [asyncio.ensure_future(sign(lane, key, b"%d" % number)) for number in range(2 * PORTION)]
+    seen: list[int] = []
+    while not seen or seen[-1] < len(calls):
+        await asyncio.sleep(0)
+        seen.append(sum(call.done() for call in calls))
+    assert set(seen) == {0, PORTION, 2 * PORTION}
+    assert seen.count(PORTION) >= PORTION // YIELD_EVERY
 
 
 async def test_batches_have_a_bound_in_bytes():
