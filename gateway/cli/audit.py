@@ -25,6 +25,7 @@ from gateway.cli.audit_verification import (
     trusted_by,
     verify_database,
     verify_file,
+    verify_files,
 )
 from gateway.cli.operator import name_operator
 from gateway.config import ConfigurationError, Settings, load
@@ -58,7 +59,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     tail.add_argument("--follow", action="store_true", help="go on with what is recorded from now on")
     _action(actions, "checkpoint", _checkpoint, "sign a checkpoint now")
     verify = _action(actions, "verify", _verify, "verify an export, or the database", config=False)
-    verify.add_argument("file", nargs="?", type=Path, help="an export")
+    verify.add_argument(
+        "files", nargs="*", type=Path, metavar="file", help="an export, and those that go on from it in order"
+    )
     verify.add_argument("--config", type=Path, help="verify the database of this TOML file instead")
     add_trust(verify)
     prune = _action(actions, "prune", _prune, "delete what was exported, up to its last checkpoint")
@@ -146,10 +149,10 @@ async def _checkpoint(arguments: argparse.Namespace) -> int:
 
 
 async def _verify(arguments: argparse.Namespace) -> int:
-    if (arguments.file is None) == (arguments.config is None):
+    if bool(arguments.files) == (arguments.config is not None):
         raise ConfigurationError("name either an export or --config.")
     if arguments.config is None:
-        print_verdict(verify_file(arguments.file, trusted_by(arguments)))
+        print_verdict(verify_files(arguments.files, trusted_by(arguments)))
         return 0
     async with open_log(load(arguments.config)) as log:
         trusted = trusted_by(arguments, otherwise=log.keys)

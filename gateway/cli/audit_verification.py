@@ -12,9 +12,10 @@ from typing import IO, Final
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from gateway.audit.checkpoint import TrustedKeys, from_line
+from gateway.audit.continuation import joined
 from gateway.audit.export import Range, export
 from gateway.audit.faults import AuditError, AuditFault
-from gateway.audit.lines import MAX_LINE, HeaderLine, KeyLine, parse_line
+from gateway.audit.lines import MAX_LINE, EndLine, HeaderLine, KeyLine, parse_line
 from gateway.audit.ports import AuditRepository
 from gateway.audit.verification import Verdict, seen_checkpoints, verify_lines
 from gateway.config import ConfigurationError
@@ -92,11 +93,21 @@ def key_set(path: Path) -> tuple[Jwk, ...]:
         raise ConfigurationError(f"{path}: it is not a JWK Set: {error}.") from error
 
 
-def verify_file(path: Path, trust: Trust) -> Verdict:
-    """Verify an export. Raises `AuditError`, `ConfigurationError`."""
+def verify_files(paths: Sequence[Path], trust: Trust) -> Verdict:
+    """Verify exports of which each goes on where the one before ended. Raises as `verify_file`."""
+    *earlier, last = paths
+    verdicts = [(str(path), verify_file(path, trust, goes_on=True)) for path in earlier]
+    return joined([*verdicts, (str(last), verify_file(last, trust))])
+
+
+def verify_file(path: Path, trust: Trust, *, goes_on: bool = False) -> Verdict:
+    """Verify an export. Where another *goes_on* from it, checkpoints seen before may be of that one.
+
+    Raises `AuditError`, `ConfigurationError`.
+    """
     try:
         with path.open("rb") as file:
-            return _verify(file, trust)
+            return _verify(file, trust, upto=_end_of(file) if goes_on else _LAST)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}.") from error
 
@@ -149,11 +160,25 @@ def print_verdict(verdict: Verdict) -> None:
         print(f"ok    {verdict.seen} checkpoints that were seen before are in this chain")
 
 
-def _verify(file: IO[bytes], trust: Trust, later: Sequence[str] = ()) -> Verdict:
+def _verify(file: IO[bytes], trust: Trust, later: Sequence[str] = (), *, upto: int = _LAST) -> Verdict:
     keys = trust.with_offered(_offered(file))
     file.seek(0)
-    seen = [*later, *(jws for path in trust.seen for jws in _checkpoints_in(path))]
-    return verify_lines(_lines(file), keys, seen_checkpoints(seen, keys))
+    texts = [*later, *(jws for path in trust.seen for jws in _checkpoints_in(path))]
+    seen = seen_checkpoints(texts, keys)
+    return verify_lines(_lines(file), keys, {number: seen[number] for number in seen if number <= upto})
+
+
+def _end_of(file: IO[bytes]) -> int:
+    """The last segment that an export says it has; without an end line none counts, and it is truncated."""
+    last = b""
+    for line in _lines(file):
+        last = line
+    file.seek(0)
+    try:
+        end = parse_line(last, 1)
+    except AuditError:
+        return 0
+    return end.head.sequence_number if isinstance(end, EndLine) else 0
 
 
 def _offered(file: IO[bytes]) -> list[Jwk]:

@@ -367,3 +367,49 @@ def test_doctor_says_that_nothing_is_signed(tmp_path, capsys):
     asyncio.run(make())
     lines = doctor(Console(tmp_path, capsys))
     assert lines[0].startswith("FAIL  audit log: no key for audit (ES256)")
+
+
+def parts(console: Console) -> list[Path]:
+    """Exports of segments 1 and 2, 3 and 4, and the rest."""
+    ranges = (("1", "2"), ("3", "4"), ("5", "99"))
+    return [console.export(f"part-{first}.jsonl", "--from", first, "--to", last) for first, last in ranges]
+
+
+def test_exports_that_go_on_are_verified_together(console):
+    """As one chain: nothing is missing between them, and the last checkpoint covers all before it."""
+    key_id = (console.folder / "audit-key-id").read_text()
+    whole = console.export()
+    # Whatever was seen of the later parts is no fault of the first.
+    seen = ("--seen", whole)
+    status, output, _ = console.run("verify", *parts(console), "--trust", key_id, *seen)
+    assert status == 0
+    assert "ok    segments 1 to 6 with 6 records" in output
+    assert "warn  1 segments behind it are not signed yet" in output
+    assert "checkpoints that were seen before are in this chain" in output
+
+
+@pytest.mark.parametrize(
+    ("order", "fault"),
+    [
+        ((0, 2), "segment_missing: segment 3: it is not there"),
+        ((0, 1, 1, 2), "segment_reordered: segment 3"),
+        ((1, 0), "segment_reordered: segment 1"),
+    ],
+)
+def test_a_part_in_the_wrong_place(console, order, fault):
+    """One that is left out, there twice, or before another is told by the segment."""
+    files = parts(console)
+    key_id = (console.folder / "audit-key-id").read_text()
+    status, output, _ = console.run("verify", *[files[each] for each in order], "--trust", key_id)
+    assert status == 1
+    assert f"FAIL  {fault}" in output
+
+
+def test_a_part_of_another_chain(console):
+    """Goes on from another hash; a part that broke off is truncated before that is looked at."""
+    files = parts(console)
+    key_id = (console.folder / "audit-key-id").read_text()
+    lines = files[0].read_text().splitlines()
+    files[0].write_text("\n".join(lines[:-1]) + "\n")
+    status, output, _ = console.run("verify", *files, "--trust", key_id)
+    assert (status, "FAIL  truncated: segment 2" in output) == (1, True)

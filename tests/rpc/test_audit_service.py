@@ -214,8 +214,8 @@ async def test_the_example_fetches_what_is_new(audited, tmp_path, capsys):
         first, end = map(int, file.stem.split("-")[1:])
         assert first == last + 1
         last = end
-        # A file may end before the next checkpoint; then its hashes hold, and nothing is signed.
-        assert await run("audit", "verify", file, "--keys", tmp_path / "keys.json") == 0
+    assert await run("audit", "verify", *files, "--keys", tmp_path / "keys.json") == 0
+    assert f"segments 1 to {last} with" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", [ADMIN, API, None])

@@ -42,7 +42,7 @@ def accepted_configuration(arguments: list[str], capsys: pytest.CaptureFixture[s
 
 
 def assert_audited(settings: Settings) -> None:
-    """The audit log is on, signed by a key beside that of tokens, and one caller may read it, and only that."""
+    """The audit log is on, signed by a key beside that of tokens, and one caller may read it and no more."""
     assert settings.audit.enabled
     assert settings.audit.refusals
     backends = {
