@@ -113,11 +113,10 @@ def _grant_of(message: token_service_pb2.MintTokenRequest, name: str) -> Grant:
 def fill_token(message: access_token_pb2.AccessToken, minted: MintedToken) -> None:
     """Write a minted token into *message*, which is empty."""
     terms = minted.terms
-    message.CopyFrom(_known_terms(terms) if _come_again(terms) else _terms_message(terms))
+    fill = _known if _come_again(terms) else _template
+    message.CopyFrom(fill(terms, minted.issue_time, minted.expire_time))
     message.value = minted.value
     message.token_id = minted.token_id
-    message.issue_time.seconds = minted.issue_time
-    message.expire_time.seconds = minted.expire_time
 
 
 def _come_again(terms: TokenTerms) -> bool:
@@ -128,14 +127,17 @@ def _come_again(terms: TokenTerms) -> bool:
 
 
 @lru_cache(maxsize=TERMS_CACHE_ENTRIES)
-def _known_terms(terms: TokenTerms) -> access_token_pb2.AccessToken:
-    return _terms_message(terms)
+def _known(terms: TokenTerms, issue_time: int, expire_time: int) -> access_token_pb2.AccessToken:
+    return _template(terms, issue_time, expire_time)
 
 
-def _terms_message(terms: TokenTerms) -> access_token_pb2.AccessToken:
+def _template(terms: TokenTerms, issue_time: int, expire_time: int) -> access_token_pb2.AccessToken:
+    """What the tokens have in common that are minted under *terms* in one second."""
     message = access_token_pb2.AccessToken(
         type=token_type_of(terms.binding), scope=terms.scope, audience=terms.audience
     )
+    message.issue_time.seconds = issue_time
+    message.expire_time.seconds = expire_time
     if terms.binding is not None:
         message.confirmation.CopyFrom(confirmation_message(terms.binding))
     return message
