@@ -405,8 +405,8 @@ def test_a_part_in_the_wrong_place(console, order, fault):
     assert f"FAIL  {fault}" in output
 
 
-def test_a_part_of_another_chain(console):
-    """Goes on from another hash; a part that broke off is truncated before that is looked at."""
+def test_a_part_that_broke_off(console):
+    """Is truncated, whatever goes on from it."""
     files = parts(console)
     key_id = (console.folder / "audit-key-id").read_text()
     lines = files[0].read_text().splitlines()
