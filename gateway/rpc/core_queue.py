@@ -29,14 +29,14 @@ APART: Final = frozenset(
 class CoreQueue:
     """Counts what waits in the core of one server. Make it right after the server.
 
-    *first_id* is what `next_server_id` gave right before.
+    *first_id* is what `next_server_id` gave right before; `server_id` is the server's for channelz.
     """
 
     def __init__(self, first_id: int) -> None:
         found = _servers(first_id)
         if not found:
             raise RuntimeError("the server is not known to channelz: grpc.enable_channelz must be 1")
-        self._id: int = found[0].ref.server_id
+        self.server_id: int = found[0].ref.server_id
 
     def waiting(self, taken: int) -> int:
         """Calls that arrived and that nobody has taken, of whom *taken* ever were; 0 once the server is gone.
@@ -45,7 +45,7 @@ class CoreQueue:
         waits for nobody here. One that the core itself ended was never taken. Takes some 0.3 ms.
         """
         answer = channelz.ChannelzServicer.GetServer(
-            channelz_pb2.GetServerRequest(server_id=self._id), _NOBODY
+            channelz_pb2.GetServerRequest(server_id=self.server_id), NOBODY
         )
         if answer is None:
             return 0
@@ -78,7 +78,8 @@ class _Nobody:
         """Not needed either."""
 
 
-_NOBODY: Final = _Nobody()
+NOBODY: Final = _Nobody()
+"""For the context of a servicer that is asked in this process."""
 
 
 def _servers(first_id: int) -> list[Any]:
@@ -86,7 +87,7 @@ def _servers(first_id: int) -> list[Any]:
     found: list[Any] = []
     while True:
         page = channelz.ChannelzServicer.GetServers(
-            channelz_pb2.GetServersRequest(start_server_id=first_id), _NOBODY
+            channelz_pb2.GetServersRequest(start_server_id=first_id), NOBODY
         )
         found += [] if page is None else page.server
         if page is None or page.end or not page.server:

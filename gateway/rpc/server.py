@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -12,9 +13,11 @@ from grpc_channelz.v1 import channelz, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
+from gateway.guard.guard import Guard, GuardCounts
 from gateway.health import HealthMonitor
 from gateway.limits.shedding import watch
 from gateway.ports import Ports
+from gateway.rpc.connection_guard import guard_of
 from gateway.rpc.core_queue import CoreQueue, next_server_id, queue_apart
 from gateway.rpc.health import HealthServicer
 from gateway.rpc.listeners import bind, server_options
@@ -78,6 +81,7 @@ class GrpcServer:
         self._server: grpc.aio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._ports: Ports | None = None
+        self._guard: Guard | None = None
 
     @property
     def ports(self) -> Ports:
@@ -90,6 +94,7 @@ class GrpcServer:
     def load(self) -> Load:
         """What is under way now."""
         admission = self._pipeline.admission
+        guarded = GuardCounts() if self._guard is None else self._guard.counts
         return Load(
             calls=admission.calls,
             calls_limit=self._pipeline.limits.calls,
@@ -98,6 +103,9 @@ class GrpcServer:
             draining=admission.draining,
             wait=admission.shedder.delay,
             admitted=admission.shedder.share,
+            closed=guarded.closed,
+            blocks=guarded.blocks,
+            blocked=guarded.blocked,
         )
 
     @property
@@ -144,6 +152,14 @@ class GrpcServer:
             asyncio.create_task(self._tls.run(self._settings.tls_reload_interval), name="tls-reload"),
             asyncio.create_task(self._watch(queue), name="overload"),
         ]
+        if sys.platform == "linux":
+            self._guard = guard_of(
+                self._settings,
+                self._ports,
+                queue.server_id,
+                begun=lambda: tls.handshakes + mutual.handshakes,
+            )
+            self._tasks.append(asyncio.create_task(self._guard.run(), name="guard"))
         logger.info("Serving on %s", self._ports)
 
     def reload(self) -> None:

@@ -8,10 +8,14 @@ from gateway.tls_reload import ListenerTls
 
 
 class RotatingCredentials:
-    """The credentials of one listener. `offer` takes effect with the next connection."""
+    """The credentials of one listener. `offer` takes effect with the next connection.
+
+    `handshakes` counts those that the core began.
+    """
 
     def __init__(self, initial: ListenerTls, *, mutual: bool) -> None:
         self._mutual = mutual
+        self.handshakes = 0
         # A bounded deque because the core takes from it on threads of its own: one step, no lock.
         self._offered: deque[grpc.ServerCertificateConfiguration] = deque(maxlen=1)
         self.credentials: grpc.ServerCredentials = grpc.dynamic_ssl_server_credentials(
@@ -28,6 +32,7 @@ class RotatingCredentials:
 
     def _fetch(self) -> grpc.ServerCertificateConfiguration | None:
         """Called by the core before every handshake; None means that nothing changed."""
+        self.handshakes += 1
         try:
             return self._offered.popleft()
         except IndexError:

@@ -1,5 +1,6 @@
 """What every section is, and the kinds of values that several have."""
 
+import ipaddress
 import re
 from typing import Annotated
 
@@ -44,11 +45,20 @@ def _public_url(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError as error:
+        raise ValueError(f"{error}; write an address or a network, such as 192.0.2.0/24") from error
+
+
 def _inner_network(value: str) -> str:
     parse_inner_network(value)
     return value
 
 
+Network = Annotated[str, AfterValidator(_network)]
+"""A network in CIDR form, or one address."""
 InnerNetwork = Annotated[str, AfterValidator(_inner_network)]
 """A private network in CIDR form, ``10.0.0.0/8``."""
 Address = Annotated[str, AfterValidator(_host_and_port)]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gateway.settings.section import Address, OptionalAddress, PublicUrl, Section
+from gateway.settings.section import Address, Network, OptionalAddress, PublicUrl, Section
 
 
 class ServerSettings(Section):
@@ -27,6 +27,12 @@ class ServerSettings(Section):
     - `drain_timeout`: seconds that calls under way get after SIGTERM.
     - `max_connections`: gRPC connections of each of the two listeners, per worker; more are closed before
       their handshake.
+    - `max_connections_per_address`: gRPC connections of one address, or of one /64 network of IPv6, per
+      worker; more are closed, and for some seconds the kernel drops new ones of that address. Linux only, as
+      are the next two.
+    - `new_connections_per_address`: the same for connections begun per second, four times as many at once.
+    - `unlimited_addresses`: networks for which neither holds, nor that connections are closed on which much
+      comes and no message: proxies and gateways behind which many clients share one address.
     - `max_connection_idle`: seconds after which a gRPC connection without a call ends.
     - `max_connection_age`: seconds after which a client is asked to reconnect, so that load spreads.
     - `https_max_connections`: HTTPS connections per worker; more are closed.
@@ -58,6 +64,9 @@ class ServerSettings(Section):
     max_deadline: float = Field(60.0, gt=0)
     drain_timeout: float = Field(25.0, ge=0)
     max_connections: int = Field(4_000, ge=1)
+    max_connections_per_address: int = Field(1_000, ge=1)
+    new_connections_per_address: int = Field(100, ge=1)
+    unlimited_addresses: tuple[Network, ...] = ("127.0.0.1/32", "::1/128")
     max_connection_idle: float = Field(600.0, ge=1)
     max_connection_age: float = Field(1800.0, ge=1)
     https_max_connections: int = Field(1_000, ge=1)

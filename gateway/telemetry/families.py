@@ -98,6 +98,21 @@ STREAMS_UNDER_WAY: Final = Family("countersign_streams_under_way", "gauge", (), 
 HTTPS_CONNECTIONS: Final = Family(
     "countersign_https_connections", "gauge", (), "Connections of the HTTPS edge that are open."
 )
+CONNECTIONS_CLOSED: Final = Family(
+    "countersign_connections_closed_total",
+    "counter",
+    ("reason",),
+    "gRPC connections that the guard closed.",
+)
+ADDRESS_BLOCKS: Final = Family(
+    "countersign_address_blocks_total",
+    "counter",
+    ("reason",),
+    "How often new gRPC connections of an address were dropped for some seconds.",
+)
+ADDRESSES_BLOCKED: Final = Family(
+    "countersign_addresses_blocked", "gauge", (), "Addresses whose new gRPC connections are dropped now."
+)
 DRAINING: Final = Family("countersign_draining", "gauge", (), "1 once the worker takes no new calls.")
 LOOP_LAG: Final = Family(
     "countersign_event_loop_lag_seconds",
@@ -253,6 +268,9 @@ FAMILIES: Final = (
     CALLS_ADMITTED,
     STREAMS_UNDER_WAY,
     HTTPS_CONNECTIONS,
+    CONNECTIONS_CLOSED,
+    ADDRESS_BLOCKS,
+    ADDRESSES_BLOCKED,
     DRAINING,
     LOOP_LAG,
     WORKER_RESTARTS,

@@ -1,6 +1,7 @@
 """What a worker has under way."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,6 @@ class Load:
     draining: bool
     wait: float = 0.0
     admitted: float = 1.0
+    closed: Mapping[str, int] = field(default_factory=dict)
+    blocks: Mapping[str, int] = field(default_factory=dict)
+    blocked: int = 0

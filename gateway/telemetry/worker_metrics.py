@@ -1,6 +1,6 @@
 """The families of a worker's calls, of its event loop and its way to the database; read at each scrape."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from typing import Final, Protocol
 
@@ -62,6 +62,9 @@ class WorkerMetrics(Collector):
         yield _one(families.CALLS_ADMITTED, load.admitted)
         yield _one(families.STREAMS_UNDER_WAY, load.streams)
         yield _one(families.HTTPS_CONNECTIONS, load.https_connections)
+        yield _by_reason(families.CONNECTIONS_CLOSED, load.closed)
+        yield _by_reason(families.ADDRESS_BLOCKS, load.blocks)
+        yield _one(families.ADDRESSES_BLOCKED, load.blocked)
         yield _one(families.DRAINING, load.draining)
         yield _histogram(families.LOOP_LAG, self._lag)
         yield _one(families.WORKER_RESTARTS, self._worker.restarts, str(self._worker.number))
@@ -128,6 +131,13 @@ class DatabaseMetrics(Collector):
 def _one(family: Family, value: float, *labels: str) -> Metric:
     samples = family.samples()
     samples.add(labels, value)
+    return samples.metric
+
+
+def _by_reason(family: Family, counts: Mapping[str, int]) -> Metric:
+    samples = family.samples()
+    for reason, count in counts.items():
+        samples.add((reason,), count)
     return samples.metric
 
 
