@@ -1,9 +1,10 @@
 """One attack as a process of its own, with a lower priority than those it is measured beside.
 
-    python -m bench.attacker ATTACK DOOR PORT AUTHORITY [CERTIFICATE KEY]
+    python -m bench.attacker ATTACK DOOR PORT SOURCE AUTHORITY [CERTIFICATE KEY]
 
-It strikes until its standard input ends, and then prints how often it has. It is nicer than those that it is
-measured beside: in life an attacker has a machine of its own, and does not take the gateway's processors.
+It strikes from the address SOURCE until its standard input ends, and then prints how often it has. It is
+nicer than those that it is measured beside: in life an attacker has a machine of its own, and does not take
+the gateway's processors.
 """
 
 import asyncio
@@ -34,10 +35,10 @@ async def _strike(attack: Attack, door: Door) -> int:
 
 def main() -> None:
     """Attack until standard input ends."""
-    name, kind, port, authority, *identity = sys.argv[1:]
+    name, kind, port, source, authority, *identity = sys.argv[1:]
     os.nice(NICENESS)
     files = (Path(identity[0]), Path(identity[1])) if identity else None
-    door = Door.of(DoorKind(kind), int(port), Path(authority), files)
+    door = Door.of(DoorKind(kind), int(port), Path(authority), files, source=source)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(runner.run(_strike(attack_named(name), door)), flush=True)
     os._exit(0)  # Hundreds of connections are cut by the kernel.

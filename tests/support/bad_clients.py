@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 ATTACKER: Final = "127.0.0.2"
-"""The address that attacks come from: limits are for each address, and others have another one."""
+"""The address that attacks come from if nothing else is said: limits are for each address, and others have
+another one.
+"""
 
 
 class DoorKind(StrEnum):
@@ -27,25 +29,35 @@ class DoorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One listener on 127.0.0.1, and the attacker's TLS: with a certificate only where that is demanded."""
+    """One listener on 127.0.0.1, and the attacker's TLS: with a certificate only where that is demanded.
+
+    *source*: the attacker's address.
+    """
 
     port: int
     tls: ssl.SSLContext
+    source: str = ATTACKER
 
     @classmethod
     def of(
-        cls, kind: DoorKind, port: int, authority: Path, identity: tuple[Path, Path] | None = None
+        cls,
+        kind: DoorKind,
+        port: int,
+        authority: Path,
+        identity: tuple[Path, Path] | None = None,
+        *,
+        source: str = ATTACKER,
     ) -> "Door":
         """*identity*: the certificate and the key, PEM files."""
         context = ssl.create_default_context(cafile=str(authority))
         context.set_alpn_protocols(["http/1.1" if kind is DoorKind.HTTPS else "h2"])
         if identity is not None:
             context.load_cert_chain(*identity)
-        return cls(port, context)
+        return cls(port, context, source)
 
     async def plain(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A TCP connection."""
-        return await asyncio.open_connection("127.0.0.1", self.port, local_addr=(ATTACKER, 0))
+        return await asyncio.open_connection("127.0.0.1", self.port, local_addr=(self.source, 0))
 
     async def secure(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A TLS connection."""
@@ -54,7 +66,7 @@ class Door:
             self.port,
             ssl=self.tls,
             server_hostname="localhost",
-            local_addr=(ATTACKER, 0),
+            local_addr=(self.source, 0),
             limit=2**20,
         )
 
