@@ -49,8 +49,8 @@ ROUNDS: Final[Mapping[str, int]] = {
     "enroll": _ORDER,
     "watch": _EACH,
     "reconnect": _EACH,
-    # A peer, its port included: each connection is another one.
-    "https_reconnect": peers.REMEMBERED,
+    # A peer, its port included: each connection is another one, but for ports that come twice.
+    "https_reconnect": peers.REMEMBERED + peers.REMEMBERED // 8,
     "fail": _EACH,
     "abandon": _EACH,
 }
