@@ -102,7 +102,7 @@ class Victim:
 
     @asynccontextmanager
     async def under(self, attack: Attack, kind: DoorKind, source: str) -> AsyncIterator[list[int]]:
-        """*attack* goes on from *source* until the end of the block; the list holds how often it struck then."""
+        """*attack* goes on from *source* until the end of the block; the list then has how often."""
         port = self.server.https_address if kind is DoorKind.HTTPS else self.server.address
         identity = self._identities[RESOURCE]
         # The gRPC listener without client certificates is not used here: what follows is the same on both.
