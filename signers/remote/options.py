@@ -18,8 +18,8 @@ class RemoteOptions:
     `attempt_timeout`: seconds for one request, half of `timeout` at most; a request that hangs leaves time
     for another.
     `attempts`: requests made for one signature where the failure is one that passes.
-    `concurrency`: requests under way at once. Where the service signs batches, fewer requests make larger
-    batches.
+    `concurrency`: requests under way at once, and answers that wait to be verified. Where the service signs
+    batches, fewer requests make larger batches.
     `max_queue`: signatures that may wait; beyond, calls fail at once with `SignerBusyError`.
     `max_batch`: signatures in one request, at most; lowered to what the service takes.
     `budget`: requests per second that this process may make, to be set below the service's quota; None for no
