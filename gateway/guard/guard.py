@@ -110,10 +110,10 @@ class _Watched:
 
 @dataclass(slots=True)
 class GuardCounts:
-    """What was done so far."""
+    """What was done so far; every measure has a count, so that a first time is seen as a change."""
 
-    closed: Counter[str] = field(default_factory=Counter)
-    blocks: Counter[str] = field(default_factory=Counter)
+    closed: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(Measure, 0)))
+    blocks: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(Measure, 0)))
     blocked: int = 0
 
 

@@ -91,8 +91,8 @@ async def test_a_flood_of_connections(tmp_path):
         await eventually(lambda: running.server.load.blocked == 0)
         async with asyncio.timeout(PATIENCE), ended((await door.plain())[1]):
             pass
-        assert set(running.server.load.blocks) == {Measure.NEW_CONNECTIONS}
-        assert not running.server.load.closed
+        assert set(+running.server.load.blocks) == {Measure.NEW_CONNECTIONS}
+        assert not +running.server.load.closed
 
 
 @pytest.mark.parametrize("name", ["many_fields", "table_bomb"])
@@ -121,7 +121,7 @@ async def test_connections_that_bring_messages(tmp_path):
         for _ in range(5):
             await asyncio.gather(*(method(message, timeout=PATIENCE) for _ in range(20)))
             await asyncio.sleep(0.3)
-        assert not running.server.load.closed
+        assert not +running.server.load.closed
         assert running.server.load.blocked == 0
 
 
@@ -133,7 +133,7 @@ async def test_addresses_without_limits(tmp_path):
         guard = running.server._guard
         await eventually(lambda: len(guard._sockets.connections) >= 2 * CONNECTIONS)
         await asyncio.sleep(0.6)
-        assert (running.server.load.blocked, dict(running.server.load.closed)) == (0, {})
+        assert (running.server.load.blocked, dict(+running.server.load.closed)) == (0, {})
         for _, writer in opened:
             writer.transport.abort()
 

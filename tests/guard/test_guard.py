@@ -105,7 +105,7 @@ def test_as_many_connections_as_there_may_be(site):
     site.sockets.open(GOOD, 0)
     site.look()
     assert [connection.inode for connection in site.sockets.ended] == [2 * CONNECTIONS + 1]
-    assert (site.guard.counts.closed, site.guard.counts.blocked) == ({Measure.CONNECTIONS: 1}, 1)
+    assert (+site.guard.counts.closed, site.guard.counts.blocked) == ({Measure.CONNECTIONS: 1}, 1)
 
 
 def test_networks_of_ipv6_count_as_one(site):
@@ -137,7 +137,7 @@ def test_new_connections_of_an_address(site):
     assert site.guard.counts.blocked == 0
     site.sockets.open(BAD, int(NEW * LOOK) + 1)
     site.look()
-    assert site.guard.counts.blocks == {Measure.NEW_CONNECTIONS: 1}
+    assert +site.guard.counts.blocks == {Measure.NEW_CONNECTIONS: 1}
     assert site.guard._blocks.blocked(site.now) == {BAD}
 
 
@@ -167,7 +167,7 @@ def silent(site, octets, looks=1, **counts):
 def test_octets_without_messages(site):
     """More than the largest message, and nothing of it a message: the connection is closed."""
     assert len(silent(site, MESSAGE + SILENT + DRAIN + 1)) == 1
-    assert site.guard.counts.closed == {Measure.SILENT: 1}
+    assert +site.guard.counts.closed == {Measure.SILENT: 1}
 
 
 def test_a_message_on_its_way(site):

@@ -39,7 +39,15 @@ def samples(counts, **changes):
     """Every sample of a scrape: its labels and value, by name."""
     fields = {
         "worker": WorkerIdentity(1, 2),
-        "load": lambda: Load(3, 1000, 4, 5, draining=True, wait=0.75, admitted=0.5),
+        "load": lambda: Load(
+            *(3, 1000, 4, 5),
+            draining=True,
+            wait=0.75,
+            admitted=0.5,
+            closed={"octets_without_messages": 7},
+            blocks={"too_many_connections": 8},
+            blocked=9,
+        ),
         "lag": Histogram(),
         "dropped_lines": lambda: 6,
         "spans": None,
@@ -91,6 +99,9 @@ def test_what_is_under_way(counts):
     assert [found[f"countersign_{name}"] for name in names] == [[({}, value)] for value in (3, 1000, 4, 5, 1)]
     assert found["countersign_calls_wait_seconds"] == [({}, 0.75)]
     assert found["countersign_calls_admitted_ratio"] == [({}, 0.5)]
+    assert found["countersign_connections_closed_total"] == [({"reason": "octets_without_messages"}, 7)]
+    assert found["countersign_address_blocks_total"] == [({"reason": "too_many_connections"}, 8)]
+    assert found["countersign_addresses_blocked"] == [({}, 9)]
     assert found["countersign_worker_restarts_total"] == [({"worker": "1"}, 2)]
     assert found["countersign_log_lines_dropped_total"] == [({}, 6)]
     assert "countersign_trace_spans_total" not in found
