@@ -2,10 +2,11 @@
 
     python -m bench.scaling [--seconds N] [--rounds N] [--calls N]
 
-Replicas have one PostgreSQL and one key in a file. Each setting is measured in turn, `rounds` times. On a
-machine with as many free processors as workers and load generators, calls per second tell; on any other the
-CPU time per call does: it stays where it is as long as nothing is shared that should not be. Exits with 1
-where a call failed.
+Replicas have one PostgreSQL and one key in a file. Each setting is measured in turn, `rounds` times. What
+bounds the calls per second is said of each cell: only where it is the workers, more of them can give more;
+where the processors of the machine are busy, gateway, database and generators share them out. The CPU time
+per call tells in any case: it stays where it is (`cost_vs_one`) as long as nothing is shared that should not
+be. Exits with 1 where a call failed.
 """
 
 import argparse
@@ -17,9 +18,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
 import psutil
@@ -28,38 +27,20 @@ from bench import cases, gateways
 from bench.certificates import ADMIN, CLIENT, RESOURCE, SERVER, Authority, Identity
 from bench.facts import Facts
 from bench.generators import GeneratorError, Generators, Load
+from bench.scaling_figures import Measured, Setting, busy_part, row_of
 from bench.servers import Server
 from signers import Algorithm
 from tests.support.postgres import running_postgres
 
 _CHANNELS: Final = 4
 """Connections of each generator, so that the kernel finds connections for every worker."""
+_REST: Final = 0.15
+"""CPU seconds a second of a gateway that nobody calls, at most."""
+_REST_TIMEOUT: Final = 90
 _NAMES: Final = ("mint_file_es256", "introspect")
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """So many replicas of so many workers each."""
-
-    replicas: int
-    workers: int
-
-    @property
-    def title(self) -> str:
-        """For a table."""
-        return f"{self.replicas} replica(s) of {self.workers} worker(s)"
-
-
 SETTINGS: Final = (Setting(1, 1), Setting(1, 2), Setting(1, 4), Setting(2, 1), Setting(3, 1))
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One window: calls per second of all replicas, and microseconds of CPU time per call."""
-
-    per_second: float
-    gateway_us: float
-    database_us: float
 
 
 class Replicas:
@@ -71,17 +52,20 @@ class Replicas:
 
     async def window(self, case: str) -> Measured:
         """One window of *case* at all replicas at once. Raises `GeneratorError`."""
-        before, database = self._cpu(), _postgres_cpu()
+        before, database, machine = self._cpu(), _postgres_cpu(), psutil.cpu_times()
         windows = await asyncio.gather(
             *(each.run(case, lambda: None, lambda: None) for each in self._generators)
         )
         gateway_cpu, database_cpu = self._cpu() - before, _postgres_cpu() - database
-        # CPU time includes the warm-up's calls, which are not counted: each window has as long a one.
+        busy = busy_part(machine, psutil.cpu_times())
+        # There is no warm-up within a window, so that the CPU time is that of the calls that are counted.
         calls = sum(window.calls for window in windows)
         return Measured(
             sum(window.calls / window.seconds for window in windows),
             gateway_cpu / calls * 1e6,
             database_cpu / calls * 1e6,
+            sum(window.generator_cpu_seconds for window in windows) / calls * 1e6,
+            busy,
         )
 
     def _cpu(self) -> float:
@@ -91,7 +75,7 @@ class Replicas:
 async def measure(url: str, *, seconds: float, rounds: int, calls: int) -> dict[str, Any]:
     """Every setting on the database at *url*, which is empty. Raises `GeneratorError`, `ServerError`."""
     load = Load(1, _CHANNELS, calls, 0.0, seconds)
-    rows = []
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="countersign-bench-") as name:
         folder = Path(name)
         authority = Authority(folder)
@@ -103,7 +87,7 @@ async def measure(url: str, *, seconds: float, rounds: int, calls: int) -> dict[
                 for case in _NAMES:
                     await replicas.window(case)
                     windows = [await replicas.window(case) for _ in range(rounds)]
-                    rows.append(_row(setting, case, windows))
+                    rows.append(row_of(setting, case, windows, rows))
                     print(_line(rows[-1]), flush=True)
     return {"cpus": os.cpu_count(), "seconds": seconds, "rounds": rounds, "calls": calls, "rows": rows}
 
@@ -143,7 +127,22 @@ async def _replicas(
                         requests=case.requests(known),
                     )
             generators.append(generator)
+        for server in servers:
+            await _at_rest(server)
         yield Replicas(servers, generators), known
+
+
+async def _at_rest(server: Server) -> None:
+    """A gateway answers once its first worker does; the others load for some seconds more.
+
+    Raises `GeneratorError` where it does not come to rest.
+    """
+    for _ in range(_REST_TIMEOUT):
+        before = server.cpu_seconds()
+        await asyncio.sleep(1.0)
+        if server.cpu_seconds() - before < _REST:
+            return
+    raise GeneratorError(f"{server.name} was still busy after {_REST_TIMEOUT} s without a call")
 
 
 def _postgres_cpu() -> float:
@@ -157,21 +156,12 @@ def _postgres_cpu() -> float:
     return used
 
 
-def _row(setting: Setting, case: str, windows: Sequence[Measured]) -> dict[str, Any]:
-    return {
-        "replicas": setting.replicas,
-        "workers": setting.workers,
-        "case": case,
-        "calls_per_second": round(median(each.per_second for each in windows), 1),
-        "gateway_cpu_us_per_call": round(median(each.gateway_us for each in windows), 1),
-        "database_cpu_us_per_call": round(median(each.database_us for each in windows), 1),
-    }
-
-
 def _line(row: Mapping[str, Any]) -> str:
     return (
         f"{row['replicas']:>8}{row['workers']:>9}  {row['case']:20}{row['calls_per_second']:>10,.0f}"
         f"{row['gateway_cpu_us_per_call']:>16,.0f}{row['database_cpu_us_per_call']:>17,.0f}"
+        f"{row['generator_cpu_us_per_call']:>18,.0f}{row['cost_vs_one']:>9.2f}"
+        f"{row['processors_used']:>12.2f}  {row['bound_by']}"
     )
 
 
@@ -180,12 +170,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench.scaling", description="Measure workers and replicas."
     )
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of one window (5)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of one window (4)")
     parser.add_argument("--rounds", type=int, default=3, help="windows of each case (3)")
     parser.add_argument("--calls", type=int, default=8, help="calls under way on each connection (8)")
     parser.add_argument("--json", type=Path, default=None, help="write the figures there too")
     options = parser.parse_args()
-    figures = f"{'calls/s':>10}{'gateway us/call':>16}{'database us/call':>17}"
+    figures = f"{'calls/s':>10}{'gateway us/call':>16}{'database us/call':>17}{'generator us/call':>18}"
+    figures += f"{'vs one':>9}{'processors':>12}  bound by"
     print(f"{'replicas':>8}{'workers':>9}  {'':20}{figures}")
     try:
         with running_postgres() as server, server.new_database() as url:
