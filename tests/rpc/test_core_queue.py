@@ -121,3 +121,61 @@ async def test_every_call_counts_as_taken(tmp_path):
         await watch.read()
         assert (admission.taken, queue.waiting(admission.taken)) == (3, 0)
         watch.cancel()
+
+
+class Clocks:
+    """The time, and for how much of it the thread was busy, as the test says."""
+
+    def __init__(self):
+        self.now, self.busy = 100.0, 50.0
+
+    def pass_time(self, part):
+        """A tenth of a second, of which the thread was busy for *part*."""
+        self.now, self.busy = self.now + 0.1, self.busy + 0.1 * part
+
+
+@pytest.fixture
+async def counted(tmp_path):
+    """A queue whose clocks the test moves, and those."""
+    first_id, clocks = next_server_id(), Clocks()
+    async with serving(tmp_path, root=ROOT):
+        yield CoreQueue(first_id, clock=lambda: clocks.now, busy=lambda: clocks.busy), clocks
+
+
+def looks(counted, part, found, times=10):
+    """What *times* looks in a row find, where *found* calls seem to wait."""
+    queue, clocks = counted
+    waiting = []
+    for _ in range(times):
+        clocks.pass_time(part)
+        waiting.append(queue._count(found, found + 5))
+    return waiting
+
+
+async def test_calls_that_the_core_ended_itself(counted):
+    """They seem to wait for ever; a thread that has nothing to do shows that they do not, and calls that
+    come later are a queue all the same.
+    """
+    waiting = looks(counted, 0.2, 60)
+    assert (waiting[0], waiting[-1]) == (60, 0)
+    assert looks(counted, 0.9, 100) == [40] * 10
+
+
+async def test_a_queue_that_stands(counted):
+    """A thread that is busy, or waits for a processor, has a queue."""
+    assert looks(counted, 0.9, 60) == [60] * 10
+
+
+async def test_a_queue_that_was_taken_for_none(counted):
+    """What was held to be lost and is taken after all counts again when it comes again."""
+    assert looks(counted, 0.2, 60)[-1] == 0
+    assert looks(counted, 0.9, 10) == [0] * 10
+    assert looks(counted, 0.9, 60) == [50] * 10
+
+
+async def test_looks_that_are_far_apart(counted):
+    """What nobody looked at tells nothing."""
+    queue, clocks = counted
+    for _ in range(10):
+        clocks.now += 1.0
+        assert queue._count(60, 60) == 60
