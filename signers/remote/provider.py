@@ -52,7 +52,8 @@ class RemoteProvider:
     ) -> RemoteSigner:
         self._lane.require_open(self._service.name)
         pin = None if public_key_sha256 is None else public_key_sha256.lower()
-        key = await self._look_up(partial(self._service.find, uri, algorithm, pin), self._options.attempts)
+        find = partial(self._service.find, uri, algorithm, pin)
+        key = await self._look_up(find, self._options.attempts, self._options.attempt_timeout)
         require_fit(key.public_key, algorithm, key=key.name)
         require_pinned(
             key.public_key, public_key_sha256=public_key_sha256, certificate=certificate, key=key.name
@@ -62,8 +63,8 @@ class RemoteProvider:
 
     async def create(self, uri: str, algorithm: Algorithm) -> RemoteSigner:
         self._lane.require_open(self._service.name)
-        # Once: a request whose answer was lost may have made the key.
-        await self._look_up(partial(self._service.create, uri, algorithm), 1)
+        # Once: a request whose answer was lost may have made the key. An RSA key takes a service seconds.
+        await self._look_up(partial(self._service.create, uri, algorithm), 1, self._options.timeout)
         return await self.signer(uri, algorithm)
 
     def health(self) -> ProviderHealth:
@@ -83,26 +84,28 @@ class RemoteProvider:
         finally:
             await self._service.aclose()
 
-    async def _look_up(self, request: Callable[[], Awaitable[T]], attempts: int) -> T:
-        """Make *request*, again where it failed in a way that passes, all within the time limit."""
+    async def _look_up(self, request: Callable[[], Awaitable[T]], attempts: int, seconds: float) -> T:
+        """Make *request*, again where it failed in a way that passes, all within the time limit; each attempt
+        takes *seconds* at most.
+        """
         try:
             async with asyncio.timeout(self._options.timeout), self._lookups:
                 for attempt in range(1, attempts):
                     try:
-                        return await self._attempt(request)
+                        return await self._attempt(request, seconds)
                     except SignerError as error:
                         if error.fault_class is not FaultClass.RETRYABLE:
                             raise
                     await asyncio.sleep(FIRST_RETRY * 2**attempt)
-                return await self._attempt(request)
+                return await self._attempt(request, seconds)
         except TimeoutError:
             raise SignerTimeoutError(
                 f"The key was not found out within {self._options.timeout:g} seconds.", key=self._service.name
             ) from None
 
-    async def _attempt(self, request: Callable[[], Awaitable[T]]) -> T:
+    async def _attempt(self, request: Callable[[], Awaitable[T]], seconds: float) -> T:
         try:
-            async with asyncio.timeout(self._options.attempt_timeout):
+            async with asyncio.timeout(seconds):
                 return await request()
         except TimeoutError:
             raise SignerTimeoutError("The service did not answer in time.", key=self._service.name) from None

@@ -86,6 +86,18 @@ async def test_creating_is_tried_once():
     assert service.creates == 1
 
 
+async def test_creation_may_take_as_long_as_a_signature_with_all_its_retries():
+    """A key that the service takes long to generate is waited for: the request is not made a second time."""
+
+    async def generate():
+        await asyncio.sleep(0.05)
+
+    service = ScriptedService(script=[generate])
+    provider = provider_of(service, attempt_timeout=0.01, timeout=10)
+    await provider.create("test:key=one", Algorithm.ES256)
+    assert (service.creates, service.finds) == (1, 1)
+
+
 async def test_health():
     """Health tells an open circuit and its fault, the budget, and the end."""
     key = ScriptedKey(script=[SignerUnavailableError("It is down.")] * THRESHOLD)
