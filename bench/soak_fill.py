@@ -23,6 +23,10 @@ every session of an HSM at the same time, so that its pool opens all that it may
 WIDTH: Final = 13
 """Rounds at a time while filling: as many as a soak has actors, all of which may act at once. What the
 allocator needs for so many is the gateway's from then on."""
+_TOKEN_TURNS: Final = 3
+"""How often the memory of tokens is filled. At first entries lie one after the other; later each takes the
+place of one that was made at another time, beside others that stay, which takes a tenth more room."""
+_ORDER_TURNS: Final = 2
 _EACH: Final = 100
 """Rounds of whoever fills nothing that is bounded by a number of entries."""
 
@@ -38,15 +42,14 @@ _ORDER: Final = max(
 ROUNDS: Final[Mapping[str, int]] = {
     "mint": _EACH,
     "batch": _EACH,
-    # A token that was verified, and what it says. Twice: the second time each takes the place of another, and
-    # not one after the other as the first time, which takes more room.
-    "many": 2 * math.ceil(verification.CACHE_ENTRIES / MANY),
+    # A token that was verified, and what it says.
+    "many": _TOKEN_TURNS * math.ceil(verification.CACHE_ENTRIES / MANY),
     "introspect_and_revoke": _EACH,
     "refresh": _EACH,
     # Each round has a key of its own, which stands in the header of its proof.
     "dpop": jws.HEADER_CACHE_ENTRIES,
     "https_token": _EACH,
-    "enroll": _ORDER,
+    "enroll": _ORDER_TURNS * _ORDER,
     "watch": _EACH,
     "reconnect": _EACH,
     # A peer, its port included: each connection is another one, but for ports that come twice.
