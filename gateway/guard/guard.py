@@ -52,6 +52,9 @@ SILENT: Final = 512 * 1024
 """Octets without a message, beyond the largest one, that close a connection: and alone where so many streams
 have ended meanwhile that no message can be on its way."""
 ENDED: Final = 64
+HEAVY: Final = 8 * 1024
+"""Octets for each stream that was begun, beyond which as many streams tell the same before they end: fields
+of honest calls take less, and of messages that nobody reads yet HTTP/2's windows let little through."""
 
 
 class Measure(StrEnum):
@@ -79,9 +82,12 @@ class GuardLimits:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of one connection since it began: messages that came, and streams that have ended, in whatever way."""
+    """Of one connection since it was made: messages that came, and streams that were *begun* and that have
+    ended, in whatever way.
+    """
 
     messages: int
+    begun: int
     ended: int
 
 
@@ -99,12 +105,15 @@ class Streams(Protocol):
 
 @dataclass(slots=True)
 class _Watched:
-    """*level*: octets since the last message, less what may come without; *ended*: streams, as of then."""
+    """*level*: octets since the last message, less what may come without; *begun*, *ended*: streams, as of
+    then.
+    """
 
     at: float
     received: int = 0
     level: float = 0.0
     messages: int = 0
+    begun: int = 0
     ended: int = 0
 
 
@@ -221,10 +230,12 @@ class Guard:
         if counts is None:
             return False  # It shakes hands, or has gone.
         if counts.messages != watched.messages:
-            watched.level, watched.messages, watched.ended = 0.0, counts.messages, counts.ended
+            watched.level, watched.messages = 0.0, counts.messages
+            watched.begun, watched.ended = counts.begun, counts.ended
             return False
-        ended = counts.ended - watched.ended >= ENDED
-        return watched.level > (SILENT if ended else SILENT + self._limits.message)
+        begun, ended = counts.begun - watched.begun, counts.ended - watched.ended
+        empty = ended >= ENDED or (begun >= ENDED and watched.level >= HEAVY * begun)
+        return watched.level > (SILENT if empty else SILENT + self._limits.message)
 
     def _close(self, connection: Connection, measure: Measure, now: float) -> None:
         self._closed.add(connection.inode)

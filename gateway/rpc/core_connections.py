@@ -72,4 +72,5 @@ def _counts(found: Any, connection: Connection) -> Counts | None:
     ):
         return None
     data = found.data
-    return Counts(int(data.messages_received), int(data.streams_succeeded + data.streams_failed))
+    ended = int(data.streams_succeeded + data.streams_failed)
+    return Counts(int(data.messages_received), int(data.streams_started), ended)

@@ -157,7 +157,7 @@ def silent(site, octets, looks=1, **counts):
     site.sockets.open(BAD)
     (connection,) = site.sockets.connections
     site.look()
-    site.streams.counts[connection.inode] = Counts(**{"messages": 0, "ended": 0} | counts)
+    site.streams.counts[connection.inode] = Counts(**{"messages": 0, "begun": 0, "ended": 0} | counts)
     for _ in range(looks):
         site.sockets.octets[connection.inode] += octets // looks
         site.look()
@@ -186,6 +186,16 @@ def test_few_streams_that_ended(site):
     assert silent(site, SILENT + DRAIN, ended=ENDED - 1) == []
 
 
+def test_streams_with_heavy_heads(site):
+    """Streams that were begun with more than honest fields take are enough too, before any of them ends."""
+    assert len(silent(site, SILENT + DRAIN, begun=ENDED)) == 1
+
+
+def test_streams_with_light_heads(site):
+    """Calls that wait to be taken are none of these."""
+    assert silent(site, SILENT + DRAIN, begun=2 * ENDED) == []
+
+
 def test_messages_pay(site):
     """Each message that came pays for all before it."""
     site.sockets.open(GOOD)
@@ -193,7 +203,7 @@ def test_messages_pay(site):
     site.look()
     for messages in range(1, 20):
         site.sockets.octets[connection.inode] += MESSAGE
-        site.streams.counts[connection.inode] = Counts(messages, ended=messages * ENDED)
+        site.streams.counts[connection.inode] = Counts(messages, messages * ENDED, messages * ENDED)
         site.look()
     assert not site.sockets.ended
 
