@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-FIRST: Final = 2.0
+FIRST: Final = 5.0
 """Seconds; each time twice as long as before."""
 LONGEST: Final = 60.0
 MEMORY: Final = 300.0

@@ -15,7 +15,7 @@ def test_each_block_is_longer_than_the_last():
         assert blocks.blocked(now + seconds / 2) == {SITE}
         now += seconds
         assert not blocks.blocked(now)
-    assert lengths == [FIRST, 4.0, 8.0, 16.0, 32.0, LONGEST, LONGEST]
+    assert lengths == [FIRST, 10.0, 20.0, 40.0, LONGEST, LONGEST, LONGEST]
 
 
 def test_a_block_is_forgotten():
