@@ -42,6 +42,7 @@ REDIRECT_URI: Final = "https://app.example.org/callback"
 _TIMEOUT: Final = 30.0
 """Seconds that a round may take."""
 _FILL_TIMEOUT: Final = 1800.0
+_OVERLOADED: Final = "OVERLOADED"
 _PAUSE: Final = 0.5
 """Seconds before what was refused is asked for again."""
 
@@ -56,7 +57,8 @@ class Load:
     """Everybody who calls one gateway.
 
     `actors`: by name, what one does in a round, and how many times slower than the busiest one it is.
-    `rounds` counts what was done by name, `failures` what went wrong.
+    `rounds` counts what was done by name, `failures` what went wrong, `shed` what the gateway refused as
+    OVERLOADED because the machine had no time for it.
     """
 
     def __init__(self, soaked: Soaked, identities: Mapping[str, Identity], *, secret: str) -> None:
@@ -83,6 +85,7 @@ class Load:
         }
         self.rounds: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
+        self.shed: Counter[str] = Counter()
 
     async def run(self, pace: float, *, fill: Mapping[str, int], full: asyncio.Event) -> None:
         """Do each actor's rounds of *fill*, set *full*, and go on until canceled.
@@ -128,7 +131,10 @@ class Load:
             try:
                 await self._once(name, act)
             except UnavailableError as error:
-                self._failed(name, error)
+                if error.reason == _OVERLOADED:
+                    self.shed[name] += 1
+                else:
+                    self._failed(name, error)
             # Not in step with each other.
             await asyncio.sleep(random.uniform(0.5, 1.5) * pause)  # noqa: S311 - no secret
 
@@ -301,5 +307,7 @@ async def _no_login(challenge: object, key_authorization: str) -> NoReturn:
 def _require_success(response: httpx.Response) -> None:
     """Raise `UnavailableError` for 503, `httpx.HTTPStatusError` for every other refusal."""
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        raise UnavailableError(response.text, code=grpc.StatusCode.UNAVAILABLE)
+        # The reason has no name over HTTPS, but its description.
+        reason = _OVERLOADED if "Too many calls are under way" in response.text else None
+        raise UnavailableError(response.text, code=grpc.StatusCode.UNAVAILABLE, reason=reason)
     response.raise_for_status()
