@@ -88,7 +88,7 @@ async def test_a_flood_of_connections(tmp_path):
         for task in flooding:
             task.cancel()
         await asyncio.gather(*flooding, return_exceptions=True)
-        await eventually(lambda: running.server.load.blocked == 0)
+        await eventually(lambda: running.server.load.blocked == 0, PATIENCE)
         async with asyncio.timeout(PATIENCE), ended((await door.plain())[1]):
             pass
         assert set(+running.server.load.blocks) == {Measure.NEW_CONNECTIONS}
