@@ -7,7 +7,6 @@ nobody's unsent messages cost others their place.
 
 import asyncio
 from collections import Counter
-from collections.abc import MutableMapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -99,7 +98,7 @@ class Admission:
         if self.draining:
             raise shutting_down()
         if self.calls >= self._ceilings[priority]:
-            raise _overloaded("too_many_calls")
+            raise no_place()
         shedder = self.shedder
         if priority is _ORDINARY and shedder.share < 1.0 and not shedder.admits():
             raise _overloaded("waiting_too_long", shedder.pause)
@@ -108,11 +107,6 @@ class Admission:
     def leave(self) -> None:
         """Count one unary call out."""
         self.calls -= 1
-
-    def check(self, priority: Priority = _ORDINARY) -> None:
-        """Whether a call that was counted in has a place. Raises `AvailabilityError`."""
-        if self.calls > self._ceilings[priority]:
-            raise _overloaded("too_many_calls")
 
     @property
     def awaited(self) -> int:
@@ -132,10 +126,11 @@ class Admission:
         """Whether *task* still waits; False once it had to give way."""
         return task in self._awaited
 
-    def end_message(self, task: "asyncio.Task[object]") -> None:
-        """The wait is over, in whatever way, and the call counts again, with a place or without: `check`."""
+    def end_message(self, task: "asyncio.Task[object]", priority: Priority = _ORDINARY) -> bool:
+        """The wait is over, in whatever way, and the call counts again: whether it has a place."""
         self.calls += 1
         self._awaited.pop(task, None)
+        return self.calls <= self._ceilings[priority]
 
     def _give_way(self) -> None:
         ((caller, count),) = Counter(self._awaited.values()).most_common(1)
@@ -153,7 +148,11 @@ class Admission:
 
     def leave_caller(self, caller: str) -> None:
         """Count the caller's call out."""
-        _count_out(self._calls_of, caller)
+        count = self._calls_of[caller] - 1
+        if count:
+            self._calls_of[caller] = count
+        else:
+            del self._calls_of[caller]
 
     def enter_stream(self, task: "asyncio.Task[object]") -> None:
         """Count the stream that *task* serves in; pair it with `leave_stream`. Raises `AvailabilityError`."""
@@ -176,7 +175,11 @@ class Admission:
 
     def leave_stream_of(self, caller: str) -> None:
         """Count the caller's stream out."""
-        _count_out(self._streams_of, caller)
+        count = self._streams_of[caller] - 1
+        if count:
+            self._streams_of[caller] = count
+        else:
+            del self._streams_of[caller]
 
     def drain(self) -> None:
         """Refuse what comes from now on, and end streams: they would never end by themselves."""
@@ -188,6 +191,11 @@ class Admission:
 def shutting_down() -> AvailabilityError:
     """What a call is told that comes, or still streams, while the server drains."""
     return AvailabilityError(Reason.SHUTTING_DOWN, "The gateway is shutting down; another replica can help.")
+
+
+def no_place() -> AvailabilityError:
+    """What a call is told for whom no place is left."""
+    return _overloaded("too_many_calls")
 
 
 def gave_way() -> AvailabilityError:
@@ -210,11 +218,3 @@ def _too_many(what: str) -> AvailabilityError:
         f"Too many {what} of this caller are under way; retry when one has ended.",
         cause=f"too_many_{what}_of_caller",
     )
-
-
-def _count_out(counts: MutableMapping[str, int], caller: str) -> None:
-    count = counts[caller] - 1
-    if count:
-        counts[caller] = count
-    else:
-        del counts[caller]

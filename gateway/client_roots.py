@@ -1,5 +1,7 @@
 """The roots that issue client certificates, replaceable while calls are served."""
 
+from collections.abc import Callable
+
 from cryptography import x509
 
 from gateway.pki import ClientTrust, PkiError, PkiFault, PresentedCertificate
@@ -14,15 +16,12 @@ class ClientRoots:
     def __init__(self, bundle: bytes) -> None:
         """*bundle*: the roots, PEM. Raises `PkiError` with `INVALID_ROOT`."""
         self.generation = 0
-        self._trust = _trust(bundle)
-
-    def verify(self, presented: PresentedCertificate, now: float) -> None:
-        """As `ClientTrust.verify`, against the roots of this moment. Raises `PkiError`."""
-        self._trust.verify(presented, now)
+        self.verify: Callable[[PresentedCertificate, float], None] = _trust(bundle).verify
+        """`ClientTrust.verify` of the roots of this moment: ask for it each time."""
 
     def replace(self, bundle: bytes) -> None:
         """Trust the roots of *bundle* (PEM) from now on, no others. Raises `PkiError`, changing nothing."""
-        self._trust = _trust(bundle)
+        self.verify = _trust(bundle).verify
         self.generation += 1
 
 

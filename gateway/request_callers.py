@@ -27,6 +27,9 @@ Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 
 MAX_AUTHORIZATION: Final = 16 * 1024
 """Characters of an ``authorization`` entry."""
+PLAIN_ENTRIES: Final = 256
+PLAIN_NAMES: Final = 16
+"""How many combinations of names are remembered, and of how many names, none of which matters here."""
 _SPIFFE = "spiffe://"
 _DPOP = "dpop"
 
@@ -69,6 +72,8 @@ class RequestCallers:
         self._policy = TerminatorPolicy(
             (TerminatorHeader(terminator.header, HeaderFormat(terminator.format)),)
         )
+        # Names of metadata beside which the connection's certificate alone says who calls.
+        self._plain: set[tuple[str, ...]] = set()
 
     async def resolve(
         self,
@@ -87,9 +92,11 @@ class RequestCallers:
         Raises `TerminatorHeaderError`, `ClientCertificateError`, and `AuthenticationError` INVALID_TOKEN.
         """
         principal = ANONYMOUS if transport is None else self._principals.principal(transport)
+        names = tuple([key for key, _ in metadata])
+        if names in self._plain:
+            return principal, transport
         trusted = transport is not None and self._terminators.include(transport, principal)
         certificate = transport
-        names = [key for key, _ in metadata]
         if trusted or self._mentions_certificate(names):
             certificate = resolve_client_certificate(
                 transport, metadata, trusted=trusted, policy=self._policy
@@ -105,7 +112,15 @@ class RequestCallers:
                 )
             else:
                 principal = await self._tokens.authenticate(token, scheme, certificate)
+        elif not self._terminators and not self._mentions_certificate(names):
+            self._remember_plain(names)
         return principal, certificate
+
+    def _remember_plain(self, names: tuple[str, ...]) -> None:
+        if len(self._plain) >= PLAIN_ENTRIES:
+            self._plain.clear()
+        if len(names) <= PLAIN_NAMES:
+            self._plain.add(names)
 
     @property
     def forwards_addresses(self) -> bool:
@@ -130,7 +145,7 @@ class RequestCallers:
 
     def _mentions_certificate(self, names: Sequence[str]) -> bool:
         """Whether there is anything to resolve: names are in lower case; a chain's begins the same."""
-        return any([name.startswith(self._header) for name in names])  # noqa: C419 - faster on a few
+        return any(name.startswith(self._header) for name in names)
 
 
 def _token(authorization: Sequence[str | bytes]) -> tuple[str, str]:
@@ -165,9 +180,12 @@ class _Terminators:
             DistinguishedName.parse(entry) for entry in trusted if not entry.startswith(_SPIFFE)
         )
 
+    def __bool__(self) -> bool:
+        return bool(self._uris or self._subjects)
+
     def include(self, certificate: ClientCertificate, principal: Principal) -> bool:
         """Whether the peer is one of them. *principal* is what the verified *certificate* established."""
-        if principal is ANONYMOUS or not (self._uris or self._subjects):
+        if principal is ANONYMOUS or not self:
             return False
         if principal.name.startswith(_SPIFFE):
             return principal.name in self._uris

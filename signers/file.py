@@ -143,7 +143,8 @@ class FileSigner:
     async def sign(self, message: bytes) -> bytes:
         if self._on_thread:
             return await self._workers.run(partial(self._compute, message), key=self._name)
-        self._workers.require_open(self._name)
+        if self._workers.closed:
+            raise _closed(self._name)
         return self._compute(message)
 
     async def sign_many(self, messages: Sequence[bytes]) -> Sequence[bytes]:
@@ -151,7 +152,8 @@ class FileSigner:
             return await self._workers.run(lambda: [self._compute(item) for item in messages], key=self._name)
         signatures = []
         for number, message in enumerate(messages, start=1):
-            self._workers.require_open(self._name)
+            if self._workers.closed:
+                raise _closed(self._name)
             signatures.append(self._compute(message))
             if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
@@ -159,6 +161,10 @@ class FileSigner:
 
     async def check(self) -> None:
         await probe(self)
+
+
+def _closed(key: str) -> SignerUnavailableError:
+    return SignerUnavailableError("The signer is closed.", key=key)
 
 
 class _Workers:
@@ -174,12 +180,9 @@ class _Workers:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="file-signer")
         self._pid = os.getpid()
 
-    def require_open(self, key: str) -> None:
-        if self.closed:
-            raise SignerUnavailableError("The signer is closed.", key=key)
-
     async def run(self, call: Callable[[], T], *, key: str) -> T:
-        self.require_open(key)
+        if self.closed:
+            raise _closed(key)
         if os.getpid() != self._pid:
             raise SignerUnavailableError(
                 "This process was forked after the signer was opened; open signers after the fork.", key=key

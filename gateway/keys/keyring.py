@@ -45,20 +45,18 @@ class SigningKey:
 
     async def sign_jws(self, typ: str, payload: bytes) -> str:
         """A compact JWS over *payload* (RFC 7515 §3.1), header alg, kid and *typ*. Raises `SignerError`."""
-        message = signing_input(self._header(typ), payload)
+        message = signing_input(self.headers.get(typ) or self._header(typ), payload)
         return assemble(message, await self.signer.sign(message))
 
     async def sign_jws_many(self, typ: str, payloads: Sequence[bytes]) -> list[str]:
         """One compact JWS for each of *payloads*, in order; all or none. Raises `SignerError`."""
-        header = self._header(typ)
+        header = self.headers.get(typ) or self._header(typ)
         messages = [signing_input(header, payload) for payload in payloads]
         signatures = await self.signer.sign_many(messages)
         return [assemble(*pair) for pair in zip(messages, signatures, strict=True)]
 
     def _header(self, typ: str) -> str:
-        header = self.headers.get(typ)
-        if header is None:
-            header = self.headers[typ] = encode_header(self.algorithm, self.key_id, typ)
+        header = self.headers[typ] = encode_header(self.algorithm, self.key_id, typ)
         return header
 
 

@@ -13,17 +13,13 @@ COUNT: Final = "count_request"
 """The attributes that `parsed_by` and `counted_by` leave."""
 
 _Behavior = TypeVar("_Behavior", bound=Callable[..., Any])
-_current_metadata: ContextVar[Metadata] = ContextVar("metadata")
+current_metadata: Final[ContextVar[Metadata]] = ContextVar("metadata")
+"""What the client sent beside the message; asking grpc for it again converts it again."""
 
 
 def current_call() -> Call:
     """The `Call` under way on this task: who calls, with which certificate. Outside one, `LookupError`."""
     return call_under_way.get()
-
-
-def current_metadata() -> Metadata:
-    """What the client sent beside the message; asking grpc for it again converts it again."""
-    return _current_metadata.get()
 
 
 def parsed_by(parse: Callable[[bytes], Any]) -> Callable[[_Behavior], _Behavior]:
@@ -46,9 +42,3 @@ def counted_by(count: Callable[[Any], int]) -> Callable[[_Behavior], _Behavior]:
         return behavior
 
     return mark
-
-
-def make_current(call: Call, metadata: Metadata) -> None:
-    """Let `current_call` and `current_metadata` give these on this task."""
-    call_under_way.set(call)
-    _current_metadata.set(metadata)

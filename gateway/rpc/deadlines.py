@@ -1,6 +1,8 @@
 """Ends unary calls whose time is over."""
 
 import asyncio
+import math
+from collections.abc import Callable
 from typing import Final
 
 TICK: Final = 0.1
@@ -13,16 +15,14 @@ class Deadlines:
     def __init__(self) -> None:
         self._ends: dict[asyncio.Task[object], float] = {}
         self._armed = False
+        self.finish: Callable[[asyncio.Task[object]], None] = self._ends.__delitem__
+        """The call that a task served is over."""
 
     def begin(self, task: "asyncio.Task[object]", end: float) -> None:
-        """Cancel *task* once, soon after *end* (`loop.time`), unless `finish` comes before."""
+        """Cancel *task* once, soon after *end* (`loop.time`), unless `finish` comes before; it does come."""
         self._ends[task] = end
         if not self._armed:
             self._arm()
-
-    def finish(self, task: "asyncio.Task[object]") -> None:
-        """The call is over, or was canceled."""
-        self._ends.pop(task, None)
 
     def _arm(self) -> None:
         self._armed = True
@@ -32,7 +32,7 @@ class Deadlines:
         self._armed = False
         now = asyncio.get_running_loop().time()
         for task in [task for task, end in self._ends.items() if end <= now]:
-            del self._ends[task]
+            self._ends[task] = math.inf
             task.cancel()
         if self._ends:
             self._arm()

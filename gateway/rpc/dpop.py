@@ -5,8 +5,8 @@ from typing import Final, TypeAlias
 
 import grpc
 
-from gateway.principal import Call
-from gateway.rpc.current import current_call, current_metadata
+from gateway.principal import Call, call_under_way
+from gateway.rpc.current import current_metadata
 from gateway.rpc.status import DPOP_NONCE_KEY
 from gateway.tokens.dpop import DpopDoor
 
@@ -30,9 +30,12 @@ class ProvenCalls:
 
         Raises `RequestError` INVALID_DPOP_PROOF, `DpopNonceError`.
         """
-        call = current_call()
-        metadata = current_metadata()
-        if _DPOP not in [key for key, _ in metadata]:
+        call = call_under_way.get()
+        metadata = current_metadata.get()
+        for key, _ in metadata:
+            if key == _DPOP:
+                break
+        else:
             return call
         proofs = [value for key, value in metadata if key == _DPOP]
         proof = call.principal.proof

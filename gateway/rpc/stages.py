@@ -8,14 +8,14 @@ from typing import Protocol
 
 import grpc
 
-from gateway.admission import Admission, Limits, gave_way
+from gateway.admission import Admission, Limits, gave_way, no_place
 from gateway.errors import GatewayError, Reason, RequestError
 from gateway.failures import SERVER_FAULTS, cause_of
 from gateway.limits.method_classes import Priority, priority_of
 from gateway.limits.rate_limits import RateLimits
-from gateway.principal import ANONYMOUS, Call, Principal
+from gateway.principal import ANONYMOUS, Call, Principal, call_under_way
 from gateway.proofs.client_certificate import ClientCertificate
-from gateway.rpc.current import Metadata, make_current
+from gateway.rpc.current import Metadata, current_metadata
 from gateway.rpc.deadlines import Deadlines
 from gateway.rpc.status import (
     DETAILS_KEY,
@@ -130,7 +130,8 @@ class Method:
             limit = self._limit.check if self._is_batch else self._limit.take
             limit(principal, progress.limited_as)
         pipeline.authorize(self._method, principal)
-        make_current(Call(principal, certificate, progress.request_id), progress.metadata)
+        call_under_way.set(Call(principal, certificate, progress.request_id))
+        current_metadata.set(progress.metadata)
 
     def _log(self, progress: Progress, code: str, reason: str, cause: str) -> None:
         deadline = progress.deadline
@@ -208,11 +209,12 @@ async def read_in_time(
         task.uncancel()
         raise gave_way() from None
     finally:
-        admission.end_message(task)
+        has_place = admission.end_message(task, priority)
     if raw is grpc.aio.EOF:
         raise no_message()
     assert isinstance(raw, bytes)  # noqa: S101 - handlers are registered without a deserializer
-    admission.check(priority)
+    if not has_place:
+        raise no_place()
     return raw
 
 

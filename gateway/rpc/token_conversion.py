@@ -113,17 +113,12 @@ def _grant_of(message: token_service_pb2.MintTokenRequest, name: str) -> Grant:
 def fill_token(message: access_token_pb2.AccessToken, minted: MintedToken) -> None:
     """Write a minted token into *message*, which is empty."""
     terms = minted.terms
-    fill = _known if _come_again(terms) else _template
+    # Those of a user's grant, and those that a proof binds, are made anew for each token.
+    come_again = terms.grant_id is None and type(terms.binding) is not DpopBinding
+    fill = _known if come_again else _template
     message.CopyFrom(fill(terms, minted.issue_time, minted.expire_time))
     message.value = minted.value
     message.token_id = minted.token_id
-
-
-def _come_again(terms: TokenTerms) -> bool:
-    """Whether another token may be minted under the very same *terms*: those of a user's grant, and those
-    that a proof binds, are made anew for each.
-    """
-    return terms.grant_id is None and type(terms.binding) is not DpopBinding
 
 
 @lru_cache(maxsize=TERMS_CACHE_ENTRIES)

@@ -11,7 +11,7 @@ from gateway.audit.ports import NO_TRAIL, AuditTrail
 from gateway.clock import Clock
 from gateway.errors import GatewayError, Reason, RequestError
 from gateway.jose import base64url
-from gateway.keys.keyring import Keyring, SigningKey
+from gateway.keys.keyring import Keyring
 from gateway.keys.model import KeyPurpose
 from gateway.principal import Call
 from gateway.telemetry.caller import current_caller
@@ -133,7 +133,8 @@ class TokenMinter:
             current_caller.set(f"client:{client.client_id}")  # Who has this signed was not known at the door.
         draft = self._draft(client, terms, int(self._clock()), latest_expiry)
         if client.access_token_format is AccessTokenFormat.JWT:
-            value = await self._signing_key().sign_jws(TYP, draft.payload)
+            key = self._keyring.signing_key(KeyPurpose.TOKENS, self._algorithm)
+            value = await key.sign_jws(TYP, draft.payload)
         else:
             (value,) = await self._remember([draft])
         if self._trail is None:
@@ -185,11 +186,9 @@ class TokenMinter:
     async def _issue(self, client: Client, drafts: Sequence[_Draft]) -> list[str]:
         """What the client gets for each of *drafts*: it is signed, or else remembered."""
         if client.access_token_format is AccessTokenFormat.JWT:
-            return await self._signing_key().sign_jws_many(TYP, [draft.payload for draft in drafts])
+            key = self._keyring.signing_key(KeyPurpose.TOKENS, self._algorithm)
+            return await key.sign_jws_many(TYP, [draft.payload for draft in drafts])
         return await self._remember(drafts)
-
-    def _signing_key(self) -> SigningKey:
-        return self._keyring.signing_key(KeyPurpose.TOKENS, self._algorithm)
 
     async def _remember(self, drafts: Sequence[_Draft]) -> list[str]:
         """Opaque values, each kept with what it stands for."""

@@ -44,7 +44,8 @@ logger = logging.getLogger(__name__)
 
 _UNOPENED = ProviderHealth(available=False, detail="the token is not opened yet")
 
-READ_SIZE = 256 * 1024
+READ_SIZE = 64 * 1024
+"""Octets; as much as the allocator has at hand, where more would be mapped and unmapped for each read."""
 
 GRACE = 2.0
 """Seconds between the gateway's end and this process's, in which the module is finalized if it can be."""
