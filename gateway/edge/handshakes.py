@@ -2,12 +2,17 @@
 
 They run on the event loop, and each costs as much as a few requests. So they are begun at a pace, one in
 each turn of the loop; who comes faster waits in the kernel's queue, and those who are connected are served
-between. A handshake that does not go on costs memory and a file only; where there are too many of them the
-oldest gives way, as one that is meant takes a fraction of a second.
+between. One address gets half of the pace in the long run: what it begins beyond that is closed, so that it
+keeps nobody else waiting in the kernel's queue. A handshake that does not go on costs memory and a file only;
+where there are too many of them the oldest gives way, as one that is meant takes a fraction of a second.
 """
 
 import asyncio
-from typing import Final
+import ipaddress
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final, TypeAlias
 
 from gateway.limits.buckets import TokenBuckets
 
@@ -15,14 +20,33 @@ MOST: Final = 512
 """Under way in one worker."""
 BURST: Final = 50
 """Begun without a pause."""
+SITE_BURST: Final = 4
+"""Seconds' worth of the whole pace that one address may begin at once, as a proxy does that was restarted."""
+SITES: Final = 4_096
+"""Addresses whose handshakes are counted."""
 _ALL: Final = "all"
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Handshakes:
-    """Those of one worker. *per_second* are begun, and *per_site* of one address or network are under way."""
+    """Those of one worker. *per_second* are begun, and *per_site* of one address or network are under way.
 
-    def __init__(self, *, per_second: int, per_site: int) -> None:
-        self._pace = TokenBuckets(float(per_second), BURST, callers=1)
+    Addresses in *exempt* may take the whole pace. *clock*: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        *,
+        per_second: int,
+        per_site: int,
+        exempt: tuple[Network, ...] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pace = TokenBuckets(float(per_second), BURST, callers=1, clock=clock)
+        self._shares = TokenBuckets(per_second / 2, SITE_BURST * per_second, callers=SITES, clock=clock)
+        self._exempt = exempt
+        self._exempts = lru_cache(maxsize=SITES)(self._is_exempt)
         self._per_site = per_site
         # Dictionaries for their order.
         self._sites: dict[asyncio.Task[None], str] = {}
@@ -33,8 +57,15 @@ class Handshakes:
         return len(self._sites)
 
     def wait(self) -> float:
-        """Count one more: 0 where it may begin now, and otherwise after how many seconds."""
-        return self._pace.take(_ALL)
+        """0 where another may begin now, and otherwise after how many seconds."""
+        return self._pace.wait(_ALL)
+
+    def admit(self, host: str, site: str) -> bool:
+        """Count one that *host*, of *site*, wants to begin now: whether it may."""
+        if not self._exempts(host) and self._shares.take(site) > 0:
+            return False
+        self._pace.take(_ALL)
+        return True
 
     def begin(self, task: asyncio.Task[None], site: str) -> None:
         """*task* shakes hands with *site* until it ends. Where it is one too many the oldest is canceled."""
@@ -46,6 +77,10 @@ class Handshakes:
             self._give_way(next(iter(own)))
         elif len(self._sites) > MOST:
             self._give_way(next(iter(self._sites)))
+
+    def _is_exempt(self, host: str) -> bool:
+        address = ipaddress.ip_address(host.partition("%")[0])
+        return any(address in network for network in self._exempt)
 
     def cancel(self) -> None:
         """Cancel all of them."""

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from typing import Final
 
@@ -19,6 +20,8 @@ _HANDSHAKE_TIMEOUT: Final = 10.0
 SHUTDOWN_TIMEOUT: Final = 2.0
 """Seconds that the other side gets to answer the end of TLS."""
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
+"""``struct linger``: a connection ends with a reset, and leaves nothing behind."""
 _EXHAUSTED_PAUSE: Final = 1.0
 """Seconds without accepting, where the process or the system has no files or memory left."""
 
@@ -100,10 +103,16 @@ class Listener:
             logger.error("No connections are accepted for a moment: %s", os.strerror(error.errno or 0))  # noqa: TRY400 - no trace
             self._pause_for(_EXHAUSTED_PAUSE)
             return
+        host = str(address[0])
+        site = site_of(host)
+        if not self._handshakes.admit(host, site):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            connection.close()
+            return
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         shaking = self._loop.create_task(self._shake(connection), name="handshake")
-        self._handshakes.begin(shaking, site_of(str(address[0])))
+        self._handshakes.begin(shaking, site)
 
     async def _shake(self, connection: socket.socket) -> None:
         """From here on *factory*'s protocol has the connection; one that fails is nobody's fault here."""

@@ -1,6 +1,7 @@
 """The life of the HTTPS listeners: bind, serve, drain, close."""
 
 import asyncio
+import ipaddress
 import logging
 import ssl
 from collections.abc import Sequence
@@ -46,7 +47,9 @@ class EdgeServer:
         )
         self._contexts: list[RotatingContext] = []
         self._handshakes = Handshakes(
-            per_second=settings.https_handshakes_per_second, per_site=settings.https_max_connections_per_peer
+            per_second=settings.https_handshakes_per_second,
+            per_site=settings.https_max_connections_per_peer,
+            exempt=tuple(map(ipaddress.ip_network, settings.unlimited_addresses)),
         )
         self._listeners: list[Listener] = []
 

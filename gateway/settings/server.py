@@ -32,13 +32,15 @@ class ServerSettings(Section):
       are the next two.
     - `new_connections_per_address`: the same for connections begun per second, four times as many at once.
     - `unlimited_addresses`: networks for which neither holds, nor that connections are closed on which much
-      comes and no message: proxies and gateways behind which many clients share one address.
+      comes and no message, nor the share of an address in HTTPS handshakes: proxies and gateways behind which
+      many clients share one address.
     - `max_connection_idle`: seconds after which a gRPC connection without a call ends.
     - `max_connection_age`: seconds after which a client is asked to reconnect, so that load spreads.
     - `https_max_connections`: HTTPS connections per worker; more are closed.
     - `https_max_connections_per_peer`: of them, those of one address, or of one /64 network of IPv6; those of
       a trusted terminator do not count.
     - `https_handshakes_per_second`: TLS handshakes that a worker begins for HTTPS; who comes faster waits.
+      One address gets half of them, after four seconds' worth at once: more of its connections are closed.
     - `https_max_body_bytes`: octets of HTTP request bodies that a worker holds at the same time; what comes
       beyond that is refused with OVERLOADED. Bodies of at most 16 KiB go on and do not
       count, except pipelined ones.

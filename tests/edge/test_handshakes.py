@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import ipaddress
 import logging
 import ssl
 from contextlib import suppress
@@ -9,10 +10,10 @@ from contextlib import suppress
 import pytest
 
 from gateway.edge import handshakes, listener
-from gateway.edge.handshakes import BURST, Handshakes
+from gateway.edge.handshakes import BURST, SITE_BURST, Handshakes
 from gateway.edge.listener import Listener
 from tests.support.edge import Edge
-from tests.support.gateway import running_gateway
+from tests.support.gateway import SteppedClock, running_gateway
 from tests.support.softhsm import eventually
 
 HEALTHY = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -37,8 +38,27 @@ async def ended(task: "asyncio.Task[None]") -> bool:
 async def test_a_pace():
     """After a burst the next one waits its turn, and no longer than that."""
     shaking = Handshakes(per_second=10, per_site=1)
-    assert [shaking.wait() for _ in range(BURST)] == [0.0] * BURST
+    for number in range(BURST):
+        assert shaking.wait() == 0.0
+        assert shaking.admit(f"192.0.2.{number}", f"192.0.2.{number}")
     assert 0 < shaking.wait() <= 0.1
+
+
+async def test_the_share_of_an_address():
+    """An address that goes on beginning handshakes gets half of the pace, and no other waits for it."""
+    clock = SteppedClock()
+    clock.now = 0.0
+    proxy = ipaddress.ip_network("198.51.100.0/24")
+    shaking = Handshakes(per_second=10, per_site=1, exempt=(proxy,), clock=clock)
+
+    def admitted(host: str, count: int) -> int:
+        return sum(shaking.admit(host, host) for _ in range(count))
+
+    assert admitted("192.0.2.1", 100) == SITE_BURST * 10
+    assert admitted("192.0.2.2", 1) == 1
+    assert admitted("198.51.100.7", 100) == 100
+    clock.advance(2)
+    assert admitted("192.0.2.1", 100) == 10
 
 
 async def test_the_oldest_of_an_address_gives_way():
@@ -101,6 +121,23 @@ async def test_more_than_the_pace(tmp_path):
         plain = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(BURST)]
         assert (await edge.raw(HEALTHY)).startswith(b"HTTP/1.1 200")
         for _, writer in plain:
+            writer.close()
+
+
+async def test_a_flood_of_one_address_keeps_nobody_out(tmp_path):
+    """Where one address fills the kernel's queue, what it has there is closed, and others get their turn."""
+    server = {"https_handshakes_per_second": 25, "https_max_connections_per_peer": 1_000}
+    async with running_gateway(tmp_path, server=server) as gateway:
+        edge = Edge(gateway)
+        flood = [
+            await asyncio.open_connection("127.0.0.1", edge.port, local_addr=("127.0.0.2", 0))
+            for _ in range(400)
+        ]
+        async with asyncio.timeout(12):  # All of them, at the pace, would take 14 s.
+            assert (await edge.raw(HEALTHY)).startswith(b"HTTP/1.1 200")
+        closed = [reader for reader, _ in flood if reader.at_eof() or reader.exception() is not None]
+        assert len(closed) > 100
+        for _, writer in flood:
             writer.close()
 
 
