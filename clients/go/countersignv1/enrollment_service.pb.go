@@ -3097,9 +3097,12 @@ func (x *GetRenewalInfoResponse) GetRetryAfter() *durationpb.Duration {
 type GetCertificateRevocationListRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `provisioners/{provisioner}`.
-	Parent        string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The subject key identifier of one of the provisioner's CAs, as its certificates name it in their
+	// authorityKeyIdentifier; empty means the CA that issues now.
+	IssuerKeyIdentifier []byte `protobuf:"bytes,2,opt,name=issuer_key_identifier,json=issuerKeyIdentifier,proto3" json:"issuer_key_identifier,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *GetCertificateRevocationListRequest) Reset() {
@@ -3137,6 +3140,13 @@ func (x *GetCertificateRevocationListRequest) GetParent() string {
 		return x.Parent
 	}
 	return ""
+}
+
+func (x *GetCertificateRevocationListRequest) GetIssuerKeyIdentifier() []byte {
+	if x != nil {
+		return x.IssuerKeyIdentifier
+	}
+	return nil
 }
 
 // Response of GetCertificateRevocationList.
@@ -3905,9 +3915,10 @@ const file_countersign_v1_enrollment_service_proto_rawDesc = "" +
 	"\n" +
 	"window_end\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\twindowEnd\x12:\n" +
 	"\vretry_after\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"retryAfter\"C\n" +
+	"retryAfter\"}\n" +
 	"#GetCertificateRevocationListRequest\x12\x1c\n" +
-	"\x06parent\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x06parent\"\xd1\x01\n" +
+	"\x06parent\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x06parent\x128\n" +
+	"\x15issuer_key_identifier\x18\x02 \x01(\fB\x04\xe2A\x01\x01R\x13issuerKeyIdentifier\"\xd1\x01\n" +
 	"$GetCertificateRevocationListResponse\x12\x17\n" +
 	"\acrl_der\x18\x01 \x01(\fR\x06crlDer\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x03R\x06number\x12;\n" +

@@ -99,8 +99,8 @@ type EnrollmentServiceClient interface {
 	RevokeCertificate(ctx context.Context, in *RevokeCertificateRequest, opts ...grpc.CallOption) (*RevokeCertificateResponse, error)
 	// Tells when to renew a certificate (RFC 9773 §4). Fails with ENROLLMENT_NOT_FOUND.
 	GetRenewalInfo(ctx context.Context, in *GetRenewalInfoRequest, opts ...grpc.CallOption) (*GetRenewalInfoResponse, error)
-	// Returns the current list of a provisioner's CA (RFC 5280 §5). Fails with ENROLLMENT_NOT_FOUND, ISSUER_UNAVAILABLE or
-	// SIGNER_UNAVAILABLE.
+	// Returns the current list of one of a provisioner's CAs (RFC 5280 §5). Fails with ENROLLMENT_NOT_FOUND, NO_ACTIVE_KEY,
+	// ISSUER_UNAVAILABLE or SIGNER_UNAVAILABLE.
 	GetCertificateRevocationList(ctx context.Context, in *GetCertificateRevocationListRequest, opts ...grpc.CallOption) (*GetCertificateRevocationListResponse, error)
 	// Answers an OCSP request (RFC 6960). What goes wrong is told in the answer.
 	GetOcspResponse(ctx context.Context, in *GetOcspResponseRequest, opts ...grpc.CallOption) (*GetOcspResponseResponse, error)
@@ -396,8 +396,8 @@ type EnrollmentServiceServer interface {
 	RevokeCertificate(context.Context, *RevokeCertificateRequest) (*RevokeCertificateResponse, error)
 	// Tells when to renew a certificate (RFC 9773 §4). Fails with ENROLLMENT_NOT_FOUND.
 	GetRenewalInfo(context.Context, *GetRenewalInfoRequest) (*GetRenewalInfoResponse, error)
-	// Returns the current list of a provisioner's CA (RFC 5280 §5). Fails with ENROLLMENT_NOT_FOUND, ISSUER_UNAVAILABLE or
-	// SIGNER_UNAVAILABLE.
+	// Returns the current list of one of a provisioner's CAs (RFC 5280 §5). Fails with ENROLLMENT_NOT_FOUND, NO_ACTIVE_KEY,
+	// ISSUER_UNAVAILABLE or SIGNER_UNAVAILABLE.
 	GetCertificateRevocationList(context.Context, *GetCertificateRevocationListRequest) (*GetCertificateRevocationListResponse, error)
 	// Answers an OCSP request (RFC 6960). What goes wrong is told in the answer.
 	GetOcspResponse(context.Context, *GetOcspResponseRequest) (*GetOcspResponseResponse, error)
