@@ -21,7 +21,7 @@ MAX_OCSP: Final = 4 * 1024
 
 
 class CrlEndpoint:
-    """The current list of a provisioner's CA, DER (RFC 5280 §4.2.1.13): by default the one issuing."""
+    """The current list of a provisioner's CA, DER (RFC 5280 §4.2.1.13), as `Revocations.ca` finds it."""
 
     def __init__(self, door: AcmeDoor) -> None:
         self._door = door

@@ -123,12 +123,16 @@ class Revocations:
         return RenewalInfo(window, RENEWAL_POLL)
 
     def ca(self, provisioner: str, issuer: str | None) -> IssuingAuthority:
-        """The provisioner's CA with the subject key identifier *issuer*, hex; the one that issues for None.
+        """The provisioner's CA with the subject key identifier *issuer*, hex. For None the only one it has, as
+        certificates under a fixed chain name its list, or else the one that issues.
 
         Raises `StateError` ENROLLMENT_NOT_FOUND, `AvailabilityError` NO_ACTIVE_KEY.
         """
         found = self._provisioners.get(provisioner)
-        authority = found.authority.issuing() if issuer is None else found.ca(issuer)
+        if issuer is None:
+            known = found.authority.known()
+            return known[0] if len(known) == 1 else found.authority.issuing()
+        authority = found.ca(issuer)
         if authority is None:
             raise StateError(
                 Reason.ENROLLMENT_NOT_FOUND, "There is no such CA.", field="issuer_key_identifier"

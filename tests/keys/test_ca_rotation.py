@@ -471,6 +471,8 @@ async def test_a_fixed_chain_whose_key_retires(tmp_path, clock):
         assert caught.value.reason is Reason.NO_ACTIVE_KEY
         (authority,) = app.enrollment.provisioners.get("hosts").authority.known()
         assert (await app.enrollment.revocations.crl("hosts", authority.key_id)).number == 1
+        # Where the chain is fixed, certificates name the list without the CA.
+        assert (await app.enrollment.revocations.crl("hosts")).issuer_key_id == authority.key_id
 
 
 async def test_a_fixed_chain_is_moved_to_a_rotation(tmp_path, clock):

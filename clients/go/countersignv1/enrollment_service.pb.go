@@ -3099,7 +3099,7 @@ type GetCertificateRevocationListRequest struct {
 	// `provisioners/{provisioner}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// The subject key identifier of one of the provisioner's CAs, as its certificates name it in their
-	// authorityKeyIdentifier; empty means the CA that issues now.
+	// authorityKeyIdentifier; empty means the only one, or of several the one that issues now.
 	IssuerKeyIdentifier []byte `protobuf:"bytes,2,opt,name=issuer_key_identifier,json=issuerKeyIdentifier,proto3" json:"issuer_key_identifier,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache

@@ -1460,7 +1460,7 @@ export type GetCertificateRevocationListRequest = Message<"countersign.v1.GetCer
 
   /**
    * The subject key identifier of one of the provisioner's CAs, as its certificates name it in their
-   * authorityKeyIdentifier; empty means the CA that issues now.
+   * authorityKeyIdentifier; empty means the only one, or of several the one that issues now.
    *
    * @generated from field: bytes issuer_key_identifier = 2;
    */
