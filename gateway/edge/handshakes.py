@@ -8,13 +8,12 @@ where there are too many of them the oldest gives way, as one that is meant take
 """
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final
 
 from gateway.limits.buckets import TokenBuckets
+from gateway.limits.peers import AddressSet
 
 MOST: Final = 512
 """Under way in one worker."""
@@ -25,8 +24,6 @@ SITE_BURST: Final = 4
 SITES: Final = 4_096
 """Addresses whose handshakes are counted."""
 _ALL: Final = "all"
-
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Handshakes:
@@ -40,13 +37,12 @@ class Handshakes:
         *,
         per_second: int,
         per_site: int,
-        exempt: tuple[Network, ...] = (),
+        exempt: AddressSet,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pace = TokenBuckets(float(per_second), BURST, callers=1, clock=clock)
         self._shares = TokenBuckets(per_second / 2, SITE_BURST * per_second, callers=SITES, clock=clock)
         self._exempt = exempt
-        self._exempts = lru_cache(maxsize=SITES)(self._is_exempt)
         self._per_site = per_site
         # Dictionaries for their order.
         self._sites: dict[asyncio.Task[None], str] = {}
@@ -62,7 +58,7 @@ class Handshakes:
 
     def admit(self, host: str, site: str) -> bool:
         """Count one that *host*, of *site*, wants to begin now: whether it may."""
-        if not self._exempts(host) and self._shares.take(site) > 0:
+        if not self._exempt.includes(host) and self._shares.take(site) > 0:
             return False
         self._pace.take(_ALL)
         return True
@@ -77,10 +73,6 @@ class Handshakes:
             self._give_way(next(iter(own)))
         elif len(self._sites) > MOST:
             self._give_way(next(iter(self._sites)))
-
-    def _is_exempt(self, host: str) -> bool:
-        address = ipaddress.ip_address(host.partition("%")[0])
-        return any(address in network for network in self._exempt)
 
     def cancel(self) -> None:
         """Cancel all of them."""

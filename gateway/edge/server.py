@@ -1,7 +1,6 @@
 """The life of the HTTPS listeners: bind, serve, drain, close."""
 
 import asyncio
-import ipaddress
 import logging
 import ssl
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from gateway.edge.listener import SHUTDOWN_TIMEOUT, Listener
 from gateway.edge.protocol import Application, EdgeProtocol
 from gateway.edge.tls import RotatingContext
 from gateway.errors import GatewayError
+from gateway.limits.peers import AddressSet
 from gateway.ports import ListenError
 from gateway.proofs.client_certificate import ClientCertificate
 from gateway.request_callers import RequestCallers
@@ -49,7 +49,7 @@ class EdgeServer:
         self._handshakes = Handshakes(
             per_second=settings.https_handshakes_per_second,
             per_site=settings.https_max_connections_per_peer,
-            exempt=tuple(map(ipaddress.ip_network, settings.unlimited_addresses)),
+            exempt=AddressSet(settings.unlimited_addresses),
         )
         self._listeners: list[Listener] = []
 

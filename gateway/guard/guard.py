@@ -13,24 +13,21 @@ connections that it has already stay. An error in here is logged, and changes no
 """
 
 import asyncio
-import ipaddress
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from gateway.guard import syn_filter
 from gateway.guard.blocks import Blocks
 from gateway.guard.sockets import Connection, OwnSockets
 from gateway.limits.buckets import TokenBuckets
+from gateway.limits.peers import AddressSet
 
 logger = logging.getLogger(__name__)
-
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOOK: Final = 0.25
 """Seconds between two looks."""
@@ -71,13 +68,13 @@ class GuardLimits:
 
     - *connections*: open at the same time; *new_connections*: a second.
     - *message*: octets of the largest message.
-    - *exempt*: networks for which nothing of this holds.
+    - *exempt*: addresses for which nothing of this holds.
     """
 
     connections: int
     new_connections: int
     message: int
-    exempt: tuple[Network, ...] = ()
+    exempt: AddressSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +151,7 @@ class Guard:
         self._seen = 0
         self._scanned = self._looked = clock()
         self._next = 0
-        self._exempts = lru_cache(maxsize=SITES)(self._is_exempt)
+        self._exempts = limits.exempt.includes
 
     async def run(self) -> None:
         """Look for ever; at the end nobody is blocked any more."""
@@ -264,10 +261,3 @@ class Guard:
                         syn_filter.detach(listening)
                 except OSError as error:
                     logger.warning("The kernel takes no filter for new connections: %s", error)
-
-    def _is_exempt(self, host: str) -> bool:
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            return True  # Not a peer with an address.
-        return any(address in network for network in self._limits.exempt)

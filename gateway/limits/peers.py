@@ -1,6 +1,7 @@
 """What stands for a peer that has no name: its address, or the network that one site gets of IPv6."""
 
 import ipaddress
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
@@ -13,20 +14,40 @@ UNKNOWN: Final = "unknown"
 REMEMBERED: Final = 4096
 
 
+class AddressSet:
+    """The addresses of some *networks*, each in CIDR form or one address."""
+
+    def __init__(self, networks: Iterable[str] = ()) -> None:
+        """Raises `ValueError` for what is no network."""
+        self._networks = tuple(map(ipaddress.ip_network, networks))
+        self.includes = lru_cache(maxsize=REMEMBERED)(self._includes)
+        """Whether a host, as `site_of` takes it, is one of them; what is no address is none."""
+
+    def _includes(self, host: str) -> bool:
+        address = _address_of(host)
+        return address is not None and any(address in network for network in self._networks)
+
+
 def site_of(host: str) -> str:
     """*host* itself for IPv4, mapped into IPv6 or not (RFC 4291 §2.5.5.2), and its /64 for IPv6.
 
     `UNKNOWN` for what is no address.
     """
+    address = _address_of(host)
+    if address is None:
+        return UNKNOWN
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((int(address), SITE_PREFIX), strict=False))
+    return str(address)
+
+
+def _address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return UNKNOWN
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.IPv6Network((int(address), SITE_PREFIX), strict=False))
-    return str(address)
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
 
 
 def site_of_forwarded(entry: str) -> str:

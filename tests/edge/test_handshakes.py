@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import ipaddress
 import logging
 import ssl
 from contextlib import suppress
@@ -12,6 +11,7 @@ import pytest
 from gateway.edge import handshakes, listener
 from gateway.edge.handshakes import BURST, SITE_BURST, Handshakes
 from gateway.edge.listener import Listener
+from gateway.limits.peers import AddressSet
 from tests.support.edge import Edge
 from tests.support.gateway import SteppedClock, running_gateway
 from tests.support.softhsm import eventually
@@ -37,7 +37,7 @@ async def ended(task: "asyncio.Task[None]") -> bool:
 
 async def test_a_pace():
     """After a burst the next one waits its turn, and no longer than that."""
-    shaking = Handshakes(per_second=10, per_site=1)
+    shaking = Handshakes(per_second=10, per_site=1, exempt=AddressSet())
     for number in range(BURST):
         assert shaking.wait() == 0.0
         assert shaking.admit(f"192.0.2.{number}", f"192.0.2.{number}")
@@ -48,8 +48,8 @@ async def test_the_share_of_an_address():
     """An address that goes on beginning handshakes gets half of the pace, and no other waits for it."""
     clock = SteppedClock()
     clock.now = 0.0
-    proxy = ipaddress.ip_network("198.51.100.0/24")
-    shaking = Handshakes(per_second=10, per_site=1, exempt=(proxy,), clock=clock)
+    proxy = AddressSet(["198.51.100.0/24"])
+    shaking = Handshakes(per_second=10, per_site=1, exempt=proxy, clock=clock)
 
     def admitted(host: str, count: int) -> int:
         return sum(shaking.admit(host, host) for _ in range(count))
@@ -63,7 +63,7 @@ async def test_the_share_of_an_address():
 
 async def test_the_oldest_of_an_address_gives_way():
     """An address that has too many handshakes under way loses its oldest, and no other address does."""
-    shaking = Handshakes(per_second=1, per_site=2)
+    shaking = Handshakes(per_second=1, per_site=2, exempt=AddressSet())
     other = begun(shaking, "192.0.2.1")
     tasks = [begun(shaking, "192.0.2.2") for _ in range(3)]
     assert [await ended(task) for task in (other, *tasks)] == [False, True, False, False]
@@ -77,7 +77,7 @@ async def test_the_oldest_of_an_address_gives_way():
 async def test_the_oldest_of_all_gives_way(monkeypatch):
     """Of many addresses with few handshakes each, the oldest handshake gives way."""
     monkeypatch.setattr(handshakes, "MOST", 2)
-    shaking = Handshakes(per_second=1, per_site=2)
+    shaking = Handshakes(per_second=1, per_site=2, exempt=AddressSet())
     tasks = [begun(shaking, f"192.0.2.{number}") for number in range(3)]
     assert [await ended(task) for task in tasks] == [True, False, False]
     shaking.cancel()
@@ -157,7 +157,9 @@ async def test_no_files_left(monkeypatch, caplog):
     """Where no more files can be opened, accepting pauses and goes on; it neither ends nor spins."""
     monkeypatch.setattr(listener, "_EXHAUSTED_PAUSE", 0.01)
     listening = Listener(
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), Handshakes(per_second=1, per_site=1), asyncio.Protocol
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
+        Handshakes(per_second=1, per_site=1, exempt=AddressSet()),
+        asyncio.Protocol,
     )
     resumed = asyncio.Event()
     monkeypatch.setattr(listening, "_resume", resumed.set)

@@ -1,7 +1,5 @@
 """What the guard does about connections, with sockets and counts of the test's own."""
 
-import ipaddress
-
 import pytest
 
 from gateway.guard.guard import (
@@ -18,7 +16,7 @@ from gateway.guard.guard import (
     Measure,
 )
 from gateway.guard.sockets import Connection
-from gateway.limits.peers import site_of
+from gateway.limits.peers import AddressSet, site_of
 
 CONNECTIONS, NEW, MESSAGE = 3, 10, 4 * 2**20
 BAD, GOOD = "192.0.2.1", "198.51.100.1"
@@ -74,7 +72,7 @@ class Site:
 
     def __init__(self, exempt=()):
         self.sockets, self.streams, self.now, self.begun = Sockets(), Streams(), 0.0, 0
-        limits = GuardLimits(CONNECTIONS, NEW, MESSAGE, tuple(map(ipaddress.ip_network, exempt)))
+        limits = GuardLimits(CONNECTIONS, NEW, MESSAGE, AddressSet(exempt))
         self.guard = Guard(
             limits, self.sockets, self.streams, begun=lambda: self.begun, clock=lambda: self.now
         )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.limits.peers import UNKNOWN, site_of, site_of_forwarded, site_of_peer
+from gateway.limits.peers import UNKNOWN, AddressSet, site_of, site_of_forwarded, site_of_peer
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,24 @@ def test_peers_as_both_doors_write_them(peer, site):
 def test_addresses_as_proxies_write_them(entry, site):
     """Some add a port, some brackets; what is no address is one caller with all others of its kind."""
     assert site_of_forwarded(entry) == site
+
+
+@pytest.mark.parametrize(
+    ("host", "included"),
+    [
+        ("192.0.2.7", True),
+        ("::ffff:192.0.2.7", True),
+        ("198.51.100.1", True),
+        ("198.51.100.2", False),
+        ("2001:db8::1", True),
+        ("fe80::1%eth0", True),
+        ("2001:db9::1", False),
+        ("localhost", False),
+        ("", False),
+    ],
+)
+def test_sets_of_addresses(host, included):
+    """Networks and single addresses, whatever way a host is written; a name is in none."""
+    known = AddressSet(["192.0.2.0/24", "198.51.100.1", "2001:db8::/32", "fe80::/10"])
+    assert known.includes(host) is included
+    assert AddressSet().includes(host) is False
