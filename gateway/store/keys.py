@@ -1,98 +1,16 @@
 """Keys and their states."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
-
-import sqlalchemy as sa
 
 from gateway.clock import Clock
 from gateway.errors import Reason, StateError
 from gateway.idempotency import IdempotencyKey
 from gateway.keys.certificates import ca_key_identifier
 from gateway.keys.model import KeyPurpose, KeyRecord, KeyState
-from gateway.store import counters, idempotency
-from gateway.store.database import Database, Row, Transaction, to_microseconds, to_seconds
-from gateway.store.enrollment_tables import certificates
-from gateway.store.failures import StoreCause, unavailable
-from gateway.store.statement import SqlDialect, Statement
-from gateway.store.tables import key_rotations, keys
+from gateway.store import counters, idempotency, key_rows
+from gateway.store.database import Database, Transaction, to_microseconds, to_seconds
+from gateway.store.key_rows import record_of, values_of
 from signers import Algorithm
-
-_COLUMNS = tuple(column.name for column in keys.columns)
-_BY_ID = keys.c.key_id == sa.bindparam("key")
-
-
-def _insert(dialect: SqlDialect) -> sa.Executable:
-    insert = dialect.insert(keys).values({name: sa.bindparam(name) for name in _COLUMNS})
-    statement: sa.Executable = insert.on_conflict_do_nothing(index_elements=[keys.c.key_id]).returning(
-        keys.c.key_id
-    )
-    return statement
-
-
-_INSERT = Statement(_insert)
-_ALL = Statement(lambda _: sa.select(keys).order_by(keys.c.create_time, keys.c.key_id), scan=True)
-_FIND = Statement(lambda _: sa.select(keys).where(_BY_ID))
-_FIND_ACTIVE = Statement(
-    lambda _: sa.select(keys).where(
-        keys.c.purpose == sa.bindparam("of_purpose"),
-        keys.c.algorithm == sa.bindparam("of_algorithm"),
-        keys.c.state == KeyState.ACTIVE.value,
-    )
-)
-_FIND_DUE = Statement(
-    lambda _: sa.select(keys).where(
-        keys.c.state == KeyState.RETIRING.value, keys.c.retire_time <= sa.bindparam("now")
-    )
-)
-_LAST_EXPIRY = Statement(
-    lambda _: (
-        sa.select(certificates.c.expire_time)
-        .where(certificates.c.issuer_key_id == sa.bindparam("issuer"), certificates.c.der.is_not(None))
-        .order_by(certificates.c.expire_time.desc())
-        .limit(sa.literal_column("1"))
-    ),
-    scan=True,
-)
-"""By the index of what expires, from its end, where the certificates of the key in use are."""
-_FIND_ISSUED = Statement(lambda _: sa.select(keys).where(keys.c.issuer_key_id == sa.bindparam("issuer")))
-
-
-def _claim_rotation(dialect: SqlDialect) -> sa.Executable:
-    insert = dialect.insert(key_rotations).values(
-        purpose=sa.bindparam("of_purpose"),
-        algorithm=sa.bindparam("of_algorithm"),
-        lease_time=sa.bindparam("until"),
-    )
-    statement: sa.Executable = insert.on_conflict_do_update(
-        index_elements=[key_rotations.c.purpose, key_rotations.c.algorithm],
-        set_={"lease_time": insert.excluded.lease_time},
-        where=key_rotations.c.lease_time <= sa.bindparam("now", type_=sa.BigInteger),
-    ).returning(key_rotations.c.lease_time)
-    return statement
-
-
-_CLAIM_ROTATION = Statement(_claim_rotation)
-_RELEASE_ROTATION = Statement(
-    lambda _: sa.delete(key_rotations).where(
-        key_rotations.c.purpose == sa.bindparam("of_purpose"),
-        key_rotations.c.algorithm == sa.bindparam("of_algorithm"),
-        key_rotations.c.lease_time == sa.bindparam("until"),
-    )
-)
-_MUTABLE = (
-    "state",
-    "activate_time",
-    "retire_time",
-    "disable_time",
-    "disable_reason",
-    "revision",
-    "chain_pem",
-)
-_STORE = Statement(
-    lambda _: sa.update(keys).where(_BY_ID).values({name: sa.bindparam(name) for name in _MUTABLE})
-)
 
 
 class SqlKeyRepository:
@@ -109,7 +27,7 @@ class SqlKeyRepository:
 
     async def all(self) -> tuple[KeyRecord, ...]:
         """Every key, ordered by creation."""
-        return tuple(_record(row) for row in await self._database.fetch_all(_ALL))
+        return tuple(record_of(row) for row in await self._database.fetch_all(key_rows.ALL))
 
     async def change_number(self) -> int:
         """A number that grows with every change to any key."""
@@ -129,7 +47,7 @@ class SqlKeyRepository:
                 await _require_active(transaction, record.issuer_key_id)
             if record.state is KeyState.ACTIVE and await _active(transaction, record) is not None:
                 stored = replace(record, state=KeyState.PREPARED, activate_time=None)
-            if await transaction.fetch_one(_INSERT, **_values(stored)) is None:
+            if await transaction.fetch_one(key_rows.INSERT, **values_of(stored)) is None:
                 raise StateError(Reason.KEY_ALREADY_EXISTS, "This key is registered already.", field="key_id")
             await counters.advance(transaction, counters.KEYS)
             return await _require(transaction, stored.key_id), True
@@ -141,8 +59,8 @@ class SqlKeyRepository:
         replayed = await idempotency.find(self._database, key, now=self._clock())
         if replayed is None:
             return None
-        row = await self._database.fetch_one(_FIND, key=replayed.resource_id)
-        return None if row is None else _record(row)
+        row = await self._database.fetch_one(key_rows.FIND, key=replayed.resource_id)
+        return None if row is None else record_of(row)
 
     async def activate(
         self,
@@ -181,7 +99,9 @@ class SqlKeyRepository:
             record = await _require(transaction, key_id)
             if record.state is KeyState.DISABLED:
                 return record
-            issued = [_record(row) for row in await transaction.fetch_all(_FIND_ISSUED, issuer=key_id)]
+            issued = [
+                record_of(row) for row in await transaction.fetch_all(key_rows.FIND_ISSUED, issuer=key_id)
+            ]
             for each in (record, *issued):
                 if each.state is not KeyState.DISABLED:
                     disabled = replace(each, state=KeyState.DISABLED, disable_time=now, disable_reason=reason)
@@ -214,7 +134,7 @@ class SqlKeyRepository:
     ) -> bool:
         """See `KeyRepository.claim_rotation`: one statement decides."""
         row = await self._database.write(
-            _CLAIM_ROTATION,
+            key_rows.CLAIM_ROTATION,
             of_purpose=purpose.value,
             of_algorithm=algorithm.value,
             now=to_microseconds(now),
@@ -225,7 +145,7 @@ class SqlKeyRepository:
     async def release_rotation(self, purpose: KeyPurpose, algorithm: Algorithm, *, until: float) -> None:
         """See `KeyRepository.release_rotation`."""
         await self._database.write(
-            _RELEASE_ROTATION,
+            key_rows.RELEASE_ROTATION,
             of_purpose=purpose.value,
             of_algorithm=algorithm.value,
             until=to_microseconds(until),
@@ -234,12 +154,12 @@ class SqlKeyRepository:
     async def retire_due(self, *, now: float) -> int:
         """See `KeyRepository.retire_due`. Writes only where a key is due."""
         until = to_microseconds(now)
-        if await self._database.fetch_one(_FIND_DUE, now=until) is None:
+        if await self._database.fetch_one(key_rows.FIND_DUE, now=until) is None:
             return 0
 
         async def work(transaction: Transaction) -> int:
             await counters.lock(transaction, counters.KEYS)
-            due = [_record(row) for row in await transaction.fetch_all(_FIND_DUE, now=until)]
+            due = [record_of(row) for row in await transaction.fetch_all(key_rows.FIND_DUE, now=until)]
             for record in due:
                 await _store(transaction, replace(record, state=KeyState.RETIRED))
             if due:
@@ -279,24 +199,24 @@ def _require_activable(
 
 async def _active(transaction: Transaction, like: KeyRecord) -> KeyRecord | None:
     row = await transaction.fetch_one(
-        _FIND_ACTIVE, of_purpose=like.purpose.value, of_algorithm=like.algorithm.value
+        key_rows.FIND_ACTIVE, of_purpose=like.purpose.value, of_algorithm=like.algorithm.value
     )
-    return None if row is None else _record(row)
+    return None if row is None else record_of(row)
 
 
 async def _last_expiry(transaction: Transaction, record: KeyRecord) -> float:
     """When the last certificate that the key issued expires: some were made under another configuration."""
     if record.purpose is not KeyPurpose.CERTIFICATES:
         return 0.0
-    row = await transaction.fetch_one(_LAST_EXPIRY, issuer=ca_key_identifier(record))
+    row = await transaction.fetch_one(key_rows.LAST_EXPIRY, issuer=ca_key_identifier(record))
     return 0.0 if row is None else to_seconds(row[0])
 
 
 async def _require(transaction: Transaction, key_id: str) -> KeyRecord:
-    row = await transaction.fetch_one(_FIND, key=key_id)
+    row = await transaction.fetch_one(key_rows.FIND, key=key_id)
     if row is None:
         raise StateError(Reason.KEY_NOT_FOUND, "There is no such key.", field="key_id")
-    return _record(row)
+    return record_of(row)
 
 
 async def _require_active(transaction: Transaction, key_id: str) -> None:
@@ -312,53 +232,6 @@ async def _require_active(transaction: Transaction, key_id: str) -> None:
 
 async def _store(transaction: Transaction, record: KeyRecord) -> None:
     """Store the changed *record* under the next revision."""
-    values = _values(replace(record, revision=record.revision + 1))
-    await transaction.execute(_STORE, key=record.key_id, **{name: values[name] for name in _MUTABLE})
-
-
-def _values(record: KeyRecord) -> dict[str, Any]:
-    return {
-        "key_id": record.key_id,
-        "purpose": record.purpose.value,
-        "algorithm": record.algorithm.value,
-        "uri": record.uri,
-        "public_key_der": record.public_key_der,
-        "state": record.state.value,
-        "create_time": to_microseconds(record.create_time),
-        "activate_time": _optional(to_microseconds, record.activate_time),
-        "retire_time": _optional(to_microseconds, record.retire_time),
-        "disable_time": _optional(to_microseconds, record.disable_time),
-        "disable_reason": record.disable_reason,
-        "revision": record.revision,
-        "chain_pem": record.chain_pem.decode("ascii") or None,
-        "issuer_key_id": record.issuer_key_id,
-        "sign_until": _optional(to_microseconds, record.sign_until),
-    }
-
-
-def _record(row: Row) -> KeyRecord:
-    values: Sequence[Any] = tuple(row)
-    try:
-        return KeyRecord(
-            key_id=values[0],
-            purpose=KeyPurpose(values[1]),
-            algorithm=Algorithm(values[2]),
-            uri=values[3],
-            public_key_der=values[4],
-            state=KeyState(values[5]),
-            create_time=to_seconds(values[6]),
-            activate_time=_optional(to_seconds, values[7]),
-            retire_time=_optional(to_seconds, values[8]),
-            disable_time=_optional(to_seconds, values[9]),
-            disable_reason=values[10],
-            revision=values[11],
-            chain_pem=(values[12] or "").encode("ascii"),
-            issuer_key_id=values[13],
-            sign_until=_optional(to_seconds, values[14]),
-        )
-    except ValueError as error:
-        raise unavailable(StoreCause.CORRUPT, error) from error
-
-
-def _optional(convert: Any, value: Any) -> Any:
-    return None if value is None else convert(value)
+    values = values_of(replace(record, revision=record.revision + 1))
+    changed = {name: values[name] for name in key_rows.MUTABLE}
+    await transaction.execute(key_rows.STORE, key=record.key_id, **changed)
