@@ -42,7 +42,7 @@ from gateway.tokens.revocation import TokenRevoker
 from gateway.wiring.audit import audit_reader, audit_trail, checkpointer
 from gateway.wiring.client_keys import client_keys
 from gateway.wiring.enrollment import enrollment_of, wire_minter
-from gateway.wiring.keys import declared_key, key_manager, key_rotator
+from gateway.wiring.keys import declared_key, key_use_cases
 from gateway.wiring.login import delegated_login
 from gateway.wiring.metadata import server_metadata
 from gateway.wiring.presentation_extra import presentations_if_configured
@@ -181,12 +181,12 @@ def _wire(
         clock=clock,
         trail=trail,
     )
-    manager = key_manager(
+    manager, rotator = key_use_cases(
         settings,
+        signers=signers,
         keyring=keyring,
         loader=loader,
         repository=store.keys,
-        signers=signers,
         clock=clock,
         trail=trail,
     )
@@ -197,7 +197,7 @@ def _wire(
         store=store,
         keyring=keyring,
         keys=manager,
-        rotator=key_rotator(settings, keyring=keyring, manager=manager, repository=store.keys, clock=clock),
+        rotator=rotator,
         trail=trail,
         checkpointer=checkpointer(settings, store, keyring, clock),
         audit_reader=audit_reader(settings, store, trail, clock),

@@ -70,18 +70,18 @@ def declared_key(settings: Settings, key: KeySettings) -> DeclaredKey:
     return DeclaredKey(key.purpose, key.algorithm, key.uri, key.public_key_sha256, certificate)
 
 
-def key_manager(
+def key_use_cases(
     settings: Settings,
     *,
+    signers: SignerOpener,
     keyring: Keyring,
     loader: KeyringLoader,
     repository: KeyRepository,
-    signers: SignerOpener,
     clock: Clock,
     trail: AuditTrail,
-) -> KeyManager:
-    """What changes keys."""
-    return KeyManager(
+) -> tuple[KeyManager, KeyRotator]:
+    """What changes keys, and what rotates them, not entered yet. Raises `ConfigurationError`."""
+    manager = KeyManager(
         keyring=keyring,
         loader=loader,
         repository=repository,
@@ -92,12 +92,12 @@ def key_manager(
         honor_after_use=honored(settings),
         trail=trail,
     )
+    return manager, _rotator(settings, keyring, manager, repository, clock)
 
 
-def key_rotator(
-    settings: Settings, *, keyring: Keyring, manager: KeyManager, repository: KeyRepository, clock: Clock
+def _rotator(
+    settings: Settings, keyring: Keyring, manager: KeyManager, repository: KeyRepository, clock: Clock
 ) -> KeyRotator:
-    """What rotates, not entered yet. Raises `ConfigurationError`."""
     certified = honored(settings)[KeyPurpose.CERTIFICATES].total_seconds()
     policies = [
         RotationPolicy(
