@@ -14,46 +14,28 @@ import json
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-import asyncpg
-import psutil
-from countersign import (
-    AccessTokenFormat,
-    CertificateName,
-    CountersignError,
-    GatewayClient,
-    GrantType,
-    TlsClientAuth,
-    TlsConfig,
-    TokenRequest,
-)
-
-from bench import cases, gateways
-from bench.certificates import ADMIN, CLIENT, RESOURCE, SERVER, Authority, Identity, spiffe_id
+from bench import cases
+from bench.certificates import ADMIN, CLIENT, RESOURCE, SERVER, Authority
 from bench.connections import Kind
-from bench.facts import AUDIENCE, CLIENT_ID, DPOP_CLIENT_ID, ISSUER, SCOPES, Facts
+from bench.facts import CLIENT_ID, DPOP_CLIENT_ID, ISSUER, Facts
 from bench.generators import Generators, Load
-from bench.report import MIB
 from bench.servers import Server
-from bench.table_rows import TABLES, Table, fill_postgresql, fill_sqlite
-from signers import Algorithm
-from tests.support.postgres import PostgresServer, running_postgres
+from bench.table_rows import TABLES, Table
+from bench.table_site import OPAQUE_CLIENT_ID, Site, Tokens, cpu_seconds, open_site, postgres_server
+from tests.support.postgres import PostgresServer
 
 SMALL: Final = 1_000
 LARGE: Final = 10_000_000
 TARGET: Final = 1.3
-SHARED_BUFFERS: Final = "128MB"
-"""PostgreSQL's own default (https://www.postgresql.org/docs/18/runtime-config-resource.html)."""
 MINT_RATIO: Final = "mint_cost_1e7_vs_1e3_rows"
 INTROSPECT_RATIO: Final = "introspect_cost_1e7_vs_1e3_rows"
-OPAQUE_CLIENT_ID: Final = "bench-opaque"
 
 _MINT: Final = "/countersign.v1.TokenService/MintToken"
 _INTROSPECT: Final = "/countersign.v1.IntrospectionService/IntrospectToken"
@@ -66,22 +48,16 @@ class _Case:
     name: str
     caller: str
     method: str
-    requests: Callable[["_Tokens"], Sequence[bytes]]
+    requests: Callable[[Tokens], Sequence[bytes]]
     kind: Kind = Kind.GRPC
 
 
-@dataclass(frozen=True, slots=True)
-class _Tokens:
-    jwt: Sequence[str]
-    opaque: Sequence[str]
-
-
-def _mint(client_id: str) -> Callable[[_Tokens], Sequence[bytes]]:
+def _mint(client_id: str) -> Callable[[Tokens], Sequence[bytes]]:
     return lambda _: cases.mint_requests(Facts((), {}), client_id)
 
 
-def _introspect(choose: Callable[[_Tokens], Sequence[str]]) -> Callable[[_Tokens], Sequence[bytes]]:
-    def requests(tokens: _Tokens) -> Sequence[bytes]:
+def _introspect(choose: Callable[[Tokens], Sequence[str]]) -> Callable[[Tokens], Sequence[bytes]]:
+    def requests(tokens: Tokens) -> Sequence[bytes]:
         chosen = choose(tokens)
         return cases.introspect_requests(Facts(chosen, {}), slice(len(chosen)))
 
@@ -97,18 +73,6 @@ _CASES: Final = (
     _Case("introspect_opaque_seen", RESOURCE, _INTROSPECT, _introspect(lambda t: t.opaque[: cases.KNOWN])),
     _Case("introspect_opaque_fresh", RESOURCE, _INTROSPECT, _introspect(lambda t: t.opaque[cases.KNOWN :])),
 )
-
-
-@dataclass(slots=True)
-class _Site:
-    """A gateway at tables of `rows` rows."""
-
-    rows: int
-    server: Server
-    tokens: _Tokens
-    ready_seconds: float
-    rest_mib: float
-    load_seconds: float
 
 
 async def measure(
@@ -127,11 +91,11 @@ async def measure(
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         authority = Authority(folder)
         identities = {name: authority.issue(name) for name in (SERVER, ADMIN, CLIENT, RESOURCE)}
-        postgres = await stack.enter_async_context(_postgres()) if database == "postgresql" else None
+        postgres = await stack.enter_async_context(postgres_server()) if database == "postgresql" else None
         sites = []
         for count in (SMALL, rows):
             progress(f"{database}: filling {count:,} rows")
-            sites.append(await _open(folder, identities, count, postgres, tables, stack))
+            sites.append(await open_site(folder, identities, count, postgres, tables, stack))
         generators = await stack.enter_async_context(Generators(load))
         for case in _CASES:
             for site in sites:
@@ -157,7 +121,7 @@ async def measure(
         return _figures(sites, costs, rates)
 
 
-def _name(case: _Case, site: _Site) -> str:
+def _name(case: _Case, site: Site) -> str:
     return f"{case.name}@{site.rows}"
 
 
@@ -168,119 +132,14 @@ async def _window(
     clock: list[float] = []
 
     def read_clock() -> None:
-        clock.append(server.cpu_seconds() + _cpu_seconds(postgres))
+        clock.append(server.cpu_seconds() + cpu_seconds(postgres))
 
     window = await generators.run(name, read_clock, read_clock)
     return 1e6 * (clock[1] - clock[0]) / window.calls, window.calls / window.seconds
 
 
-def _cpu_seconds(postgres: PostgresServer | None) -> float:
-    """User and system time of all processes of the server."""
-    if postgres is None:
-        return 0.0
-    root = psutil.Process(postgres.pid)
-    times = []
-    for process in [root, *root.children(recursive=True)]:
-        try:
-            times.append(process.cpu_times())
-        except psutil.NoSuchProcess:
-            continue  # A worker of autovacuum that has just ended.
-    # What ended children used is with their parent.
-    return sum(each.user + each.system for each in times) + times[0].children_user + times[0].children_system
-
-
-@asynccontextmanager
-async def _postgres() -> AsyncIterator[PostgresServer]:
-    # Its own way in and out runs event loops, so it needs a thread without one.
-    context = running_postgres(shared_buffers=SHARED_BUFFERS)
-    server = await asyncio.to_thread(context.__enter__)
-    try:
-        yield server
-    finally:
-        await asyncio.to_thread(context.__exit__, None, None, None)
-
-
-async def _open(
-    folder: Path,
-    identities: dict[str, Identity],
-    rows: int,
-    postgres: PostgresServer | None,
-    tables: Sequence[Table],
-    stack: AsyncExitStack,
-) -> _Site:
-    """A gateway at a database with *rows* rows in each table, started anew when they were loaded."""
-    home = folder / f"rows-{rows}"
-    home.mkdir()
-    common = gateways.Site(folder, identities, workers=1, access_log=False)
-    key = gateways.file_key(home, Algorithm.EDDSA)
-    server = gateways.hosted(f"{rows} rows", home, common, Algorithm.EDDSA, key, {})
-    url = ""
-    if postgres is not None:
-        url = await _new_database(postgres, f"rows_{rows}")
-        config = home / "countersign.toml"
-        text = config.read_text().replace('url = "sqlite:///countersign.db"', f"url = {json.dumps(url)}")
-        config.write_text(text)
-    await server.start(gateways.READY, identities[CLIENT])
-    await gateways.fill(server, identities, tokens=0)
-    await server.stop()
-    started = time.perf_counter()
-    if url:
-        await fill_postgresql(url, rows, tables)
-    else:
-        await asyncio.to_thread(fill_sqlite, home / "countersign.db", rows, tables)
-    loaded = time.perf_counter() - started
-    server = replace(server, _processes=[])
-    stack.push_async_callback(server.stop)
-    await server.start(gateways.READY, identities[CLIENT])
-    await asyncio.sleep(2.0)
-    ready, rest = server.ready_seconds, server.rest_bytes()[0] / MIB
-    # Minted now: tokens that are in use were written not long ago, and their pages are in memory.
-    return _Site(rows, server, await _tokens(server, identities), ready, rest, loaded)
-
-
-async def _new_database(postgres: PostgresServer, name: str) -> str:
-    connection = await asyncpg.connect(postgres.url())
-    try:
-        await connection.execute(f"CREATE DATABASE {name}")
-    finally:
-        await connection.close()
-    return postgres.url(name)
-
-
-async def _tokens(server: Server, identities: dict[str, Identity]) -> _Tokens:
-    async with _client(server, identities[ADMIN]) as admin:
-        await admin.create_client(
-            OPAQUE_CLIENT_ID,
-            authentication=TlsClientAuth(CertificateName.SAN_URI, spiffe_id(CLIENT)),
-            grant_types=[GrantType.CLIENT_CREDENTIALS],
-            scopes=SCOPES,
-            audiences=[AUDIENCE],
-            certificate_bound_access_tokens=True,
-            access_token_format=AccessTokenFormat.OPAQUE,
-        )
-    async with _client(server, identities[CLIENT]) as client:
-        return _Tokens(await _minted(client, CLIENT_ID), await _minted(client, OPAQUE_CLIENT_ID))
-
-
-async def _minted(client: GatewayClient, client_id: str) -> list[str]:
-    """As many tokens as are introspected."""
-    values: list[str] = []
-    wanted = [TokenRequest(scope=SCOPES, resource=(AUDIENCE,))] * 500
-    while len(values) < cases.KNOWN + cases.FRESH:
-        for token in await client.batch_mint_tokens(client_id, wanted, timeout=30):
-            if isinstance(token, CountersignError):
-                raise token
-            values.append(token.value)
-    return values
-
-
-def _client(server: Server, identity: Identity) -> GatewayClient:
-    tls = TlsConfig(ca=identity.authority, certificate=identity.certificate, private_key=identity.private_key)
-    return GatewayClient(server.address, tls=tls)
-
-
 def _figures(
-    sites: Sequence[_Site], costs: dict[str, list[float]], rates: dict[str, list[float]]
+    sites: Sequence[Site], costs: dict[str, list[float]], rates: dict[str, list[float]]
 ) -> dict[str, Any]:
     small, large = sites
     found = {}
