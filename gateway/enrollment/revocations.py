@@ -123,7 +123,7 @@ class Revocations:
         return RenewalInfo(window, RENEWAL_POLL)
 
     def ca(self, provisioner: str, issuer: str | None) -> IssuingAuthority:
-        """The provisioner's CA with the subject key identifier *issuer*, hex. For None the only one it has, as
+        """The provisioner's CA with the subject key identifier *issuer*, hex. For None the only one, as
         certificates under a fixed chain name its list, or else the one that issues.
 
         Raises `StateError` ENROLLMENT_NOT_FOUND, `AvailabilityError` NO_ACTIVE_KEY.
